@@ -1,0 +1,1 @@
+//! The virtual machine monitor of Guesthouse and its library of machines.

@@ -1,0 +1,1 @@
+//! What the whole-machine and whole-program tests share.
