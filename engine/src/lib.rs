@@ -1,1 +1,16 @@
 //! The virtual machine monitor of Guesthouse and its library of machines.
+//!
+//! The public face is [`Definition`] (what a machine is), [`Machine`](machine::Machine) (one machine alive) and the rooms below;
+//! it knows no toolkit and no message bus.
+
+pub mod bus;
+pub mod definition;
+pub mod disk;
+pub mod display;
+pub mod input;
+pub mod machine;
+pub mod memory;
+pub mod pci;
+pub mod storage;
+
+pub use definition::Definition;

@@ -1,0 +1,278 @@
+//! The machine as a whole: its name, processors, memory, firmware and clock.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Drive;
+
+/// The version of `machine.toml` that this program writes; it refuses newer ones.
+pub const SCHEMA: u32 = 1;
+
+/// Everything that makes a machine this machine. What a file leaves out has the value that [`Definition::new`] gives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Definition {
+    /// The version of the file's schema: [`SCHEMA`].
+    pub schema: u32,
+    /// What people call it.
+    pub name: Name,
+    /// What it is called in tables that guests read (SMBIOS); never changes, new for a clone.
+    pub uuid: Uuid,
+    /// The operating system in it, as osinfo-db identifies it (`http://debian.org/debian/12`), if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operating_system: Option<String>,
+    /// Which kind of computer it is.
+    pub generation: Generation,
+    /// Its processors.
+    #[serde(default)]
+    pub processor: Processor,
+    /// Its main memory.
+    #[serde(default)]
+    pub memory: Memory,
+    /// How it starts.
+    #[serde(default)]
+    pub firmware: Firmware,
+    /// What its real-time clock shows.
+    #[serde(default)]
+    pub clock: Clock,
+    /// Its disks and optical drives, in the order they are connected.
+    #[serde(default, rename = "drive", skip_serializing_if = "Vec::is_empty")]
+    pub drives: Vec<Drive>,
+}
+
+impl Definition {
+    /// A machine called `name` with nothing in its drives: generation 1, one processor, 1 GiB of memory.
+    pub fn new(name: Name) -> Self {
+        Self {
+            schema: SCHEMA,
+            name,
+            uuid: Uuid::new_v4(),
+            operating_system: None,
+            generation: Generation::One,
+            processor: Processor::default(),
+            memory: Memory::default(),
+            firmware: Firmware::default(),
+            clock: Clock::default(),
+            drives: Vec::new(),
+        }
+    }
+}
+
+/// Why a name cannot be a machine's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Nothing but white space.
+    #[error("a machine needs a name")]
+    Empty,
+    /// Too long.
+    #[error("a name has at most 64 characters")]
+    TooLong,
+    /// A character that no name may have.
+    #[error("a name cannot hold {0:?}")]
+    Character(char),
+    /// A name with a meaning of its own to file systems.
+    #[error("a name cannot be '.' or '..'")]
+    Dots,
+}
+
+/// A machine's name: 1 to 64 characters, no '/', no control characters, not '.' or '..', no white space at its ends. Two
+/// machines of a library never have names that differ in case only.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Name(String);
+
+impl Name {
+    /// Takes `text` without the white space at its ends for a name.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn new(text: &str) -> Result<Self, NameError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(NameError::Empty);
+        }
+        if text.chars().count() > 64 {
+            return Err(NameError::TooLong);
+        }
+        if let Some(character) = text
+            .chars()
+            .find(|character| *character == '/' || character.is_control())
+        {
+            return Err(NameError::Character(character));
+        }
+        if text == "." || text == ".." {
+            return Err(NameError::Dots);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `other` is the same name without regard to case.
+    pub fn matches(&self, other: &str) -> bool {
+        self.0.to_lowercase() == other.trim().to_lowercase()
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = NameError;
+    fn try_from(text: String) -> Result<Self, NameError> {
+        Self::new(&text)
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> Self {
+        name.0
+    }
+}
+
+/// The kind of computer, in Hyper-V's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Generation {
+    /// A BIOS machine with the devices that every operating system knows.
+    #[default]
+    One,
+}
+
+impl Generation {
+    /// Its number, as people say it.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::One => 1,
+        }
+    }
+}
+
+impl Serialize for Generation {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(self.number())
+    }
+}
+
+impl<'de> Deserialize<'de> for Generation {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u8::deserialize(deserializer)? {
+            1 => Ok(Self::One),
+            other => Err(serde::de::Error::custom(format!(
+                "generation {other} is not one that this version can run; use 1"
+            ))),
+        }
+    }
+}
+
+/// The virtual processors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Processor {
+    /// How many, 1 to the number the host has.
+    pub count: u32,
+}
+
+impl Default for Processor {
+    fn default() -> Self {
+        Self { count: 1 }
+    }
+}
+
+/// The main memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// Its size in MiB, 1 at least.
+    pub mebibytes: u64,
+}
+
+impl Memory {
+    /// The size in bytes.
+    pub fn bytes(self) -> u64 {
+        self.mebibytes.saturating_mul(1 << 20)
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { mebibytes: 1024 }
+    }
+}
+
+/// How the machine starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Firmware {
+    /// Shows the firmware's boot menu for some seconds at each start (F12 or Esc there opens it).
+    #[serde(default)]
+    pub boot_menu: bool,
+}
+
+/// What the real-time clock shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Clock {
+    /// Coordinated universal time: what Linux and the BSDs expect.
+    #[default]
+    Utc,
+    /// The host's local time: what Windows and DOS expect.
+    Local,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_taken_and_refused() {
+        assert_eq!(
+            Name::new("  Debian 12 ").map(|name| name.as_str().to_owned()),
+            Ok("Debian 12".to_owned())
+        );
+        assert!(Name::new("Ünï cödé").is_ok());
+        for (text, error) in [
+            ("", NameError::Empty),
+            (" \t ", NameError::Empty),
+            (&"x".repeat(65), NameError::TooLong),
+            ("a/b", NameError::Character('/')),
+            ("a\u{7}b", NameError::Character('\u{7}')),
+            (".", NameError::Dots),
+            ("..", NameError::Dots),
+        ] {
+            assert_eq!(Name::new(text), Err(error), "{text:?}");
+        }
+        assert!(Name::new("Debian").is_ok_and(|name| name.matches(" dEBIAN")));
+    }
+
+    #[test]
+    fn a_definition_survives_its_file() {
+        let mut definition = Definition::new(Name::new("Test").unwrap());
+        definition.drives.push(Drive::disk(
+            "disk.qcow2".into(),
+            super::super::ImageFormat::Qcow2,
+        ));
+        definition
+            .drives
+            .push(Drive::optical(Some("/isos/debian.iso".into())));
+        let text = toml::to_string(&definition).unwrap();
+        assert_eq!(
+            toml::from_str::<Definition>(&text).unwrap(),
+            definition,
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_short_file_is_enough_and_a_wrong_generation_is_named() {
+        let text = "schema = 1\nname = \"a\"\nuuid = \"6f0c7f5e-2f86-4bd8-9a0d-6c1b8f7d9e11\"\ngeneration = 1\n";
+        let definition: Definition = toml::from_str(text).unwrap();
+        assert_eq!(definition.memory.mebibytes, 1024);
+        let error = toml::from_str::<Definition>(&text.replace("generation = 1", "generation = 3"))
+            .unwrap_err();
+        assert!(error.to_string().contains("generation 3"), "{error}");
+    }
+}

@@ -1,0 +1,81 @@
+//! What a machine tells those who watch it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::input::Lights;
+
+/// What a machine is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "state")]
+pub enum State {
+    /// Nothing: it is off.
+    Off,
+    /// It is being put together.
+    Starting,
+    /// The guest runs.
+    Running,
+    /// The guest stands still and goes on where it was.
+    Paused {
+        /// Why, if it was not asked for: a full disk, say, with what to do about it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// It cannot go on.
+    Crashed {
+        /// What happened, and what to do.
+        reason: String,
+    },
+}
+
+impl State {
+    /// Whether the machine holds memory, files and a processor's time: anything but off and crashed.
+    pub fn is_alive(&self) -> bool {
+        matches!(self, Self::Starting | Self::Running | Self::Paused { .. })
+    }
+}
+
+/// Something that happened to a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "event")]
+pub enum MachineEvent {
+    /// Its state is another now.
+    State(State),
+    /// The picture has a new size in pixels.
+    DisplaySize {
+        /// To the right.
+        width: u32,
+        /// Down.
+        height: u32,
+    },
+    /// The guest switched its keyboard's lights.
+    Lights {
+        /// Scroll Lock.
+        scroll_lock: bool,
+        /// Num Lock.
+        num_lock: bool,
+        /// Caps Lock.
+        caps_lock: bool,
+    },
+    /// The medium of optical drive number `drive` (counting from 0) was inserted, ejected, or ejected by the guest.
+    Medium {
+        /// Which optical drive.
+        drive: usize,
+        /// What is in it now.
+        file: Option<std::path::PathBuf>,
+    },
+    /// A line for the machine's log.
+    Log {
+        /// The line.
+        line: String,
+    },
+}
+
+impl From<Lights> for MachineEvent {
+    fn from(lights: Lights) -> Self {
+        Self::Lights {
+            scroll_lock: lights.scroll_lock,
+            num_lock: lights.num_lock,
+            caps_lock: lights.caps_lock,
+        }
+    }
+}

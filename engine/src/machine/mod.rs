@@ -1,0 +1,5 @@
+//! One machine alive.
+
+mod event;
+
+pub use event::{MachineEvent, State};

@@ -1,0 +1,5 @@
+//! Drives and the controllers in front of them.
+
+mod fault;
+
+pub use fault::{FaultHandler, ReportFaults, Verdict};
