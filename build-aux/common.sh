@@ -51,3 +51,8 @@ apt_mirror() {
     apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages' 2>/dev/null |
         awk -v origin="$1" '$2 == origin && $3 == origin { sub("/$", "", $1); print $1; exit }'
 }
+
+# The packages of build-aux/packages in the column of a distribution: 1 Debian, 2 Fedora, 3 Arch.
+packages() {
+    awk -v column="$1" '!/^#/ && NF && $column != "-" { print $column }' "$source_dir/build-aux/packages"
+}
