@@ -1,0 +1,73 @@
+# `make run` and `make test` install what is missing and then do what their names say; so do the others. Every command that needs the toolkit
+# runs through build-aux/enter: right here on a machine with GTK 4.18 and libadwaita 1.7, else in a Debian 13 build root.
+
+PREFIX = /usr/local
+DESTDIR =
+APPLICATION = io.github.guesthouse_vm.Guesthouse
+ENTER = build-aux/enter
+
+.PHONY: help run build test test-guests check bench shell dependencies media install uninstall clean
+
+help:
+	@echo 'make run           start Guesthouse (under a virtual display where there is none)'
+	@echo 'make test          every test'
+	@echo 'make test-guests   the tests that boot whole operating systems, in the nested rig'
+	@echo 'make check         formatting, lints, licences, desktop files'
+	@echo 'make build         target/release/guesthouse'
+	@echo 'make bench         measurements against QEMU'
+	@echo 'make shell         a shell where the toolkit is'
+	@echo 'make install       into DESTDIR ($(DESTDIR)) and PREFIX ($(PREFIX)); make uninstall takes it away'
+	@echo 'make clean         removes target/; the cache in ~/.cache/guesthouse stays'
+
+dependencies:
+	@build-aux/dependencies
+
+build: dependencies
+	$(ENTER) cargo build --release --locked --package guesthouse
+
+run: build
+	build-aux/run target/release/guesthouse
+
+media: dependencies
+	@build-aux/media >/dev/null
+
+test: dependencies media
+	$(ENTER) cargo test --workspace --locked
+
+test-guests: dependencies media
+	build-aux/test-guests
+
+check: dependencies
+	$(ENTER) cargo fmt --all --check
+	$(ENTER) cargo clippy --workspace --all-targets --locked -- --deny warnings
+	$(ENTER) build-aux/check-licences
+	$(ENTER) build-aux/check-data
+
+bench: dependencies
+	$(ENTER) cargo bench --workspace --locked
+
+shell: dependencies
+	@$(ENTER) "$${SHELL:-/bin/bash}"
+
+# Installs what `make build` left, so that it may run as another user than the one who built.
+install:
+	@test -x target/release/guesthouse || { echo 'run `make build` first' >&2; exit 1; }
+	install -D -m 755 target/release/guesthouse '$(DESTDIR)$(PREFIX)/bin/guesthouse'
+	install -D -m 644 data/$(APPLICATION).desktop '$(DESTDIR)$(PREFIX)/share/applications/$(APPLICATION).desktop'
+	install -D -m 644 data/$(APPLICATION).metainfo.xml '$(DESTDIR)$(PREFIX)/share/metainfo/$(APPLICATION).metainfo.xml'
+	install -D -m 644 icons/scalable/$(APPLICATION).svg \
+		'$(DESTDIR)$(PREFIX)/share/icons/hicolor/scalable/apps/$(APPLICATION).svg'
+	install -D -m 644 icons/symbolic/$(APPLICATION)-symbolic.svg \
+		'$(DESTDIR)$(PREFIX)/share/icons/hicolor/symbolic/apps/$(APPLICATION)-symbolic.svg'
+	install -D -m 644 LICENSE '$(DESTDIR)$(PREFIX)/share/licenses/guesthouse/LICENSE'
+
+uninstall:
+	rm -f '$(DESTDIR)$(PREFIX)/bin/guesthouse' \
+		'$(DESTDIR)$(PREFIX)/share/applications/$(APPLICATION).desktop' \
+		'$(DESTDIR)$(PREFIX)/share/metainfo/$(APPLICATION).metainfo.xml' \
+		'$(DESTDIR)$(PREFIX)/share/icons/hicolor/scalable/apps/$(APPLICATION).svg' \
+		'$(DESTDIR)$(PREFIX)/share/icons/hicolor/symbolic/apps/$(APPLICATION)-symbolic.svg' \
+		'$(DESTDIR)$(PREFIX)/share/licenses/guesthouse/LICENSE'
+
+clean:
+	rm -rf target
