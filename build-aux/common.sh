@@ -11,13 +11,20 @@ fail() {
     exit 1
 }
 
-# step DESCRIPTION COMMAND... runs the command with its output in a log and prints the time it took; on failure, the log.
+# step DESCRIPTION COMMAND... runs the command, or function, with its output in a log and prints the time it took; on failure, the log.
+# Call it as a command of its own: as part of a condition, bash would not stop a function at its first error.
 step() {
     local description=$1 log started=${EPOCHREALTIME/[.,]/} status=0
     shift
     log=$(mktemp "${TMPDIR:-/tmp}/guesthouse-step.XXXXXX")
     say "$description ..."
-    "$@" >"$log" 2>&1 </dev/null || status=$?
+    set +e
+    (
+        set -e
+        "$@"
+    ) >"$log" 2>&1 </dev/null
+    status=$?
+    set -e
     local tenths=$(((${EPOCHREALTIME/[.,]/} - started) / 100000))
     if [ "$status" -ne 0 ]; then
         tail -n 40 "$log" >&2
