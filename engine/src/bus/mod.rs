@@ -13,6 +13,8 @@ mod port_io;
 
 pub use access::{IoError, IoResult, Width};
 pub use action::Action;
+#[cfg(test)]
+pub(crate) use interrupt_line::tests::Recorder;
 pub use interrupt_line::{InterruptLine, InterruptSink, SharedInterrupt};
 pub use memory_io::{MemoryBus, MemoryDevice};
 pub use port_io::{PortBus, PortDevice};

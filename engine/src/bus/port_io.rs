@@ -74,25 +74,19 @@ impl Default for PortBus {
 impl PortBus {
     /// Lets `device` answer at all of `ports`. Where another answered before, the newer one does.
     pub fn map(&self, ports: RangeInclusive<u16>, device: Target) {
+        self.table.write().map(ports, device);
+    }
+
+    /// Lets `device` answer at all of `ports` if nobody answers at any of them; returns whether it does now.
+    pub fn map_where_free(&self, ports: RangeInclusive<u16>, device: Target) -> bool {
         let mut table = self.table.write();
-        let existing = table
-            .devices
-            .iter()
-            .find(|(_, other)| Arc::ptr_eq(other, &device))
-            .map(|(number, _)| *number);
-        let number = existing.unwrap_or_else(|| {
-            let mut number = table.next.max(1);
-            while table.devices.contains_key(&number) {
-                number = number.wrapping_add(1).max(1);
-            }
-            table.next = number.wrapping_add(1).max(1);
-            number
-        });
-        table.devices.insert(number, device);
-        for port in ports {
-            table.owner[usize::from(port)] = number;
+        let free = ports
+            .clone()
+            .all(|port| table.owner[usize::from(port)] == 0);
+        if free {
+            table.map(ports, device);
         }
-        table.forget_unowned();
+        free
     }
 
     /// Stops `device` from answering at those of `ports` that are its own.
@@ -166,6 +160,27 @@ impl PortBus {
 }
 
 impl Table {
+    fn map(&mut self, ports: RangeInclusive<u16>, device: Target) {
+        let existing = self
+            .devices
+            .iter()
+            .find(|(_, other)| Arc::ptr_eq(other, &device))
+            .map(|(number, _)| *number);
+        let number = existing.unwrap_or_else(|| {
+            let mut number = self.next.max(1);
+            while self.devices.contains_key(&number) {
+                number = number.wrapping_add(1).max(1);
+            }
+            self.next = number.wrapping_add(1).max(1);
+            number
+        });
+        self.devices.insert(number, device);
+        for port in ports {
+            self.owner[usize::from(port)] = number;
+        }
+        self.forget_unowned();
+    }
+
     fn forget_unowned(&mut self) {
         let mut used = vec![false; 0x1_0000];
         for number in &self.owner {
@@ -231,6 +246,19 @@ mod tests {
             bus.read(0x108, Width::Dword),
             0xffff_ffff,
             "a width the device does not know"
+        );
+    }
+
+    #[test]
+    fn a_range_of_which_a_part_is_taken_is_not_free() {
+        let bus = PortBus::default();
+        bus.map(0x60..=0x60, shared(Register(1)));
+        assert!(!bus.map_where_free(0x58..=0x67, shared(Register(2))));
+        assert_eq!(bus.read(0x58, Width::Byte), 0xff);
+        assert!(bus.map_where_free(0x61..=0x68, shared(Register(3))));
+        assert_eq!(
+            (bus.read(0x60, Width::Byte), bus.read(0x61, Width::Byte)),
+            (1, 3)
         );
     }
 
