@@ -104,6 +104,16 @@ impl MemoryRegion {
         self.mapping.get_slice(offset, length).ok()
     }
 
+    /// The host address of the region's first byte, for the hypervisor's memory slots.
+    pub(crate) fn host_address(&self) -> u64 {
+        self.mapping.as_ptr() as u64
+    }
+
+    /// Whether `other` is this very region.
+    pub fn same_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.mapping, &other.mapping)
+    }
+
     pub(super) fn mapping(&self) -> &Arc<MmapRegion> {
         &self.mapping
     }

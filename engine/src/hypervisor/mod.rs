@@ -1,0 +1,18 @@
+//! The layer over the kernel's KVM: probing the host, a virtual machine with its memory slots and interrupt controllers, and
+//! its virtual processors. Follows the kernel's KVM API documentation (virt/kvm/api). With `memory` the only place of `unsafe`.
+
+mod cpuid;
+mod error;
+mod failure;
+mod interrupts;
+mod probe;
+mod slots;
+mod vcpu;
+mod vm;
+
+pub use error::HypervisorError;
+pub use interrupts::InterruptController;
+pub use probe::{HostCapabilities, HostProblem, check_host, device_path};
+pub use slots::{MemorySlots, SlotKind};
+pub use vcpu::{Exit, Kicker, Vcpu};
+pub use vm::{PRIVATE_PAGES, PRIVATE_PAGES_SIZE, Vm, VmError};
