@@ -7,6 +7,7 @@ pub mod bus;
 pub mod definition;
 pub mod disk;
 pub mod display;
+pub mod firmware;
 pub mod hypervisor;
 pub mod input;
 pub mod machine;

@@ -1,0 +1,149 @@
+//! What a machine starts with: the firmware's files on the host, and what the firmware is told of the machine through the
+//! [`FwCfg`] device: memory map, ACPI and SMBIOS tables, boot order.
+
+mod acpi;
+mod boot_order;
+pub mod fw_cfg;
+mod locate;
+mod memory_layout;
+mod smbios;
+
+pub use fw_cfg::FwCfg;
+pub use locate::{DIRECTORY_VARIABLE, FirmwareFile, LocateError, Locations};
+pub use memory_layout::{KVM_PAGES, MemoryLayout};
+
+use fw_cfg::{Contents, ContentsError, key};
+
+use crate::definition::Definition;
+use crate::memory::GuestMemory;
+
+/// How long the boot menu is offered, in milliseconds.
+const BOOT_MENU_WAIT: u16 = 3000;
+/// The most processors whose local APICs have identifiers of 8 bits, with one left for the I/O APIC.
+const MOST_PROCESSORS: u32 = 254;
+
+/// Why the firmware cannot be told of a machine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FirmwareError {
+    /// The tables cannot name so many.
+    #[error(
+        "{0} processors are more than a generation 1 machine can have; give it {MOST_PROCESSORS} or fewer"
+    )]
+    Processors(u32),
+    /// The firmware would wait for a processor for ever.
+    #[error("a machine needs at least one processor")]
+    NoProcessor,
+    /// The device cannot hold a file.
+    #[error(transparent)]
+    Contents(#[from] ContentsError),
+}
+
+/// What the firmware of a generation 1 machine is told, ready for [`FwCfg::new`].
+///
+/// # Errors
+/// When the definition has no processors or more than the tables can name.
+pub fn bios_contents(
+    definition: &Definition,
+    memory: &MemoryLayout,
+) -> Result<Contents, FirmwareError> {
+    let count = definition.processor.count;
+    let processors = match u8::try_from(count) {
+        Ok(0) => return Err(FirmwareError::NoProcessor),
+        Ok(count) if u32::from(count) <= MOST_PROCESSORS => count,
+        _ => return Err(FirmwareError::Processors(count)),
+    };
+    let mut contents = Contents::new();
+    let count = u16::from(processors).to_le_bytes().to_vec();
+    contents.add(key::PROCESSORS, count.clone());
+    contents.add(key::MAX_PROCESSORS, count);
+    contents.add(key::NUMA, vec![0; 8 * (1 + usize::from(processors))]);
+    let menu = u16::from(definition.firmware.boot_menu);
+    contents.add(key::BOOT_MENU, menu.to_le_bytes().to_vec());
+    contents.add(key::TIMER_OVERRIDE, vec![1]);
+
+    contents.add_file("etc/e820", memory.e820());
+    let acpi = acpi::acpi_files(processors, &memory.pci_hole);
+    contents.add_file(acpi::TABLES_FILE, acpi.tables);
+    contents.add_file(acpi::RSDP_FILE, acpi.rsdp);
+    contents.add_file(acpi::LOADER_FILE, acpi.loader);
+    let identity = smbios::Identity {
+        name: definition.name.as_str(),
+        uuid: definition.uuid,
+        processors,
+    };
+    let smbios = smbios::smbios_files(&identity, memory);
+    contents.add_file(smbios::ANCHOR_FILE, smbios.anchor);
+    contents.add_file(smbios::TABLES_FILE, smbios.tables);
+    if let Some(file) = boot_order::boot_order(&definition.drives) {
+        contents.add_file(boot_order::FILE, file);
+    }
+    contents.add_file("etc/boot-menu-wait", BOOT_MENU_WAIT.to_le_bytes().to_vec());
+    // A machine that finds nothing to boot stays there and says so, instead of starting anew every minute.
+    contents.add_file("etc/boot-fail-wait", u32::MAX.to_le_bytes().to_vec());
+    // Sleep states S0 to S5: bit 7 says that there is such a state, the rest is its sleep type. S3 and S4 are not there.
+    contents.add_file("etc/system-states", vec![0x80, 0, 0, 1, 2, 0x80]);
+    Ok(contents)
+}
+
+/// The fw_cfg device of a generation 1 machine as its builder needs it.
+///
+/// # Errors
+/// As [`bios_contents`].
+pub fn build_fw_cfg(
+    definition: &Definition,
+    layout: &MemoryLayout,
+    memory: GuestMemory,
+) -> Result<FwCfg, FirmwareError> {
+    Ok(FwCfg::new(bios_contents(definition, layout)?, memory)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition::{Drive, ImageFormat, Name};
+
+    fn definition() -> Definition {
+        let mut definition = Definition::new(Name::new("Test").unwrap());
+        let mut disk = Drive::disk("disk.qcow2".into(), ImageFormat::Qcow2);
+        disk.boot = Some(1);
+        definition.drives.push(disk);
+        definition
+    }
+
+    #[test]
+    fn a_machine_tells_the_firmware_all_that_it_asks_for() {
+        let contents = bios_contents(&definition(), &MemoryLayout::new(0x4000_0000, 0)).unwrap();
+        for file in [
+            "etc/e820",
+            "etc/table-loader",
+            "etc/acpi/tables",
+            "etc/acpi/rsdp",
+            "etc/smbios/smbios-anchor",
+            "etc/smbios/smbios-tables",
+            "bootorder",
+            "etc/boot-menu-wait",
+        ] {
+            assert!(
+                contents.file(file).is_some_and(|data| !data.is_empty()),
+                "{file}"
+            );
+        }
+        assert_eq!(contents.file("etc/system-states").map(<[u8]>::len), Some(6));
+    }
+
+    #[test]
+    fn processors_that_the_tables_cannot_name_are_refused() {
+        let mut definition = definition();
+        let layout = MemoryLayout::new(0x4000_0000, 0);
+        for (count, expected) in [
+            (0, Some(FirmwareError::NoProcessor)),
+            (1, None),
+            (254, None),
+            (255, Some(FirmwareError::Processors(255))),
+            (70000, Some(FirmwareError::Processors(70000))),
+        ] {
+            definition.processor.count = count;
+            assert_eq!(bios_contents(&definition, &layout).err(), expected);
+        }
+    }
+}
