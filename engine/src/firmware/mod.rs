@@ -5,17 +5,16 @@ mod acpi;
 mod boot_order;
 pub mod fw_cfg;
 mod locate;
-mod memory_layout;
+mod memory_map;
 mod smbios;
 
 pub use fw_cfg::FwCfg;
 pub use locate::{DIRECTORY_VARIABLE, FirmwareFile, LocateError, Locations};
-pub use memory_layout::{KVM_PAGES, MemoryLayout};
 
 use fw_cfg::{Contents, ContentsError, key};
 
 use crate::definition::Definition;
-use crate::memory::GuestMemory;
+use crate::memory::{GuestMemory, MemoryLayout};
 
 /// How long the boot menu is offered, in milliseconds.
 const BOOT_MENU_WAIT: u16 = 3000;
@@ -61,8 +60,8 @@ pub fn bios_contents(
     contents.add(key::BOOT_MENU, menu.to_le_bytes().to_vec());
     contents.add(key::TIMER_OVERRIDE, vec![1]);
 
-    contents.add_file("etc/e820", memory.e820());
-    let acpi = acpi::acpi_files(processors, &memory.pci_hole);
+    contents.add_file(memory_map::FILE, memory_map::memory_map(memory));
+    let acpi = acpi::acpi_files(processors, &memory.pci_hole());
     contents.add_file(acpi::TABLES_FILE, acpi.tables);
     contents.add_file(acpi::RSDP_FILE, acpi.rsdp);
     contents.add_file(acpi::LOADER_FILE, acpi.loader);
@@ -112,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_machine_tells_the_firmware_all_that_it_asks_for() {
-        let contents = bios_contents(&definition(), &MemoryLayout::new(0x4000_0000, 0)).unwrap();
+        let contents = bios_contents(&definition(), &MemoryLayout::new(1 << 30)).unwrap();
         for file in [
             "etc/e820",
             "etc/table-loader",
@@ -134,7 +133,7 @@ mod tests {
     #[test]
     fn processors_that_the_tables_cannot_name_are_refused() {
         let mut definition = definition();
-        let layout = MemoryLayout::new(0x4000_0000, 0);
+        let layout = MemoryLayout::new(1 << 30);
         for (count, expected) in [
             (0, Some(FirmwareError::NoProcessor)),
             (1, None),

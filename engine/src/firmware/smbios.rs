@@ -5,7 +5,8 @@
 
 use uuid::Uuid;
 
-use super::MemoryLayout;
+use crate::memory::MemoryLayout;
+use crate::memory::layout::FOUR_GIB;
 
 /// The structures' file in fw_cfg.
 pub(super) const TABLES_FILE: &str = "etc/smbios/smbios-tables";
@@ -133,7 +134,7 @@ impl Structures {
         const RAM: u8 = 7;
         const DIMM: u8 = 9;
         const ONE_MODULE: u16 = 1;
-        let size = memory.low_end.saturating_add(memory.high_size);
+        let size = memory.low.saturating_add(memory.high);
 
         let mut fields = vec![OTHER, SYSTEM_MEMORY, MULTI_BIT_CORRECTION];
         let kibibytes = u32::try_from(size >> 10)
@@ -168,7 +169,7 @@ impl Structures {
         fields.extend([0; 8]);
         self.add(17, 0x1100, &fields, &["DIMM 0", MAKER]);
 
-        let ranges = [(0, memory.low_end), (1 << 32, memory.high_size)];
+        let ranges = [(0, memory.low), (FOUR_GIB, memory.high)];
         for (handle, (start, size)) in (0x1300..).zip(ranges) {
             if size > 0 {
                 self.mapped(handle, start, size);
@@ -264,7 +265,7 @@ mod tests {
 
     #[test]
     fn the_structures_are_whole_and_the_entry_point_describes_them() {
-        let files = files(&MemoryLayout::new(0xc000_0000, 0x4000_0000));
+        let files = files(&MemoryLayout::new(4 << 30));
         let structures = parse(&files.tables);
         let kinds: Vec<(u8, usize)> = structures.iter().map(|it| (it.0, it.1.len())).collect();
         // Lengths of version 2.8.
@@ -295,7 +296,7 @@ mod tests {
 
     #[test]
     fn identity_and_strings_are_where_the_specification_has_them() {
-        let files = files(&MemoryLayout::new(0x4000_0000, 0));
+        let files = files(&MemoryLayout::new(1 << 30));
         let structures = parse(&files.tables);
         let system = &structures[0];
         // The first three fields of the identifier are little endian since version 2.6.
@@ -324,20 +325,20 @@ mod tests {
         };
         let dword =
             |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
-        let small = MemoryLayout::new(0x0100_0000, 0);
-        assert_eq!(dword(&find(small.clone(), 16)[0], 7), 0x4000);
-        assert_eq!(find(small.clone(), 17)[0][12..14], [16, 0]);
+        let small = MemoryLayout::new(16 << 20);
+        assert_eq!(dword(&find(small, 16)[0], 7), 0x4000);
+        assert_eq!(find(small, 17)[0][12..14], [16, 0]);
         let mapped = &find(small, 19)[0];
         assert_eq!((dword(mapped, 4), dword(mapped, 8)), (0, 0x3fff));
 
-        let large = MemoryLayout::new(3 * gibibyte, 5 * 1024 * gibibyte);
-        let array = &find(large.clone(), 16)[0];
+        let large = MemoryLayout::new(5123 * gibibyte);
+        let array = &find(large, 16)[0];
         assert_eq!(dword(array, 7), 0x8000_0000);
         assert_eq!(
             u64::from_le_bytes(array[15..23].try_into().unwrap()),
             5123 * gibibyte
         );
-        let module = &find(large.clone(), 17)[0];
+        let module = &find(large, 17)[0];
         assert_eq!(module[12..14], [0xff, 0x7f]);
         assert_eq!(dword(module, 28), 5123 * 1024);
         let mapped = &find(large, 19)[1];

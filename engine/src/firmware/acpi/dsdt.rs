@@ -37,7 +37,7 @@ const PCI_INTERRUPTS: [u32; 3] = [5, 10, 11];
 const SCI_LINK: &str = "LNKS";
 
 /// The table for `processors` processors and the window below 4 GiB in which the firmware places PCI devices' memory.
-pub(super) fn dsdt(processors: u8, pci_hole: &RangeInclusive<u32>) -> Vec<u8> {
+pub(super) fn dsdt(processors: u8, pci_hole: &RangeInclusive<u64>) -> Vec<u8> {
     let body = Code::of(&[
         &sleep_states(),
         &processor_scope(processors),
@@ -67,7 +67,7 @@ fn processor_scope(count: u8) -> Code {
     Code::of(&[&Scope::new("_PR_".into(), vec![&all])])
 }
 
-fn host_bridge(pci_hole: &RangeInclusive<u32>) -> Code {
+fn host_bridge(pci_hole: &RangeInclusive<u64>) -> Code {
     let ports =
         |first: u16, last: u16| -> AddressSpace<u16> { AddressSpace::new_io(first, last, None) };
     let memory = |first: u32, last: u32, cacheable| -> AddressSpace<u32> {
@@ -80,8 +80,8 @@ fn host_bridge(pci_hole: &RangeInclusive<u32>) -> Code {
         &ports(0xd00, 0xffff),
         &memory(0xa_0000, 0xb_ffff, AddressSpaceCacheable::Cacheable),
         &memory(
-            *pci_hole.start(),
-            *pci_hole.end(),
+            below_4_gib(*pci_hole.start()),
+            below_4_gib(*pci_hole.end()),
             AddressSpaceCacheable::NotCacheable,
         ),
     ])]);
@@ -95,6 +95,11 @@ fn host_bridge(pci_hole: &RangeInclusive<u32>) -> Code {
             &isa_bridge(),
         ],
     )])
+}
+
+/// An address of the window, which is all below 4 GiB.
+fn below_4_gib(address: u64) -> u32 {
+    u32::try_from(address).unwrap_or(u32::MAX)
 }
 
 /// Which link each pin of each slot is wired to: the i440FX boards' swizzle, by which pin A of slot 1 is at the first link,

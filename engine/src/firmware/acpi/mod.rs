@@ -37,7 +37,7 @@ pub(super) struct AcpiFiles {
 }
 
 /// The tables for `processors` processors (APIC identifiers from 0 on) and the window below 4 GiB for PCI devices' memory.
-pub(super) fn acpi_files(processors: u8, pci_hole: &RangeInclusive<u32>) -> AcpiFiles {
+pub(super) fn acpi_files(processors: u8, pci_hole: &RangeInclusive<u64>) -> AcpiFiles {
     let mut tables = Tables::default();
     let mut facs = Vec::new();
     FACS::new().to_aml_bytes(&mut facs);
