@@ -47,7 +47,7 @@ bench: dependencies
 	$(ENTER) cargo bench --workspace --locked
 
 shell: dependencies
-	@$(ENTER) "$${SHELL:-/bin/bash}"
+	@$(ENTER) /bin/sh -c 'exec "$$(command -v "$${SHELL:-bash}" || echo /bin/sh)"'
 
 # Installs what `make build` left, so that it may run as another user than the one who built.
 install:
