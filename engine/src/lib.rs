@@ -4,12 +4,14 @@
 //! it knows no toolkit and no message bus.
 
 pub mod bus;
+pub mod chipset;
 pub mod definition;
 pub mod disk;
 pub mod display;
 pub mod firmware;
 pub mod hypervisor;
 pub mod input;
+pub mod legacy;
 pub mod machine;
 pub mod memory;
 pub mod pci;

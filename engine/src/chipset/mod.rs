@@ -1,0 +1,22 @@
+//! The chipset of a generation 1 machine: an Intel 440FX host bridge, a PIIX3 and the power management function of a PIIX4, and
+//! the few ports that belong to no other part.
+//!
+//! Left to the kernel: the interrupt controllers with their edge/level control (0x4D0, 0x4D1), the interval timer, and port 0x61
+//! (speaker gate and refresh bit), which the kernel answers with the interval timer when that is made with its speaker option.
+
+mod debug_console;
+mod i440fx;
+mod piix3;
+mod piix4_power;
+mod power_management;
+mod reset_control;
+mod smbus;
+
+pub use debug_console::DebugConsole;
+pub use i440fx::{I440fx, PAM_SEGMENTS, PamSink, PamState, PamTarget};
+pub use piix3::{Piix3, PirqRouter};
+pub use piix4_power::{
+    ACPI_DISABLE, ACPI_ENABLE, COMMAND_PORT, GENERAL_EVENTS, POWER_PORTS, Piix4Power,
+};
+pub use power_management::SOFT_OFF_SLEEP_TYPE;
+pub use reset_control::ResetControl;
