@@ -1,14 +1,14 @@
 //! The one face that every disk image shows to the drive in front of it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a request to an image failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
     /// The host's file system has no room for what the guest wrote. Nothing of the request need be lost: it can be made again
     /// once there is room.
-    #[error("no space is left on the file system that holds {file}; free some space there, then resume the machine", file = .file.display())]
+    #[error("no space is left for {file}: its file system is full, or a quota or a limit for one file is reached; make room there, then resume the machine", file = .file.display())]
     NoSpace {
         /// The image.
         file: PathBuf,
@@ -41,6 +41,41 @@ pub enum ImageError {
     },
 }
 
+impl ImageError {
+    /// What the host said to `action` on `file`.
+    pub(super) fn from_host(action: &'static str, file: &Path, source: io::Error) -> Self {
+        let file = file.to_owned();
+        match source.kind() {
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => Self::NoSpace { file },
+            _ => Self::Io {
+                action,
+                file,
+                source,
+            },
+        }
+    }
+
+    /// Refuses a range that is not all within `size` bytes.
+    pub(super) fn check_range(
+        file: &Path,
+        size: u64,
+        offset: u64,
+        length: usize,
+    ) -> Result<(), Self> {
+        let length = length as u64;
+        match offset.checked_add(length) {
+            Some(end) if end <= size => Ok(()),
+            _ => Err(Self::OutOfRange {
+                file: file.to_owned(),
+                offset,
+                length,
+            }),
+        }
+    }
+}
+
 /// A disk image, opened: an array of bytes that outlives the machine. All calls may come from several threads at once.
 pub trait Image: Send + Sync {
     /// The size that the guest sees, in bytes.
@@ -50,7 +85,7 @@ pub trait Image: Send + Sync {
     fn read_only(&self) -> bool;
 
     /// The file, for messages.
-    fn file(&self) -> &std::path::Path;
+    fn file(&self) -> &Path;
 
     /// Fills `data` from byte `offset` on.
     ///

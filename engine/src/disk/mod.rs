@@ -1,5 +1,37 @@
 //! Disk images: what a guest's drive reads and writes ends in one of these.
+//!
+//! [`open_disk`] and [`open_optical`] give an [`Image`]; [`create_disk`] makes a new one, [`inspect`] says what one is without
+//! opening it, [`Space`] what a folder has room for.
 
+mod create;
 mod image;
+mod info;
+mod lock;
+mod open;
+pub(crate) mod place;
+mod qcow2;
+mod raw;
+#[cfg(test)]
+mod tests;
 
+pub use create::{CreateError, MAX_DISK_SIZE, MIN_DISK_SIZE, create_disk};
 pub use image::{Image, ImageError};
+pub use info::{ImageInfo, inspect};
+pub use open::{OpenError, open_disk, open_optical};
+pub use place::Space;
+
+use std::io;
+
+/// What a failed fdatasync is reported as: never as lack of space, because repeating the request would not bring the data back.
+fn sync_failed(source: &io::Error) -> io::Error {
+    io::Error::other(format!(
+        "the device that holds it failed to store data: {source}; what the guest wrote last may be lost, look at the host's log and check the device"
+    ))
+}
+
+/// What every flush after a failed one is reported as.
+fn lost_writes() -> io::Error {
+    io::Error::other(
+        "the device that holds it failed to store data earlier; shut the machine down, check the device, then start it again",
+    )
+}
