@@ -1,1 +1,567 @@
+//! The image on a file that forgets, fills up or fails, and on files made to hurt.
 
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::super::tests::{Random, check_for_leaks_only, qemu_img};
+use super::super::{Image, ImageError, OpenError};
+use super::header::{Header, HeaderFault};
+use super::{HostFile, Qcow2Image};
+
+const PAGE: usize = 4096;
+
+/// A file in memory with a device beneath it: what was not synced may be lost in a power cut, page by page.
+#[derive(Debug, Default)]
+struct Disk {
+    content: Vec<u8>,
+    durable: Vec<u8>,
+    /// Versions of each page since the last sync, oldest first.
+    unsynced: BTreeMap<usize, Vec<Vec<u8>>>,
+    /// The file cannot grow beyond this.
+    capacity: usize,
+    /// After that many more writes the power is cut: nothing succeeds any more.
+    writes_left: Option<u64>,
+    syncs_fail: bool,
+}
+
+impl Disk {
+    fn new(content: Vec<u8>) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Self {
+            durable: content.clone(),
+            content,
+            capacity: 256 << 20,
+            ..Self::default()
+        }))
+    }
+
+    fn alive(&self) -> io::Result<()> {
+        if self.writes_left == Some(0) {
+            return Err(io::Error::other("the power is cut"));
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.alive()?;
+        if let Some(left) = &mut self.writes_left {
+            *left -= 1;
+        }
+        let start = usize::try_from(offset).unwrap();
+        let end = start + data.len();
+        if end > self.capacity && end > self.content.len() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        if end > self.content.len() {
+            self.content.resize(end, 0);
+        }
+        self.content[start..end].copy_from_slice(data);
+        for page in start / PAGE..end.div_ceil(PAGE) {
+            let version =
+                self.content[page * PAGE..((page + 1) * PAGE).min(self.content.len())].to_vec();
+            self.unsynced.entry(page).or_default().push(version);
+        }
+        Ok(())
+    }
+
+    /// What the device holds after a power cut: each page as some write since the last sync left it, or as none did.
+    fn after_power_cut(&self, random: &mut Random) -> Vec<u8> {
+        let mut content = self.durable.clone();
+        for (page, versions) in &self.unsynced {
+            let kept = usize::try_from(random.below(versions.len() as u64 + 1)).unwrap();
+            let Some(version) = kept.checked_sub(1).and_then(|kept| versions.get(kept)) else {
+                continue;
+            };
+            let (start, end) = (page * PAGE, page * PAGE + version.len());
+            if content.len() < end {
+                content.resize(end, 0);
+            }
+            content[start..end].copy_from_slice(version);
+        }
+        if random.below(2) == 0 && content.len() < self.content.len() {
+            content.resize(self.content.len(), 0);
+        }
+        content
+    }
+}
+
+impl HostFile for Arc<Mutex<Disk>> {
+    fn read(&self, data: &mut [u8], offset: u64) -> io::Result<usize> {
+        let disk = self.lock();
+        let rest = usize::try_from(offset)
+            .ok()
+            .and_then(|offset| disk.content.get(offset..))
+            .unwrap_or_default();
+        let count = rest.len().min(data.len());
+        data[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+
+    fn write(&self, data: &[u8], offset: u64) -> io::Result<()> {
+        self.lock().change(offset, data)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.lock().content.len() as u64)
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        let mut disk = self.lock();
+        let length = usize::try_from(length).unwrap();
+        if length > disk.capacity {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        disk.content.resize(length, 0);
+        Ok(())
+    }
+
+    fn punch(&self, _: u64, _: u64) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut disk = self.lock();
+        disk.alive()?;
+        if disk.syncs_fail {
+            return Err(io::Error::other("I/O error"));
+        }
+        disk.durable = disk.content.clone();
+        disk.unsynced.clear();
+        Ok(())
+    }
+}
+
+fn open(disk: &Arc<Mutex<Disk>>) -> Result<Qcow2Image, OpenError> {
+    Qcow2Image::open(
+        Box::new(Arc::clone(disk)),
+        PathBuf::from("test.qcow2"),
+        false,
+    )
+}
+
+/// An image as qemu-img makes it.
+fn image(folder: &Path, options: &str, size: u64) -> Vec<u8> {
+    let path = folder.join("base");
+    let status = Command::new("qemu-img")
+        .args(["create", "-q", "-f", "qcow2", "-o", options])
+        .arg(&path)
+        .arg(size.to_string())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    fs::read(path).unwrap()
+}
+
+/// The content of a page that says which write it is of.
+fn stamp(number: u64) -> Vec<u8> {
+    number.to_le_bytes().repeat(PAGE / 8)
+}
+
+/// The write that a page or a sector is of, 0 if none touched it; nothing if it is of several.
+fn stamp_of(data: &[u8]) -> Option<u64> {
+    let number = u64::from_le_bytes(*data.first_chunk()?);
+    stamp(number).starts_with(data).then_some(number)
+}
+
+/// Writes at random with flushes between until the power is cut, then judges what is left. `first` is what page p held at first.
+fn cut_power(base: &[u8], size: u64, first: impl Fn(u64) -> u64, seed: u64) {
+    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let pages = size / PAGE as u64;
+    let disk = Disk::new(base.to_vec());
+    // For each page, the numbers that may be read there.
+    let mut allowed: HashMap<u64, Vec<u64>> = HashMap::new();
+    {
+        let image = open(&disk).unwrap();
+        disk.lock().writes_left = Some(1 + random.below(1500));
+        for number in 1_u64.. {
+            let page = random.below(pages);
+            allowed
+                .entry(page)
+                .or_insert_with(|| vec![first(page)])
+                .push(number);
+            if image.write_at(page * PAGE as u64, &stamp(number)).is_err() {
+                break;
+            }
+            if random.below(25) == 0 {
+                if image.flush().is_err() {
+                    break;
+                }
+                for numbers in allowed.values_mut() {
+                    numbers.drain(..numbers.len() - 1);
+                }
+            }
+        }
+    }
+    let left = disk.lock().after_power_cut(&mut random);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("left");
+    fs::write(&path, &left).unwrap();
+    check_for_leaks_only(&path);
+    let image = open(&Disk::new(left)).unwrap();
+    for (page, numbers) in &allowed {
+        let mut data = vec![0; PAGE];
+        image.read_at(page * PAGE as u64, &mut data).unwrap();
+        // A disk promises whole sectors, no more.
+        for sector in data.chunks(512) {
+            let found = stamp_of(sector);
+            assert!(
+                found.is_some_and(|found| numbers.contains(&found)),
+                "seed {seed}, page {page}: {found:?} is none of {numbers:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn power_cuts_cost_neither_the_image_nor_what_was_flushed() {
+    let folder = tempfile::tempdir().unwrap();
+    for (options, size) in [
+        ("cluster_size=512", 16 << 20),
+        ("cluster_size=4k", 1 << 30),
+        ("cluster_size=64k", 16 << 30),
+    ] {
+        let base = image(folder.path(), options, size);
+        for seed in 0..25 {
+            cut_power(&base, size, |_| 0, seed);
+        }
+    }
+}
+
+#[test]
+fn power_cuts_do_not_cost_what_was_compressed() {
+    let folder = tempfile::tempdir().unwrap();
+    let size = 2 << 20;
+    let first = |page: u64| 1_000_000 + page;
+    let (raw, path) = (folder.path().join("raw"), folder.path().join("compressed"));
+    let content: Vec<u8> = (0..size / PAGE as u64)
+        .flat_map(|page| stamp(first(page)))
+        .collect();
+    fs::write(&raw, content).unwrap();
+    let status = Command::new("qemu-img")
+        .args([
+            "convert",
+            "-c",
+            "-f",
+            "raw",
+            "-O",
+            "qcow2",
+            "-o",
+            "cluster_size=8k",
+        ])
+        .args([&raw, &path])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let base = fs::read(path).unwrap();
+    for seed in 100..125 {
+        cut_power(&base, size, first, seed);
+    }
+}
+
+#[test]
+fn a_full_host_loses_nothing_and_requests_can_be_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    for (options, size) in [
+        ("cluster_size=512", 16 << 20),
+        ("cluster_size=64k", 4 << 30),
+    ] {
+        let base = image(folder.path(), options, size);
+        let disk = Disk::new(base);
+        let start = disk.lock().content.len();
+        disk.lock().capacity = start;
+        let mut random = Random(4711);
+        let mut expected = HashMap::new();
+        let mut refused = 0;
+        {
+            let image = open(&disk).unwrap();
+            for number in 1..400_u64 {
+                let page = random.below(size / PAGE as u64);
+                let request = || -> Result<(), ImageError> {
+                    image.write_at(page * PAGE as u64, &stamp(number))?;
+                    if number % 10 == 0 {
+                        image.flush()?;
+                    }
+                    Ok(())
+                };
+                while let Err(error) = request() {
+                    assert!(matches!(error, ImageError::NoSpace { .. }), "{error}");
+                    refused += 1;
+                    disk.lock().capacity += 20_000;
+                }
+                expected.insert(page, number);
+            }
+            disk.lock().capacity = 256 << 20;
+        }
+        assert!(refused > 5, "{refused}");
+        let path = folder.path().join("left");
+        fs::write(&path, &disk.lock().content).unwrap();
+        check_for_leaks_only(&path);
+        let image = open(&disk).unwrap();
+        for (page, number) in expected {
+            let mut data = vec![0; PAGE];
+            image.read_at(page * PAGE as u64, &mut data).unwrap();
+            assert_eq!(stamp_of(&data), Some(number));
+        }
+    }
+}
+
+#[test]
+fn a_device_that_failed_to_store_is_not_believed_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = Disk::new(image(folder.path(), "cluster_size=64k", 1 << 30));
+    let image = open(&disk).unwrap();
+    image.write_at(0, &[1; 512]).unwrap();
+    disk.lock().syncs_fail = true;
+    assert!(matches!(
+        image.flush(),
+        Err(ImageError::Io {
+            action: "flush",
+            ..
+        })
+    ));
+    disk.lock().syncs_fail = false;
+    let error = image.flush().unwrap_err();
+    assert!(error.to_string().contains("earlier"), "{error}");
+}
+
+// --- Hostile files -------------------------------------------------------------------------------------------------------------
+
+fn set<const N: usize>(image: &[u8], offset: usize, value: [u8; N]) -> Vec<u8> {
+    let mut image = image.to_vec();
+    image[offset..offset + N].copy_from_slice(&value);
+    image
+}
+
+fn refusal(content: Vec<u8>) -> OpenError {
+    open(&Disk::new(content)).err().unwrap()
+}
+
+#[test]
+fn what_cannot_be_handled_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = image(folder.path(), "cluster_size=64k", 1 << 30);
+    for (content, words) in [
+        (set(&good, 32, 1_u32.to_be_bytes()), "is encrypted"),
+        (set(&good, 72, 1_u64.to_be_bytes()), "not closed properly"),
+        (set(&good, 72, 2_u64.to_be_bytes()), "marked as damaged"),
+        (set(&good, 72, 4_u64.to_be_bytes()), "in another file"),
+        (set(&good, 72, 8_u64.to_be_bytes()), "than zlib"),
+        (set(&good, 72, 16_u64.to_be_bytes()), "subclusters"),
+        (set(&good, 72, (1_u64 << 63).to_be_bytes()), "unknown here"),
+        (set(&good, 60, 1_u32.to_be_bytes()), "internal snapshots"),
+        (set(&good, 4, 4_u32.to_be_bytes()), "version 4"),
+    ] {
+        let error = refusal(content);
+        assert!(matches!(error, OpenError::Unsupported { .. }), "{error}");
+        assert!(
+            error.to_string().contains(words) && error.to_string().contains("qemu-img"),
+            "{error}"
+        );
+    }
+    for (content, words) in [
+        (set(&good, 20, 8_u32.to_be_bytes()), "cluster size"),
+        (set(&good, 20, 22_u32.to_be_bytes()), "cluster size"),
+        (set(&good, 20, u32::MAX.to_be_bytes()), "cluster size"),
+        (set(&good, 24, 0_u64.to_be_bytes()), "size of the disk"),
+        (set(&good, 24, (1_u64 << 40).to_be_bytes()), "too short"),
+        (set(&good, 24, u64::MAX.to_be_bytes()), "size of the disk"),
+        (
+            set(&good, 36, u32::MAX.to_be_bytes()),
+            "size of its L1 table",
+        ),
+        (
+            set(&good, 36, (1_u32 << 20).to_be_bytes()),
+            "ends before its L1",
+        ),
+        (
+            set(&good, 40, 1_u64.to_be_bytes()),
+            "L1 table is in an impossible place",
+        ),
+        (
+            set(&good, 40, 0_u64.to_be_bytes()),
+            "L1 table is in an impossible place",
+        ),
+        (
+            set(&good, 40, (u64::MAX << 16).to_be_bytes()),
+            "ends before its L1",
+        ),
+        (
+            set(&good, 48, (1_u64 << 50).to_be_bytes()),
+            "ends before its reference",
+        ),
+        (set(&good, 48, 0x30000_u64.to_be_bytes()), "overlap"),
+        (
+            set(&good, 56, u32::MAX.to_be_bytes()),
+            "reference count table",
+        ),
+        (set(&good, 96, 7_u32.to_be_bytes()), "width"),
+        (
+            set(&good, 100, u32::MAX.to_be_bytes()),
+            "length of its header",
+        ),
+        (good[..60].to_vec(), "cut off"),
+        (good[..70_000].to_vec(), "ends before"),
+    ] {
+        let error = refusal(content);
+        assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+        assert!(error.to_string().contains(words), "{words}: {error}");
+    }
+}
+
+#[test]
+fn a_backing_file_is_named_and_never_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().join("secret");
+    fs::write(&base, [1; 4096]).unwrap();
+    let path = folder.path().join("overlay");
+    let status = Command::new("qemu-img")
+        .args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"])
+        .args([&base, &path])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let error = refusal(fs::read(&path).unwrap());
+    assert!(
+        matches!(&error, OpenError::Backing { backing, .. } if backing.contains("secret")),
+        "{error}"
+    );
+    let info = super::super::inspect(&path).unwrap();
+    assert_eq!(info.backing_file.as_deref(), base.to_str());
+}
+
+#[test]
+fn snapshots_are_read_but_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    image(folder.path(), "cluster_size=64k", 1 << 30);
+    let path = folder.path().join("base");
+    assert!(qemu_img(&["snapshot", "-c", "before"], &path).0);
+    let disk = Disk::new(fs::read(&path).unwrap());
+    assert!(matches!(open(&disk), Err(OpenError::Unsupported { .. })));
+    let image = Qcow2Image::open(Box::new(disk), path, true).unwrap();
+    image.read_at(0, &mut [0; 512]).unwrap();
+}
+
+#[test]
+fn bitmaps_are_declared_stale_when_the_image_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    image(folder.path(), "cluster_size=64k", 1 << 30);
+    let path = folder.path().join("base");
+    let status = Command::new("qemu-img")
+        .args(["bitmap", "--add"])
+        .arg(&path)
+        .arg("changes")
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let disk = Disk::new(fs::read(&path).unwrap());
+    let image = open(&disk).unwrap();
+    image.write_at(0, &[1; 512]).unwrap();
+    drop(image);
+    assert_eq!(disk.lock().content[88..96], [0; 8], "autoclear features");
+    fs::write(&path, &disk.lock().content).unwrap();
+    check_for_leaks_only(&path);
+}
+
+/// Opens `content`, and if that goes reads and writes; only panics and endless loops are faults here.
+fn use_hostile(content: Vec<u8>) {
+    let Ok(image) = open(&Disk::new(content)) else {
+        return;
+    };
+    let mut data = vec![0; 70_000];
+    for offset in [0, 1 << 20, 3 << 20] {
+        let _ = image.read_at(offset, &mut data);
+        let _ = image.write_at(offset + 512, &data[..4096]);
+    }
+    let _ = image.flush();
+}
+
+#[test]
+fn no_header_causes_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = image(folder.path(), "cluster_size=4k", 4 << 20);
+    assert!(Header::parse(&good, good.len() as u64).is_ok());
+    let mut random = Random(0xbad_c0de);
+    for offset in 0..200 {
+        for value in [0, 1, 0x7f, 0x80, 0xff] {
+            use_hostile(set(&good, offset, [value]));
+        }
+    }
+    for length in 0..300 {
+        let header = &good[..length];
+        assert!(Header::parse(header, length as u64).is_err());
+        use_hostile(header.to_vec());
+    }
+    for _ in 0..3000 {
+        let mut content = good.clone();
+        for _ in 0..1 + random.below(6) {
+            let offset = usize::try_from(random.below(400)).unwrap();
+            content[offset] = random.below(256).to_le_bytes()[0];
+        }
+        use_hostile(content);
+    }
+    assert_eq!(Header::parse(&[0; 4096], 4096), Err(HeaderFault::NotQcow2));
+}
+
+#[test]
+fn no_table_causes_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("base");
+    image(folder.path(), "cluster_size=4k", 4 << 20);
+    assert!(
+        Command::new("qemu-io")
+            .args(["-f", "qcow2", "-c", "write 0 300k"])
+            .arg(&path)
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
+    let good = fs::read(&path).unwrap();
+    let mut random = Random(0xdead);
+    for _ in 0..1500 {
+        let mut content = good.clone();
+        for _ in 0..1 + random.below(12) {
+            // Anywhere in the tables, most of which are at the beginning.
+            let offset = usize::try_from(4096 + random.below(8 * 4096)).unwrap();
+            content[offset] = random.below(256).to_le_bytes()[0];
+        }
+        use_hostile(content);
+    }
+}
+
+#[test]
+fn a_guest_cannot_reach_the_tables_through_a_damaged_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("base");
+    image(folder.path(), "cluster_size=4k", 4 << 20);
+    assert!(
+        Command::new("qemu-io")
+            .args(["-f", "qcow2", "-c", "write 0 4k"])
+            .arg(&path)
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
+    let content = fs::read(&path).unwrap();
+    let header = Header::parse(&content, content.len() as u64).unwrap();
+    let l1 = usize::try_from(header.l1_offset).unwrap();
+    let l2 = u64::from_be_bytes(*content[l1..].first_chunk().unwrap()) & 0x00ff_ffff_ffff_fe00;
+    // The guest's first cluster is now where the header, the L1 table or the reference count table is.
+    for target in [header.l1_offset, header.refcount_table_offset] {
+        let entry = target | 1 << 63;
+        let disk = Disk::new(set(
+            &content,
+            usize::try_from(l2).unwrap(),
+            entry.to_be_bytes(),
+        ));
+        let image = open(&disk).unwrap();
+        let error = image.write_at(0, &[0; 512]).unwrap_err();
+        assert!(error.to_string().contains("damaged"), "{error}");
+    }
+}
