@@ -1,5 +1,10 @@
-//! The machine's screen: the picture that viewers see and the adapters that draw it.
+//! The machine's screen: the picture that viewers see, the adapter that it comes from, the thread that draws it.
 
+mod scanout;
+mod screenshot;
 mod surface;
+pub mod vga;
 
-pub use surface::{Cursor, Frame, Rectangle, Surface, View};
+pub use scanout::{DirtyPages, DirtySource, DisplayThread, Wake};
+pub use screenshot::{ScreenshotError, png};
+pub use surface::{Cursor, Frame, MAXIMUM_EDGE, Rectangle, Surface, View};
