@@ -1,0 +1,314 @@
+//! The controller: its legacy ports, its PCI function 00:01.1, and the threads of its drives.
+
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+
+use crate::bus::{Action, InterruptLine, IoError, IoResult, PortDevice, Width};
+use crate::memory::GuestMemory;
+use crate::pci::{BaseAddress, ConfigSpace, Identity, PciFunction};
+use crate::storage::FaultHandler;
+use crate::storage::scsi::optical;
+
+use super::channel::{Channel, DATA_PORT};
+use super::disk::Disk;
+use super::drives::{Activity, IdeDrive, IdeDrives};
+use super::packet::PacketDrive;
+use super::unit::Drive;
+use super::worker::DriveThread;
+
+/// The command blocks' first ports.
+const COMMAND_BLOCKS: [u16; 2] = [0x1f0, 0x170];
+/// The device control and alternate status registers.
+const CONTROLS: [u16; 2] = [0x3f6, 0x376];
+/// The base address register of the bus masters' 16 ports.
+const BUS_MASTER_WINDOW: u8 = 4;
+
+/// A drive's thread could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "could not start the thread of {name}: {source}; the host may have no more threads to give"
+)]
+pub struct StartError {
+    name: String,
+    source: std::io::Error,
+}
+
+/// The IDE controller of the PIIX3.
+///
+/// The ports [`IdeController::PORTS`] and the PCI function are to be given to the buses; interrupts 14 and 15 end the lines.
+/// Both channels always answer, whatever the decode bits of the timing registers say. Dropping it ends the drives' threads:
+/// what is being read or written is finished first; a thread that waits for the fault handler ends when that returns.
+pub struct IdeController {
+    channels: [Arc<Channel>; 2],
+    config: ConfigSpace,
+    drives: IdeDrives,
+    threads: Vec<(usize, usize, JoinHandle<()>)>,
+}
+
+/// Which register an access to a legacy port reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Register {
+    Data,
+    Command(u16),
+    Control,
+}
+
+impl IdeController {
+    /// The ports it answers at.
+    pub const PORTS: [std::ops::RangeInclusive<u16>; 4] =
+        [0x1f0..=0x1f7, 0x3f6..=0x3f6, 0x170..=0x177, 0x376..=0x376];
+
+    /// A controller with `drives` (by channel, then unit) that interrupts over `lines` (by channel), reaches `memory` by DMA
+    /// and asks `faults` about requests that fail.
+    ///
+    /// # Errors
+    /// When a drive's thread cannot be started.
+    pub fn new(
+        lines: [InterruptLine; 2],
+        memory: GuestMemory,
+        faults: Arc<dyn FaultHandler>,
+        drives: [[Option<IdeDrive>; 2]; 2],
+    ) -> Result<Self, StartError> {
+        let mut channels = Vec::new();
+        let mut to_start = Vec::new();
+        for (number, (line, places)) in lines.into_iter().zip(drives).enumerate() {
+            let [first, second] = places;
+            let connected = [(0, first), (1, second)].map(|(unit, drive)| {
+                let (drive, name) = connect(number, unit, drive);
+                if let Some(name) = name {
+                    to_start.push((number, unit, name));
+                }
+                drive
+            });
+            channels.push(Arc::new(Channel::new(
+                number,
+                line,
+                memory.clone(),
+                connected,
+            )));
+        }
+        let (Some(second), Some(first)) = (channels.pop(), channels.pop()) else {
+            unreachable!("two lines make two channels");
+        };
+        let channels = [first, second];
+        let activity: [[Arc<Activity>; 2]; 2] = Default::default();
+        let mut controller = Self {
+            config: config_space(),
+            drives: IdeDrives {
+                channels: channels.clone(),
+                activity: activity.clone(),
+            },
+            channels,
+            threads: Vec::new(),
+        };
+        for (number, unit, name) in to_start {
+            let thread = DriveThread {
+                channel: Arc::clone(&controller.channels[number & 1]),
+                unit,
+                name: name.clone(),
+                faults: Arc::clone(&faults),
+                activity: Arc::clone(&activity[number & 1][unit & 1]),
+            };
+            let handle = Builder::new()
+                .name(format!("ide{number}-{unit}"))
+                .spawn(move || thread.run())
+                .map_err(|source| StartError { name, source })?;
+            controller.threads.push((number, unit, handle));
+        }
+        Ok(controller)
+    }
+
+    /// The handle on its drives.
+    pub fn drives(&self) -> IdeDrives {
+        self.drives.clone()
+    }
+
+    fn register(port: u16) -> Option<(usize, Register)> {
+        for (channel, (block, control)) in COMMAND_BLOCKS.into_iter().zip(CONTROLS).enumerate() {
+            match port.checked_sub(block) {
+                Some(DATA_PORT) => return Some((channel, Register::Data)),
+                Some(register @ 1..=7) => return Some((channel, Register::Command(register))),
+                _ if port == control => return Some((channel, Register::Control)),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// A wider access to byte-wide registers goes to one after the other, as an ISA bus splits it.
+    fn bytes(port: u16, width: Width) -> impl Iterator<Item = (u16, u32)> {
+        (0..width.bytes()).filter_map(move |at| {
+            let at = u16::try_from(at).ok()?;
+            Some((port.checked_add(at)?, 8 * u32::from(at)))
+        })
+    }
+}
+
+/// Puts a drive in its place; returns also its name.
+fn connect(channel: usize, unit: usize, drive: Option<IdeDrive>) -> (Drive, Option<String>) {
+    match drive {
+        None => (Drive::Absent, None),
+        Some(IdeDrive::Disk { image, name }) => {
+            let serial = format!("GUESTHOUSE-HD-{channel}{unit}");
+            (Drive::Disk(Disk::new(image, serial)), Some(name))
+        }
+        Some(IdeDrive::Optical { medium, name }) => {
+            let serial = format!("GUESTHOUSE-CD-{channel}{unit}");
+            let identity = optical::Identity {
+                serial: serial.clone(),
+                interface: optical::Interface::Atapi,
+            };
+            let optical = optical::Optical::new(identity, medium);
+            (
+                Drive::Optical(PacketDrive::new(optical, serial)),
+                Some(name),
+            )
+        }
+    }
+}
+
+/// PIIX3 IDE, data sheet section 2.3: no interrupt pin; timing registers IDETIM (0x40-0x43) and SIDETIM (0x44) are kept.
+fn config_space() -> ConfigSpace {
+    ConfigSpace::builder(Identity {
+        vendor: 0x8086,
+        device: 0x7010,
+        revision: 0,
+        class: 0x01_01_80,
+    })
+    .subsystem(0x1af4, 0x1100)
+    .command(0, 0x0005)
+    .port_window(BUS_MASTER_WINDOW, 16)
+    .registers_of_its_own(0x40, [0; 5], [0xff; 5])
+    .build()
+}
+
+impl PortDevice for IdeController {
+    fn read_port(&mut self, port: u16, width: Width) -> IoResult<u32> {
+        let (channel, register) = Self::register(port).ok_or(IoError::Unmapped)?;
+        let channel = &self.channels[channel & 1];
+        if register == Register::Data {
+            let mut data = [0; 4];
+            if let Some(item) = data.get_mut(..width.bytes()) {
+                channel.with(|state| state.read_data(width.bytes(), item));
+            }
+            return Ok(width.load(&data));
+        }
+        let mut value = width.ones();
+        for (port, shift) in Self::bytes(port, width) {
+            let byte = match Self::register(port) {
+                Some((_, Register::Command(register))) => {
+                    channel.with(|state| state.read_register(register))
+                }
+                Some((_, Register::Control)) => channel.with(|state| state.status()),
+                _ => 0xff,
+            };
+            value = (value & !(0xff << shift)) | (u32::from(byte) << shift);
+        }
+        Ok(value)
+    }
+
+    fn write_port(&mut self, port: u16, width: Width, value: u32) -> IoResult<Option<Action>> {
+        let (channel, register) = Self::register(port).ok_or(IoError::Unmapped)?;
+        let channel = &self.channels[channel & 1];
+        let data = value.to_le_bytes();
+        if register == Register::Data {
+            if let Some(item) = data.get(..width.bytes()) {
+                channel.with(|state| state.write_data(width.bytes(), item));
+            }
+            return Ok(None);
+        }
+        for ((port, _), byte) in Self::bytes(port, width).zip(data) {
+            match Self::register(port) {
+                Some((_, Register::Command(register))) => {
+                    channel.with(|state| state.write_register(register, byte));
+                }
+                Some((_, Register::Control)) => channel.with(|state| state.write_control(byte)),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn read_port_string(&mut self, port: u16, width: Width, data: &mut [u8]) {
+        if let Some((channel, Register::Data)) = Self::register(port) {
+            self.channels[channel & 1].with(|state| state.read_data(width.bytes(), data));
+            return;
+        }
+        for item in data.chunks_mut(width.bytes()) {
+            let value = self.read_port(port, width).unwrap_or(width.ones());
+            width.store(value, item);
+        }
+    }
+
+    fn write_port_string(&mut self, port: u16, width: Width, data: &[u8]) -> Option<Action> {
+        if let Some((channel, Register::Data)) = Self::register(port) {
+            self.channels[channel & 1].with(|state| state.write_data(width.bytes(), data));
+            return None;
+        }
+        for item in data.chunks(width.bytes()) {
+            // None of these registers asks anything of the machine.
+            let _ = self.write_port(port, width, width.load(item));
+        }
+        None
+    }
+}
+
+impl PciFunction for IdeController {
+    fn read_config(&mut self, offset: u8, width: Width) -> u32 {
+        self.config.read(offset, width)
+    }
+
+    fn write_config(&mut self, offset: u8, width: Width, value: u32) -> Option<Action> {
+        self.config.write(offset, width, value);
+        None
+    }
+
+    fn base_addresses(&self) -> Vec<BaseAddress> {
+        self.config.base_addresses()
+    }
+
+    fn read_window(&mut self, number: u8, offset: u64, data: &mut [u8]) -> IoResult<()> {
+        if number != BUS_MASTER_WINDOW {
+            return Err(IoError::Unmapped);
+        }
+        for (at, byte) in (offset.min(16)..).zip(data) {
+            *byte = match self.channels.get(usize::try_from(at / 8).unwrap_or(2)) {
+                Some(channel) => channel.with(|state| state.adapter.bus_master.read(at % 8)),
+                None => 0xff,
+            };
+        }
+        Ok(())
+    }
+
+    fn write_window(&mut self, number: u8, offset: u64, data: &[u8]) -> IoResult<Option<Action>> {
+        if number != BUS_MASTER_WINDOW {
+            return Err(IoError::Unmapped);
+        }
+        for (at, byte) in (offset.min(16)..).zip(data) {
+            if let Some(channel) = self.channels.get(usize::try_from(at / 8).unwrap_or(2)) {
+                channel.with(|state| state.write_bus_master(at % 8, *byte));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The drives too: as after power-on. Media stay in, trays where they are.
+    fn reset(&mut self) {
+        self.config.reset();
+        for channel in &self.channels {
+            channel.with(|state| state.power_on());
+        }
+    }
+}
+
+impl Drop for IdeController {
+    fn drop(&mut self) {
+        let ending = self.channels.each_ref().map(|channel| channel.close());
+        for (channel, unit, thread) in self.threads.drain(..) {
+            if ending[channel & 1][unit & 1] {
+                // A panic in it was logged where it was caught.
+                let _ = thread.join();
+            }
+        }
+    }
+}

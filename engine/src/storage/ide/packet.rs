@@ -1,0 +1,181 @@
+//! A CD/DVD drive's commands: the few of its own, and PACKET, which carries SCSI commands. ATA/ATAPI-6 sections 8.23 and 9.8.
+
+use crate::storage::scsi::Sense;
+use crate::storage::scsi::command::Command;
+use crate::storage::scsi::optical::{Optical, Response};
+
+use super::adapter::Adapter;
+use super::identify::{self, TransferMode};
+use super::task_file::{Signature, error, status};
+use super::unit::{Direction, Drive, Phase, READY, Sink, Transfer, Unit, Way};
+
+/// Interrupt reason: the data port takes the packet (C/D).
+const REASON_PACKET: u8 = 1;
+/// Interrupt reason: the command is done (C/D and I/O).
+pub(super) const REASON_COMPLETE: u8 = 3;
+
+/// Interrupt reason: data goes this way.
+pub(super) fn reason(direction: Direction) -> u8 {
+    match direction {
+        Direction::In => 2,
+        Direction::Out => 0,
+    }
+}
+
+/// A CD/DVD drive on the cable.
+pub(super) struct PacketDrive {
+    pub(super) optical: Optical,
+    serial: String,
+    mode: TransferMode,
+    standby: bool,
+    /// How data of the packet command under way goes.
+    way: Way,
+}
+
+impl PacketDrive {
+    pub(super) fn new(optical: Optical, serial: String) -> Self {
+        Self {
+            optical,
+            serial,
+            mode: TransferMode::default(),
+            standby: false,
+            way: Way::Port(2),
+        }
+    }
+
+    pub(super) fn power_on(&mut self) {
+        self.optical.reset();
+        self.mode = TransferMode::default();
+        self.standby = false;
+    }
+}
+
+impl Unit {
+    pub(super) fn packet_drive_command(&mut self, adapter: &mut Adapter, code: u8) {
+        let Drive::Optical(drive) = &mut self.drive else {
+            return;
+        };
+        match code {
+            // PACKET
+            0xa0 => self.packet_command(adapter),
+            // IDENTIFY PACKET DEVICE
+            0xa1 => {
+                let data = identify::optical(drive.mode, &drive.serial);
+                self.begin(adapter, Transfer::answer(Way::Port(512), data));
+            }
+            // IDENTIFY DEVICE and READ SECTORS fail with the signature, which tells what the drive is.
+            0xec | 0x20 => {
+                let device = self.registers.device;
+                self.registers.set_signature(Signature::Atapi);
+                self.registers.device = device;
+                self.registers.error = error::ABORTED;
+                self.registers.status = status::READY | status::ERROR;
+                adapter.interrupt();
+            }
+            // STANDBY and IDLE, at once or after a time that the drive does not count.
+            0xe0 | 0xe2 => {
+                drive.standby = true;
+                self.complete(adapter);
+            }
+            0xe1 | 0xe3 => {
+                drive.standby = false;
+                self.complete(adapter);
+            }
+            // CHECK POWER MODE: the answer stands where the reason would.
+            0xe5 => {
+                let mode = if drive.standby { 0x00 } else { 0xff };
+                self.complete(adapter);
+                self.registers.count.set(mode);
+            }
+            // SLEEP
+            0xe6 => {
+                self.asleep = true;
+                self.complete(adapter);
+            }
+            // SET FEATURES: the transfer mode only.
+            0xef => {
+                let (feature, mode) = (
+                    self.registers.features.current,
+                    self.registers.count.current,
+                );
+                match feature {
+                    0x03 if drive.mode.set(mode) => self.complete(adapter),
+                    0x66 => self.complete(adapter),
+                    _ => self.fail(adapter, error::ABORTED),
+                }
+            }
+            _ => self.fail(adapter, error::ABORTED),
+        }
+    }
+
+    /// PACKET: the drive takes 12 bytes through the data port next.
+    fn packet_command(&mut self, adapter: &mut Adapter) {
+        const BY_BUS_MASTER: u8 = 0x01;
+        const OVERLAPPED: u8 = 0x02;
+        let features = self.registers.features.current;
+        if features & OVERLAPPED != 0 {
+            self.fail(adapter, error::ABORTED);
+            return;
+        }
+        let way = if features & BY_BUS_MASTER != 0 {
+            Way::BusMaster
+        } else {
+            // The limit is even, so that blocks before the last are whole words; none at all means the most there can be.
+            Way::Port(match self.registers.byte_count() {
+                0 | 0xffff => 0xfffe,
+                limit => usize::from(limit & 0xfffe).max(2),
+            })
+        };
+        if let Drive::Optical(drive) = &mut self.drive {
+            drive.way = way;
+            drive.standby = false;
+        }
+        self.registers.count.set(REASON_PACKET);
+        self.registers.status = READY | status::DATA;
+        self.phase = Phase::Packet {
+            bytes: [0; 12],
+            filled: 0,
+        };
+    }
+
+    /// The packet is complete.
+    pub(super) fn packet(&mut self, adapter: &mut Adapter, bytes: &[u8; 12]) {
+        let Drive::Optical(drive) = &mut self.drive else {
+            return;
+        };
+        let way = drive.way;
+        let response = drive.optical.execute(&Command::new(bytes));
+        self.respond(adapter, way, response);
+    }
+
+    /// The guest has sent the parameters that a packet asked for.
+    pub(super) fn packet_parameters(&mut self, adapter: &mut Adapter, data: &[u8]) {
+        let Drive::Optical(drive) = &mut self.drive else {
+            return;
+        };
+        let way = drive.way;
+        let response = drive.optical.parameters(data);
+        self.respond(adapter, way, response);
+    }
+
+    fn respond(&mut self, adapter: &mut Adapter, way: Way, response: Response) {
+        match response {
+            Response::Good => self.complete(adapter),
+            Response::Data(data) => self.begin(adapter, Transfer::answer(way, data)),
+            Response::Read(read) => self.begin(
+                adapter,
+                Transfer::of_image(Direction::In, way, read.image, read.offset, read.length),
+            ),
+            Response::Parameters(length) => {
+                let length = u64::try_from(length).unwrap_or(0);
+                self.begin(adapter, Transfer::for_drive(way, Sink::Parameters, length));
+            }
+            Response::Failed(sense) => self.packet_failed(adapter, sense),
+        }
+    }
+
+    /// CHECK CONDITION: the sense key stands in the error register.
+    pub(super) fn packet_failed(&mut self, adapter: &mut Adapter, sense: Sense) {
+        self.fail(adapter, sense.key_number() << 4);
+    }
+}

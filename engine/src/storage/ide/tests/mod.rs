@@ -1,0 +1,327 @@
+//! A controller on a bench: drives with images in memory, and a processor that reads and writes ports.
+
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "the tests take numbers apart whose size they know"
+)]
+
+mod bus_master;
+mod disk;
+mod firmware;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::*;
+use crate::bus::{InterruptLine, InterruptSink, PortDevice, Width};
+use crate::disk::{Image, ImageError};
+use crate::memory::{GuestMemory, MemoryRegion};
+use crate::pci::PciFunction;
+use crate::storage::{FaultHandler, ReportFaults};
+
+/// An image in memory that writes down in which order it was written and flushed.
+pub(super) struct MemoryImage {
+    pub(super) data: Mutex<Vec<u8>>,
+    /// The size that it shows, if bigger than `data`: the rest reads as zero.
+    size: u64,
+    read_only: bool,
+    pub(super) journal: Mutex<Vec<String>>,
+    /// While set, requests fail for want of space.
+    pub(super) full: AtomicBool,
+    pub(super) calls: AtomicU64,
+}
+
+impl MemoryImage {
+    pub(super) fn new(data: Vec<u8>) -> Self {
+        Self {
+            size: data.len() as u64,
+            data: Mutex::new(data),
+            read_only: false,
+            journal: Mutex::default(),
+            full: AtomicBool::new(false),
+            calls: AtomicU64::new(0),
+        }
+    }
+
+    /// Every 32-bit word holds its own number.
+    pub(super) fn numbered(size: u32) -> Self {
+        Self::new((0..size / 4).flat_map(|word| word.to_le_bytes()).collect())
+    }
+
+    pub(super) fn sparse(size: u64) -> Self {
+        Self {
+            size,
+            ..Self::new(Vec::new())
+        }
+    }
+
+    pub(super) fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+
+    fn check(&self, offset: u64, length: usize) -> Result<(), ImageError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        if offset + length as u64 > self.size {
+            return Err(ImageError::OutOfRange {
+                file: "memory".into(),
+                offset,
+                length: length as u64,
+            });
+        }
+        if self.full.load(Ordering::SeqCst) {
+            return Err(ImageError::NoSpace {
+                file: "memory".into(),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Image for MemoryImage {
+    fn size(&self) -> u64 {
+        self.size
+    }
+    fn read_only(&self) -> bool {
+        self.read_only
+    }
+    fn file(&self) -> &Path {
+        Path::new("memory")
+    }
+    fn read_at(&self, offset: u64, data: &mut [u8]) -> Result<(), ImageError> {
+        self.check(offset, data.len())?;
+        let stored = self.data.lock();
+        for (at, byte) in data.iter_mut().enumerate() {
+            *byte = stored.get(offset as usize + at).copied().unwrap_or(0);
+        }
+        Ok(())
+    }
+    fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), ImageError> {
+        self.check(offset, data.len())?;
+        let mut stored = self.data.lock();
+        let (start, end) = (offset as usize, offset as usize + data.len());
+        if stored.len() < end {
+            stored.resize(end, 0);
+        }
+        stored[start..end].copy_from_slice(data);
+        self.journal
+            .lock()
+            .push(format!("write {offset}+{}", data.len()));
+        Ok(())
+    }
+    fn flush(&self) -> Result<(), ImageError> {
+        self.check(0, 0)?;
+        self.journal.lock().push("flush".into());
+        Ok(())
+    }
+}
+
+/// Counts the edges of the interrupt lines and keeps their levels.
+#[derive(Default)]
+pub(super) struct Lines {
+    levels: [AtomicBool; 2],
+    edges: [AtomicU64; 2],
+}
+
+impl InterruptSink for Lines {
+    fn set_level(&self, input: u32, level: bool) {
+        let input = (input & 1) as usize;
+        if level && !self.levels[input].swap(true, Ordering::SeqCst) {
+            self.edges[input].fetch_add(1, Ordering::SeqCst);
+        } else if !level {
+            self.levels[input].store(false, Ordering::SeqCst);
+        }
+    }
+}
+
+/// A processor in front of a controller.
+pub(super) struct Bench {
+    pub(super) controller: IdeController,
+    pub(super) drives: IdeDrives,
+    pub(super) memory: GuestMemory,
+    lines: Arc<Lines>,
+}
+
+pub(super) const PRIMARY: u16 = 0x1f0;
+pub(super) const SECONDARY: u16 = 0x170;
+pub(super) const MEMORY: usize = 0x80_0000;
+
+pub(super) fn disk(image: &Arc<MemoryImage>) -> Option<IdeDrive> {
+    Some(IdeDrive::Disk {
+        image: image.clone(),
+        name: "hard disk 1".into(),
+    })
+}
+
+pub(super) fn optical(image: Option<&Arc<MemoryImage>>) -> Option<IdeDrive> {
+    Some(IdeDrive::Optical {
+        medium: image.map(|image| image.clone() as Arc<dyn Image>),
+        name: "optical drive 1".into(),
+    })
+}
+
+impl Bench {
+    pub(super) fn new(drives: [[Option<IdeDrive>; 2]; 2]) -> Self {
+        Self::with_faults(drives, Arc::new(ReportFaults))
+    }
+
+    pub(super) fn with_faults(
+        drives: [[Option<IdeDrive>; 2]; 2],
+        faults: Arc<dyn FaultHandler>,
+    ) -> Self {
+        let lines = Arc::new(Lines::default());
+        let region = MemoryRegion::new("test", MEMORY).unwrap();
+        let memory = GuestMemory::new(vec![(0, region)]).unwrap();
+        let controller = IdeController::new(
+            [0, 1].map(|input| InterruptLine::new("ide", lines.clone(), input)),
+            memory.clone(),
+            faults,
+            drives,
+        )
+        .unwrap();
+        let drives = controller.drives();
+        Self {
+            controller,
+            drives,
+            memory,
+            lines,
+        }
+    }
+
+    /// One disk as the primary master.
+    pub(super) fn with_disk(image: &Arc<MemoryImage>) -> Self {
+        Self::new([[disk(image), None], [None, None]])
+    }
+
+    /// One optical drive as the secondary master.
+    pub(super) fn with_optical(image: Option<&Arc<MemoryImage>>) -> Self {
+        Self::new([[None, None], [optical(image), None]])
+    }
+
+    pub(super) fn inb(&mut self, port: u16) -> u8 {
+        self.controller.read_port(port, Width::Byte).unwrap() as u8
+    }
+
+    pub(super) fn outb(&mut self, port: u16, value: u8) {
+        self.controller
+            .write_port(port, Width::Byte, u32::from(value))
+            .unwrap();
+    }
+
+    pub(super) fn inw(&mut self, port: u16) -> u16 {
+        self.controller.read_port(port, Width::Word).unwrap() as u16
+    }
+
+    pub(super) fn outw(&mut self, port: u16, value: u16) {
+        self.controller
+            .write_port(port, Width::Word, u32::from(value))
+            .unwrap();
+    }
+
+    /// REP INSW of `length` bytes.
+    pub(super) fn insw(&mut self, base: u16, length: usize) -> Vec<u8> {
+        let mut data = vec![0; length];
+        self.controller
+            .read_port_string(base, Width::Word, &mut data);
+        data
+    }
+
+    /// REP OUTSW.
+    pub(super) fn outsw(&mut self, base: u16, data: &[u8]) {
+        self.controller.write_port_string(base, Width::Word, data);
+    }
+
+    /// Whether the channel's line is high.
+    pub(super) fn line(&self, base: u16) -> bool {
+        self.lines.levels[usize::from(base == SECONDARY)].load(Ordering::SeqCst)
+    }
+
+    /// How often the channel has interrupted.
+    pub(super) fn interrupts(&self, base: u16) -> u64 {
+        self.lines.edges[usize::from(base == SECONDARY)].load(Ordering::SeqCst)
+    }
+
+    /// The status once the drives have come to rest; acknowledges the interrupt.
+    pub(super) fn settle(&mut self, base: u16) -> u8 {
+        self.drives.drain();
+        self.inb(base + 7)
+    }
+
+    /// Writes registers 1 to 6 and the command, and lets the drive work.
+    pub(super) fn command(&mut self, base: u16, registers: [u8; 6], code: u8) -> u8 {
+        for (register, value) in (1..).zip(registers) {
+            self.outb(base + register, value);
+        }
+        self.outb(base + 7, code);
+        self.settle(base)
+    }
+
+    /// A command with a 28-bit address.
+    pub(super) fn lba28(&mut self, base: u16, code: u8, sector: u32, count: u8) -> u8 {
+        let [low, middle, high, top] = sector.to_le_bytes();
+        self.command(base, [0, count, low, middle, high, 0xe0 | top], code)
+    }
+
+    /// A command with a 48-bit address.
+    pub(super) fn lba48(&mut self, base: u16, code: u8, sector: u64, count: u16) -> u8 {
+        let [a, b, c, d, e, f, ..] = sector.to_le_bytes();
+        let [count_low, count_high] = count.to_le_bytes();
+        self.outb(base + 6, 0xe0);
+        for (register, value) in [(2, count_high), (3, d), (4, e), (5, f)] {
+            self.outb(base + register, value);
+        }
+        self.command(base, [0, count_low, a, b, c, 0xe0], code)
+    }
+
+    /// Sends a packet with a byte count limit; the data it answers (by PIO), the last status and the sense key.
+    pub(super) fn packet(&mut self, base: u16, packet: &[u8], limit: u16) -> (Vec<u8>, u8) {
+        let mut bytes = packet.to_vec();
+        bytes.resize(12, 0);
+        let [low, high] = limit.to_le_bytes();
+        let device = self.inb(base + 6);
+        let status = self.command(base, [0, 0, 0, low, high, device], 0xa0);
+        assert_eq!(status, 0x58, "ready for the packet");
+        assert_eq!(self.inb(base + 2) & 3, 1, "the packet is wanted");
+        self.outsw(base, &bytes);
+        let mut data = Vec::new();
+        loop {
+            let status = self.settle(base);
+            if status & 0x08 == 0 {
+                return (data, status);
+            }
+            assert_eq!(self.inb(base + 2) & 3, 2, "data for the host");
+            let count = u16::from_le_bytes([self.inb(base + 4), self.inb(base + 5)]);
+            let block = self.insw(base, usize::from(count).next_multiple_of(2));
+            data.extend_from_slice(&block[..usize::from(count)]);
+        }
+    }
+
+    /// Sends a packet that fails; the sense key, code and qualifier, which REQUEST SENSE must tell.
+    pub(super) fn failing_packet(&mut self, base: u16, packet: &[u8]) -> (u8, u8, u8) {
+        let (data, status) = self.packet(base, packet, 0xfffe);
+        assert_eq!((data.len(), status & 1), (0, 1), "it should fail");
+        let key = self.inb(base + 1) >> 4;
+        let (sense, status) = self.packet(base, &[3, 0, 0, 0, 18], 0xfffe);
+        assert_eq!((sense.len(), status), (18, 0x50));
+        assert_eq!(sense[2], key);
+        (sense[2], sense[12], sense[13])
+    }
+
+    /// Eats the unit attention of power-on.
+    pub(super) fn attention(&mut self, base: u16) {
+        assert_eq!(self.failing_packet(base, &[0]), (6, 0x29, 0));
+    }
+
+    pub(super) fn bus_master_read(&mut self, offset: u64) -> u8 {
+        let mut data = [0];
+        self.controller.read_window(4, offset, &mut data).unwrap();
+        data[0]
+    }
+
+    pub(super) fn bus_master_write(&mut self, offset: u64, data: &[u8]) {
+        self.controller.write_window(4, offset, data).unwrap();
+    }
+}
