@@ -1,0 +1,63 @@
+//! The window's actions, their keyboard shortcuts and the main menu.
+
+use relm4::adw;
+use relm4::adw::prelude::*;
+use relm4::gtk::gio;
+
+use super::AppInput;
+
+/// The shortcuts of every action, the machine's page's included.
+const SHORTCUTS: [(&str, &[&str]); 14] = [
+    ("win.new-machine", &["<Control>n"]),
+    ("win.search", &["<Control>f"]),
+    ("win.full-screen", &["F11"]),
+    ("win.shortcuts", &["<Control>question"]),
+    ("window.close", &["<Control>w"]),
+    ("app.quit", &["<Control>q"]),
+    ("machine.start", &["<Control>r"]),
+    ("machine.pause", &["<Control>p"]),
+    ("machine.shut-down", &["<Control><Shift>s"]),
+    ("machine.screenshot", &["<Control><Shift>p"]),
+    ("machine.delete", &["<Control>Delete"]),
+    ("machine.view::display", &["<Control>1"]),
+    ("machine.view::overview", &["<Control>2"]),
+    ("machine.view::log", &["<Control>3"]),
+];
+
+/// Makes what an action sends.
+type Message = fn() -> AppInput;
+
+/// Gives `window` its actions, which send to `input`.
+pub fn install(window: &adw::ApplicationWindow, input: &relm4::Sender<AppInput>) {
+    let actions: [(&str, Message); 5] = [
+        ("new-machine", || AppInput::NewMachine),
+        ("search", || AppInput::Search),
+        ("full-screen", || AppInput::FullScreen),
+        ("shortcuts", || AppInput::Shortcuts),
+        ("about", || AppInput::About),
+    ];
+    for (name, message) in actions {
+        window.add_action(&action(name, message, input));
+    }
+    let application = relm4::main_application();
+    application.add_action(&action("quit", || AppInput::Close, input));
+    for (name, keys) in SHORTCUTS {
+        application.set_accels_for_action(name, keys);
+    }
+}
+
+fn action(name: &str, message: Message, input: &relm4::Sender<AppInput>) -> gio::SimpleAction {
+    let (action, input) = (gio::SimpleAction::new(name, None), input.clone());
+    action.connect_activate(move |_, _| {
+        let _ = input.send(message());
+    });
+    action
+}
+
+/// The main menu.
+pub fn main_menu() -> gio::Menu {
+    let menu = gio::Menu::new();
+    menu.append(Some("_Keyboard Shortcuts"), Some("win.shortcuts"));
+    menu.append(Some("_About Guesthouse"), Some("win.about"));
+    menu
+}

@@ -1,0 +1,565 @@
+//! The window: the list of machines beside the chosen machine's page, or an invitation to make one.
+//!
+//! It follows what happens to the machines and hands it to the parts, starts and deletes machines on workers, and keeps the
+//! session from ending under those that run. What a machine's page can do by itself is done there.
+
+mod actions;
+mod closing;
+mod entries;
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use relm4::adw::prelude::*;
+use relm4::prelude::*;
+use relm4::{adw, gtk};
+
+use crate::dialogs::{about, question};
+use crate::library::{Item, MachineList, MachineListInput, MachineListOutput};
+use crate::machine::{BrokenOutput, BrokenPage, MachinePage, PageInit, PageInput, PageOutput};
+use crate::model::{
+    Broken, Change, Definition, Deleted, Entry, MachineEvent, Machines, Name, State, media,
+};
+use crate::wizard::{Wizard, WizardOutput};
+use closing::Closing;
+
+/// The program's name on the session bus and in desktop files.
+pub const APPLICATION_ID: &str = "io.github.guesthouse_vm.Guesthouse";
+
+/// What the windows are opened with.
+pub struct Options {
+    /// The machines, which a control socket may share.
+    pub machines: Arc<Machines>,
+}
+
+/// Shows the window and returns when it is closed for good.
+pub fn run(options: Options) -> ExitCode {
+    let application = adw::Application::builder()
+        .application_id(APPLICATION_ID)
+        .build();
+    application.connect_startup(|_| {
+        relm4::set_global_css(include_str!("style.css"));
+        gtk::Window::set_default_icon_name(APPLICATION_ID);
+    });
+    // The command line is the program's, which has read it by now.
+    RelmApp::from_app(application)
+        .with_args(Vec::new())
+        .run::<App>(options);
+    ExitCode::SUCCESS
+}
+
+/// What stands beside the list.
+enum Page {
+    /// Nothing yet: the machine was only just made, and what is in its folder has not been read.
+    None,
+    Machine(Controller<MachinePage>),
+    Broken(
+        #[expect(dead_code, reason = "the page lasts as long as its controller")]
+        Controller<BrokenPage>,
+    ),
+}
+
+/// The window.
+pub struct App {
+    machines: Arc<Machines>,
+    entries: Vec<Entry>,
+    systems: HashMap<String, String>,
+    starting: HashSet<PathBuf>,
+    list: Controller<MachineList>,
+    page: Option<(PathBuf, Page)>,
+    wizard: Option<Controller<Wizard>>,
+    closing: Closing,
+}
+
+/// What it is told.
+#[derive(Debug)]
+pub enum AppInput {
+    /// Something happened to the machines.
+    Change(Change),
+    /// A machine was chosen in the list.
+    Selected(PathBuf),
+    /// The chosen machine's page is wanted in front.
+    Opened,
+    /// Open the wizard.
+    NewMachine,
+    /// What the wizard did.
+    Wizard(WizardOutput),
+    /// What a machine's page asks for.
+    Page(PathBuf, PageOutput),
+    /// What the page of a broken machine asks for.
+    Broken(PathBuf, BrokenOutput),
+    /// Bring a deleted machine back.
+    Restore(Box<Deleted>),
+    /// Open or close the search.
+    Search,
+    /// Go full screen, or back.
+    FullScreen,
+    /// The window went full screen, or back.
+    FullScreened(bool),
+    /// What program this is.
+    About,
+    /// The keyboard shortcuts.
+    Shortcuts,
+    /// The window is to be closed.
+    Close,
+    /// An answer to what becomes of the machines that run.
+    Closing(closing::Answer),
+    /// The window came to the front: somebody may have edited a file meanwhile.
+    Refresh,
+}
+
+/// What a worker found out or did.
+#[derive(Debug)]
+pub enum AppCommand {
+    /// What is on disk.
+    Scanned(Result<Vec<Entry>, String>),
+    /// What operating systems are called.
+    Systems(HashMap<String, String>),
+    /// A machine runs, or why not.
+    Started(PathBuf, Result<(), String>),
+    /// A machine, by its name, is in the Trash, or why not.
+    Deleted(String, Result<Box<Deleted>, String>),
+    /// The machine that was in the first folder is in the second now.
+    Moved(Option<PathBuf>, PathBuf),
+    /// What could not be done and why.
+    Failed(String, String),
+    /// It was done.
+    Done,
+}
+
+#[relm4::component(pub)]
+impl Component for App {
+    type Init = Options;
+    type Input = AppInput;
+    type Output = ();
+    type CommandOutput = AppCommand;
+
+    view! {
+        #[root]
+        adw::ApplicationWindow {
+            set_title: Some("Guesthouse"),
+            set_default_size: (1080, 720),
+            set_size_request: (360, 294),
+            connect_close_request[sender] => move |_| {
+                sender.input(AppInput::Close);
+                gtk::glib::Propagation::Stop
+            },
+            connect_fullscreened_notify[sender] => move |window| sender.input(AppInput::FullScreened(window.is_fullscreen())),
+            connect_is_active_notify[sender] => move |window| if window.is_active() { sender.input(AppInput::Refresh) },
+            #[name = "toasts"]
+            adw::ToastOverlay {
+                #[name = "stack"]
+                gtk::Stack {
+                    set_transition_type: gtk::StackTransitionType::Crossfade,
+                    add_named[Some("loading")] = &adw::ToolbarView {
+                        add_top_bar = &adw::HeaderBar {},
+                    },
+                    add_named[Some("empty")] = &adw::ToolbarView {
+                        add_top_bar = &adw::HeaderBar {
+                            set_show_title: false,
+                            pack_end = &gtk::MenuButton {
+                                set_icon_name: "open-menu-symbolic",
+                                set_tooltip_text: Some("Main Menu"),
+                                set_menu_model: Some(&actions::main_menu()),
+                                update_property: &[gtk::accessible::Property::Label("Main Menu")],
+                            },
+                        },
+                        #[wrap(Some)]
+                        set_content = &adw::StatusPage {
+                            set_icon_name: Some("computer-symbolic"),
+                            set_title: "No Machines Yet",
+                            set_description: Some("Choose an installer and create a machine from it: its screen appears here."),
+                            gtk::Button {
+                                set_label: "_New Machine",
+                                set_use_underline: true,
+                                set_halign: gtk::Align::Center,
+                                set_css_classes: &["pill", "suggested-action"],
+                                set_action_name: Some("win.new-machine"),
+                            },
+                        },
+                    },
+                    #[name = "split"]
+                    add_named[Some("machines")] = &adw::NavigationSplitView {
+                        set_min_sidebar_width: 200.0,
+                        set_max_sidebar_width: 280.0,
+                        set_sidebar: Some(model.list.widget()),
+                    },
+                },
+            },
+            add_breakpoint = adw::Breakpoint::new(adw::BreakpointCondition::new_length(
+                adw::BreakpointConditionLengthType::MaxWidth,
+                640.0,
+                adw::LengthUnit::Sp,
+            )) {
+                add_setter: (&split, "collapsed", Some(&true.to_value())),
+            },
+        }
+    }
+
+    fn init(
+        Options { machines }: Options,
+        root: Self::Root,
+        sender: ComponentSender<Self>,
+    ) -> ComponentParts<Self> {
+        let menu: gtk::gio::MenuModel = actions::main_menu().upcast();
+        let list = MachineList::builder()
+            .launch(menu)
+            .forward(sender.input_sender(), |output| match output {
+                MachineListOutput::Selected(folder) => AppInput::Selected(folder),
+                MachineListOutput::Opened => AppInput::Opened,
+            });
+        let model = Self {
+            machines,
+            entries: Vec::new(),
+            systems: HashMap::new(),
+            starting: HashSet::new(),
+            list,
+            page: None,
+            wizard: None,
+            closing: Closing::default(),
+        };
+        let widgets = view_output!();
+        actions::install(&root, sender.input_sender());
+        relay(&model.machines, sender.input_sender().clone());
+        watch(&model.machines);
+        sender.spawn_oneshot_command(|| {
+            let systems = media::operating_systems().into_iter();
+            AppCommand::Systems(systems.map(|system| (system.id, system.name)).collect())
+        });
+        model.scan(&sender);
+        ComponentParts { model, widgets }
+    }
+
+    fn update_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        message: AppInput,
+        sender: ComponentSender<Self>,
+        root: &Self::Root,
+    ) {
+        match message {
+            AppInput::Change(change) => self.follow(change, &sender, root),
+            AppInput::Selected(folder) => self.open(folder, widgets, &sender, root),
+            AppInput::Opened => widgets.split.set_show_content(true),
+            AppInput::NewMachine => self.new_machine(&sender, root),
+            AppInput::Wizard(WizardOutput::Closed) => self.wizard = None,
+            AppInput::Wizard(WizardOutput::Created { folder, start }) => {
+                // The scan that this machine caused may still be on its way; its page is opened when it arrives.
+                self.page = Some((folder.clone(), Page::None));
+                widgets.split.set_show_content(true);
+                self.scan(&sender);
+                if start {
+                    self.start(folder, &sender);
+                }
+            }
+            AppInput::Page(folder, output) => self.asked(folder, output, widgets, &sender, root),
+            AppInput::Broken(_, BrokenOutput::Check) => self.scan(&sender),
+            AppInput::Broken(folder, BrokenOutput::Delete) => self.delete(folder, &sender),
+            AppInput::Restore(deleted) => {
+                let machines = self.machines.clone();
+                sender.spawn_oneshot_command(move || match machines.restore(*deleted) {
+                    Ok(folder) => AppCommand::Moved(None, folder),
+                    Err(error) => AppCommand::Failed(
+                        "The machine could not be brought back".into(),
+                        error.to_string(),
+                    ),
+                });
+            }
+            AppInput::Search => self.list.emit(MachineListInput::Search),
+            AppInput::FullScreen => {
+                if root.is_fullscreen() {
+                    root.unfullscreen();
+                } else if matches!(self.page, Some((_, Page::Machine(_)))) {
+                    root.fullscreen();
+                }
+            }
+            AppInput::FullScreened(on) => {
+                widgets
+                    .split
+                    .set_collapsed(on || root.current_breakpoint().is_some());
+                widgets.split.set_show_content(true);
+                self.tell(PageInput::FullScreen(on));
+            }
+            AppInput::About => about::about(root),
+            AppInput::Shortcuts => about::shortcuts(root),
+            AppInput::Close => self
+                .closing
+                .requested(&self.machines, root, sender.input_sender()),
+            AppInput::Closing(answer) => {
+                self.closing
+                    .answered(answer, &self.machines, root, sender.input_sender())
+            }
+            AppInput::Refresh => self.scan(&sender),
+        }
+    }
+
+    fn update_cmd_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        message: AppCommand,
+        sender: ComponentSender<Self>,
+        root: &Self::Root,
+    ) {
+        match message {
+            AppCommand::Scanned(Ok(entries)) => self.show(entries, widgets, &sender, root),
+            AppCommand::Scanned(Err(body)) => {
+                question::error(root, "The machines could not be read", &body)
+            }
+            AppCommand::Systems(systems) => {
+                self.systems = systems;
+                self.list.emit(MachineListInput::Show(self.items()));
+            }
+            AppCommand::Started(folder, result) => {
+                self.starting.remove(&folder);
+                if let Err(body) = result {
+                    let heading = format!("“{}” could not be started", self.name(&folder));
+                    let body = format!("{body}\n\nIts folder, with its log: {}", folder.display());
+                    question::error(root, &heading, &body);
+                }
+                self.set_state(&folder, self.machines.state(&folder), root);
+            }
+            AppCommand::Deleted(name, Ok(deleted)) => {
+                widgets
+                    .toasts
+                    .add_toast(undo(&name, deleted, sender.input_sender()));
+            }
+            AppCommand::Deleted(name, Err(body)) => {
+                question::error(
+                    root,
+                    &format!("“{name}” could not be moved to the Trash"),
+                    &body,
+                );
+            }
+            AppCommand::Moved(from, to) => {
+                let chosen = self.page.as_ref().map(|(folder, _)| folder.clone());
+                if from.is_none() || chosen == from {
+                    self.page = Some((to, Page::None));
+                }
+                self.scan(&sender);
+            }
+            AppCommand::Failed(heading, body) => {
+                question::error(root, &heading, &body);
+                // What the page shows may not be what stands.
+                self.scan(&sender);
+            }
+            AppCommand::Done => {}
+        }
+    }
+}
+
+impl App {
+    fn scan(&self, sender: &ComponentSender<Self>) {
+        let machines = self.machines.clone();
+        sender.spawn_oneshot_command(move || {
+            AppCommand::Scanned(machines.scan().map_err(|error| error.to_string()))
+        });
+    }
+
+    fn tell(&self, input: PageInput) {
+        if let Some((_, Page::Machine(page))) = &self.page {
+            page.emit(input);
+        }
+    }
+
+    fn tell_if_shown(&self, folder: &Path, input: PageInput) {
+        if self.page.as_ref().is_some_and(|(shown, _)| shown == folder) {
+            self.tell(input);
+        }
+    }
+
+    fn follow(
+        &mut self,
+        change: Change,
+        sender: &ComponentSender<Self>,
+        root: &adw::ApplicationWindow,
+    ) {
+        match change {
+            Change::Library => self.scan(sender),
+            Change::Started { folder } => {
+                self.tell_if_shown(&folder, PageInput::Started);
+                self.set_state(&folder, self.machines.state(&folder), root);
+            }
+            Change::Event { folder, event } => {
+                if let MachineEvent::State(state) = &event {
+                    self.notify(&folder, state, root);
+                    self.set_state(&folder, state.clone(), root);
+                } else {
+                    self.tell_if_shown(&folder, PageInput::Event(event));
+                }
+            }
+        }
+    }
+
+    fn set_state(&self, folder: &Path, state: State, root: &adw::ApplicationWindow) {
+        self.list
+            .emit(MachineListInput::State(folder.to_owned(), state.clone()));
+        self.tell_if_shown(folder, PageInput::State(state));
+        self.closing.follow(&self.machines, root);
+    }
+
+    /// Says what needs a person while the window is not looked at.
+    fn notify(&self, folder: &Path, state: &State, root: &adw::ApplicationWindow) {
+        let (what, reason) = match state {
+            State::Crashed { reason } => ("cannot go on", reason),
+            State::Paused {
+                reason: Some(reason),
+            } => ("is paused", reason),
+            _ => return,
+        };
+        if let Some(application) = root.application().filter(|_| !root.is_active()) {
+            let notification =
+                gtk::gio::Notification::new(&format!("“{}” {what}", self.name(folder)));
+            notification.set_body(Some(reason));
+            notification.set_priority(gtk::gio::NotificationPriority::High);
+            application.send_notification(Some(&folder.to_string_lossy()), &notification);
+        }
+    }
+
+    fn new_machine(&mut self, sender: &ComponentSender<Self>, root: &adw::ApplicationWindow) {
+        if self.wizard.is_some() {
+            return;
+        }
+        let wizard = Wizard::builder()
+            .launch(self.machines.clone())
+            .forward(sender.input_sender(), AppInput::Wizard);
+        wizard.widget().present(Some(root));
+        self.wizard = Some(wizard);
+    }
+
+    fn start(&mut self, folder: PathBuf, sender: &ComponentSender<Self>) {
+        if !self.starting.insert(folder.clone()) {
+            return;
+        }
+        self.list
+            .emit(MachineListInput::State(folder.clone(), State::Starting));
+        self.tell_if_shown(&folder, PageInput::State(State::Starting));
+        let machines = self.machines.clone();
+        sender.spawn_oneshot_command(move || {
+            let started = machines.start(&folder).map(drop);
+            AppCommand::Started(folder, started.map_err(|error| error.to_string()))
+        });
+    }
+
+    fn delete(&self, folder: PathBuf, sender: &ComponentSender<Self>) {
+        let (machines, name) = (self.machines.clone(), self.name(&folder));
+        sender.spawn_oneshot_command(move || {
+            let deleted = machines.delete(&folder).map(Box::new);
+            AppCommand::Deleted(name, deleted.map_err(|error| error.to_string()))
+        });
+    }
+
+    fn rename(&self, folder: PathBuf, name: Name, sender: &ComponentSender<Self>) {
+        let machines = self.machines.clone();
+        sender.spawn_oneshot_command(move || match machines.rename(&folder, name) {
+            Ok(renamed) => AppCommand::Moved(Some(folder), renamed),
+            Err(error) => {
+                AppCommand::Failed("The name could not be changed".into(), error.to_string())
+            }
+        });
+    }
+
+    fn asked(
+        &mut self,
+        folder: PathBuf,
+        output: PageOutput,
+        widgets: &AppWidgets,
+        sender: &ComponentSender<Self>,
+        root: &adw::ApplicationWindow,
+    ) {
+        match output {
+            PageOutput::Start => self.start(folder, sender),
+            PageOutput::Delete => self.delete(folder, sender),
+            PageOutput::Rename(name) => self.rename(folder, name, sender),
+            PageOutput::Update(definition) => {
+                let machines = self.machines.clone();
+                sender.spawn_oneshot_command(move || match machines.update(&folder, &definition) {
+                    Ok(()) => AppCommand::Done,
+                    Err(error) => AppCommand::Failed(
+                        "The change could not be saved".into(),
+                        error.to_string(),
+                    ),
+                });
+            }
+            PageOutput::Toast(text) => widgets.toasts.add_toast(adw::Toast::new(&text)),
+            PageOutput::Saved(path) => {
+                let toast = adw::Toast::builder()
+                    .title("Screenshot saved")
+                    .button_label("Show")
+                    .build();
+                toast.connect_button_clicked(move |_| show_in_folder(&path));
+                widgets.toasts.add_toast(toast);
+            }
+            PageOutput::Failed { heading, body } => question::error(root, &heading, &body),
+        }
+    }
+}
+
+/// Hands what happens to the machines to the window: one thread that waits, so that the window never asks.
+fn relay(machines: &Machines, input: relm4::Sender<AppInput>) {
+    let changes = machines.subscribe();
+    let relay = move || {
+        for change in changes {
+            if input.send(AppInput::Change(change)).is_err() {
+                return;
+            }
+        }
+    };
+    if let Err(error) = std::thread::Builder::new()
+        .name("machines".into())
+        .spawn(relay)
+    {
+        tracing::error!(%error, "no thread could be made that follows the machines");
+    }
+}
+
+/// Has the library looked at again when somebody else adds or removes a folder in it.
+fn watch(machines: &Arc<Machines>) {
+    let folder = gtk::gio::File::for_path(machines.folder());
+    let monitor = folder.monitor_directory(
+        gtk::gio::FileMonitorFlags::WATCH_MOVES,
+        gtk::gio::Cancellable::NONE,
+    );
+    match monitor {
+        Ok(monitor) => {
+            let followed = Arc::downgrade(machines);
+            monitor.connect_changed(move |_, _, _, _| {
+                if let Some(machines) = followed.upgrade() {
+                    machines.refresh();
+                }
+            });
+            // It watches as long as the program lasts.
+            std::mem::forget(monitor);
+        }
+        Err(error) => tracing::warn!(%error, "the library's folder is not watched"),
+    }
+}
+
+fn undo(name: &str, deleted: Box<Deleted>, input: &relm4::Sender<AppInput>) -> adw::Toast {
+    let toast = adw::Toast::builder()
+        .title(crate::text::escape(&format!("“{name}” is in the Trash")))
+        .button_label("_Undo")
+        .timeout(10)
+        .priority(adw::ToastPriority::High)
+        .build();
+    let (deleted, input) = (std::cell::Cell::new(Some(deleted)), input.clone());
+    toast.connect_button_clicked(move |_| {
+        if let Some(deleted) = deleted.take() {
+            let _ = input.send(AppInput::Restore(deleted));
+        }
+    });
+    toast
+}
+
+fn show_in_folder(path: &Path) {
+    let launcher = gtk::FileLauncher::new(Some(&gtk::gio::File::for_path(path)));
+    relm4::spawn_local(async move {
+        if let Err(error) = launcher
+            .open_containing_folder_future(gtk::Window::NONE)
+            .await
+        {
+            tracing::warn!(%error, "no file manager showed the screenshot");
+        }
+    });
+}

@@ -1,0 +1,99 @@
+//! Choosing a file: through the desktop's portal, which also works from a sandbox, or with GTK's own dialog where no portal
+//! answers. Whether one does is only known by asking it.
+
+use std::path::PathBuf;
+
+use ashpd::desktop::ResponseError;
+use ashpd::desktop::file_chooser::{FileFilter, SelectedFiles};
+use ashpd::{Error, WindowIdentifier};
+use relm4::adw::prelude::*;
+use relm4::gtk;
+
+/// What is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// Optical media.
+    Optical,
+    /// Hard disks' images.
+    Disk,
+    /// Either.
+    Any,
+}
+
+impl FileKind {
+    fn filter(self) -> Option<(&'static str, Vec<&'static str>)> {
+        const OPTICAL: [&str; 2] = ["*.iso", "*.ISO"];
+        const DISK: [&str; 4] = ["*.qcow2", "*.img", "*.raw", "*.IMG"];
+        match self {
+            Self::Optical => Some(("Optical media", OPTICAL.to_vec())),
+            Self::Disk => Some(("Disk images", DISK.to_vec())),
+            Self::Any => Some((
+                "Media and disk images",
+                [OPTICAL.as_slice(), &DISK].concat(),
+            )),
+        }
+    }
+}
+
+/// Lets a person choose a file for what `widget`'s window does; nothing if they chose none.
+pub async fn open(widget: &impl IsA<gtk::Widget>, title: &str, kind: FileKind) -> Option<PathBuf> {
+    let window = widget.root().and_downcast::<gtk::Window>();
+    match by_portal(window.as_ref(), title, kind).await {
+        Ok(path) => path,
+        Err(Error::Response(ResponseError::Cancelled)) => None,
+        Err(error) => {
+            tracing::debug!(%error, "no portal let a file be chosen; GTK's own dialog is used");
+            by_toolkit(window.as_ref(), title, kind).await
+        }
+    }
+}
+
+async fn by_portal(
+    window: Option<&gtk::Window>,
+    title: &str,
+    kind: FileKind,
+) -> Result<Option<PathBuf>, Error> {
+    let identifier = match window {
+        Some(window) => WindowIdentifier::from_native(window).await,
+        None => None,
+    };
+    let mut request = SelectedFiles::open_file()
+        .identifier(identifier)
+        .title(title)
+        .accept_label("Choose")
+        .modal(true);
+    if let Some((name, globs)) = kind.filter() {
+        let filter = globs
+            .iter()
+            .fold(FileFilter::new(name), |filter, glob| filter.glob(glob));
+        request = request
+            .filter(filter)
+            .filter(FileFilter::new("All files").glob("*"));
+    }
+    let files = request.send().await?.response()?;
+    let uri = files.uris().first().map(|uri| uri.as_str().to_owned());
+    Ok(uri.and_then(|uri| gtk::gio::File::for_uri(&uri).path()))
+}
+
+async fn by_toolkit(window: Option<&gtk::Window>, title: &str, kind: FileKind) -> Option<PathBuf> {
+    let filters = gtk::gio::ListStore::new::<gtk::FileFilter>();
+    if let Some((name, globs)) = kind.filter() {
+        let filter = gtk::FileFilter::new();
+        filter.set_name(Some(name));
+        for glob in globs {
+            filter.add_pattern(glob);
+        }
+        filters.append(&filter);
+        let all = gtk::FileFilter::new();
+        all.set_name(Some("All files"));
+        all.add_pattern("*");
+        filters.append(&all);
+    }
+    let dialog = gtk::FileDialog::builder()
+        .title(title)
+        .accept_label("Choose")
+        .modal(true)
+        .filters(&filters)
+        .build();
+    dialog.open_future(window).await.ok()?.path()
+}

@@ -1,0 +1,6 @@
+//! Dialogs and pages that stand for themselves: choosing files, questions, what is wrong with the host.
+
+pub mod about;
+pub mod file_choice;
+pub mod host_check;
+pub mod question;

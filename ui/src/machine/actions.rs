@@ -1,0 +1,136 @@
+//! The actions of a machine's page, which are the window's group "machine", and the menus over them. Which of them make sense follows from what the machine is doing.
+
+use relm4::adw::prelude::*;
+use relm4::gtk::gio;
+use relm4::gtk::glib;
+
+use super::keys;
+use crate::model::State;
+
+/// Something a person wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// Start it, or go on with it.
+    Start,
+    /// Let it stand still.
+    Pause,
+    /// Start it from the beginning, as its reset button does.
+    Reset,
+    /// Press its power button.
+    ShutDown,
+    /// Pull its plug.
+    PowerOff,
+    /// Save its picture.
+    Screenshot,
+    /// Move it to the Trash.
+    Delete,
+    /// Press these keys.
+    SendKeys(String),
+    /// Show the view with this name.
+    View(String),
+}
+
+/// The actions.
+pub struct Actions {
+    group: gio::SimpleActionGroup,
+}
+
+/// Makes a wish of an action's target.
+type Targeted = fn(String) -> Act;
+
+const PLAIN: [(&str, Act); 7] = [
+    ("start", Act::Start),
+    ("pause", Act::Pause),
+    ("reset", Act::Reset),
+    ("shut-down", Act::ShutDown),
+    ("power-off", Act::PowerOff),
+    ("screenshot", Act::Screenshot),
+    ("delete", Act::Delete),
+];
+
+impl Actions {
+    /// The actions, each of which calls `act`.
+    pub fn new(act: impl Fn(Act) + Clone + 'static) -> Self {
+        let group = gio::SimpleActionGroup::new();
+        for (name, what) in PLAIN {
+            let action = gio::SimpleAction::new(name, None);
+            let act = act.clone();
+            action.connect_activate(move |_, _| act(what.clone()));
+            group.add_action(&action);
+        }
+        let with_target: [(&str, Targeted); 2] =
+            [("send-keys", Act::SendKeys), ("view", Act::View)];
+        for (name, what) in with_target {
+            let action = gio::SimpleAction::new(name, Some(glib::VariantTy::STRING));
+            let act = act.clone();
+            action.connect_activate(move |_, target| {
+                if let Some(target) = target.and_then(glib::Variant::get::<String>) {
+                    act(what(target));
+                }
+            });
+            group.add_action(&action);
+        }
+        Self { group }
+    }
+
+    /// The group, for the window.
+    pub fn group(&self) -> &gio::SimpleActionGroup {
+        &self.group
+    }
+
+    /// Leaves on what makes sense while the machine is in `state`.
+    pub fn follow(&self, state: &State) {
+        let running = *state == State::Running;
+        let paused = matches!(state, State::Paused { .. });
+        let rules = [
+            ("start", paused || !state.is_alive()),
+            ("pause", running),
+            ("reset", running || paused),
+            ("shut-down", running),
+            ("power-off", running || paused),
+            ("screenshot", running || paused),
+            ("send-keys", running),
+            ("delete", *state != State::Starting),
+        ];
+        for (name, enabled) in rules {
+            let action = self
+                .group
+                .lookup_action(name)
+                .and_downcast::<gio::SimpleAction>();
+            if let Some(action) = action {
+                action.set_enabled(enabled);
+            }
+        }
+    }
+}
+
+/// The menu beside Shut Down.
+pub fn power_menu() -> gio::Menu {
+    let menu = gio::Menu::new();
+    menu.append(Some("_Reset"), Some("machine.reset"));
+    menu.append(Some("_Force Off"), Some("machine.power-off"));
+    menu
+}
+
+/// The machine's own menu.
+pub fn machine_menu() -> gio::Menu {
+    let keys = gio::Menu::new();
+    for section in keys::MENU {
+        let part = gio::Menu::new();
+        for combination in section {
+            let action = format!("machine.send-keys::{}", combination.id);
+            part.append(Some(combination.label), Some(&action));
+        }
+        keys.append_section(None, &part);
+    }
+    let menu = gio::Menu::new();
+    let display = gio::Menu::new();
+    display.append(Some("F_ull Screen"), Some("win.full-screen"));
+    display.append_submenu(Some("Send _Keys"), &keys);
+    display.append(Some("_Take Screenshot"), Some("machine.screenshot"));
+    menu.append_section(None, &display);
+    let delete = gio::Menu::new();
+    delete.append(Some("_Delete…"), Some("machine.delete"));
+    menu.append_section(None, &delete);
+    menu
+}

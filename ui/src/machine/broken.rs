@@ -1,0 +1,124 @@
+//! The page of a machine whose file cannot be read: which file, which line, what is wrong there. The file is never touched.
+
+use std::path::PathBuf;
+
+use relm4::adw::prelude::*;
+use relm4::prelude::*;
+use relm4::{adw, gtk};
+
+use crate::model::Broken;
+use crate::text;
+
+/// The page.
+pub struct BrokenPage {
+    name: String,
+    broken: Broken,
+}
+
+/// What it tells.
+#[derive(Debug)]
+pub enum BrokenOutput {
+    /// Read the file again.
+    Check,
+    /// Move the machine to the Trash.
+    Delete,
+}
+
+/// What it is told.
+#[derive(Debug)]
+pub enum BrokenInput {
+    /// Show the file in the program that edits such files.
+    Open,
+}
+
+#[relm4::component(pub)]
+impl SimpleComponent for BrokenPage {
+    type Init = (String, Broken);
+    type Input = BrokenInput;
+    type Output = BrokenOutput;
+
+    view! {
+        adw::NavigationPage {
+            set_title: &model.name,
+            adw::ToolbarView {
+                add_top_bar = &adw::HeaderBar {},
+                #[wrap(Some)]
+                set_content = &adw::StatusPage {
+                    set_icon_name: Some("dialog-error-symbolic"),
+                    set_title: "This Machine’s File Cannot Be Read",
+                    set_description: Some(&text::escape(&model.broken.message)),
+                    gtk::Box {
+                        set_orientation: gtk::Orientation::Vertical,
+                        set_spacing: 18,
+                        gtk::Label {
+                            set_label: &model.place(),
+                            set_wrap: true,
+                            set_wrap_mode: gtk::pango::WrapMode::WordChar,
+                            set_selectable: true,
+                            set_justify: gtk::Justification::Center,
+                            add_css_class: "monospace",
+                        },
+                        gtk::Label {
+                            set_label: "Correct the line and check again. Guesthouse leaves the file as it is.",
+                            set_wrap: true,
+                            set_justify: gtk::Justification::Center,
+                        },
+                        adw::WrapBox {
+                            set_child_spacing: 12,
+                            set_line_spacing: 12,
+                            set_align: 0.5,
+                            gtk::Button {
+                                set_label: "Check Again",
+                                set_css_classes: &["pill", "suggested-action"],
+                                connect_clicked[sender] => move |_| { let _ = sender.output(BrokenOutput::Check); },
+                            },
+                            gtk::Button {
+                                set_label: "Open File",
+                                add_css_class: "pill",
+                                connect_clicked => BrokenInput::Open,
+                            },
+                            gtk::Button {
+                                set_label: "Delete",
+                                set_css_classes: &["pill", "destructive-action"],
+                                connect_clicked[sender] => move |_| { let _ = sender.output(BrokenOutput::Delete); },
+                            },
+                        },
+                    },
+                },
+            },
+        }
+    }
+
+    fn init(
+        (name, broken): (String, Broken),
+        root: Self::Root,
+        sender: ComponentSender<Self>,
+    ) -> ComponentParts<Self> {
+        let model = Self { name, broken };
+        let widgets = view_output!();
+        ComponentParts { model, widgets }
+    }
+
+    fn update(&mut self, BrokenInput::Open: BrokenInput, _: ComponentSender<Self>) {
+        open(self.broken.file.clone());
+    }
+}
+
+impl BrokenPage {
+    fn place(&self) -> String {
+        let file = self.broken.file.display();
+        self.broken
+            .line
+            .map_or_else(|| file.to_string(), |line| format!("{file}, line {line}"))
+    }
+}
+
+fn open(path: PathBuf) {
+    relm4::spawn_local(async move {
+        let file = gtk::gio::File::for_path(&path);
+        let launcher = gtk::FileLauncher::new(Some(&file));
+        if let Err(error) = launcher.launch_future(gtk::Window::NONE).await {
+            tracing::warn!(path = %path.display(), %error, "no program opened the file");
+        }
+    });
+}

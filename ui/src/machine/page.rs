@@ -1,0 +1,469 @@
+//! The chosen machine's page: what can be done with it in the header, and its views beneath. It does what needs the machine's
+//! handle alone; starting, deleting and renaming concern the library, so it asks the window for them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use relm4::adw::prelude::*;
+use relm4::prelude::*;
+use relm4::{adw, gtk};
+
+use super::actions::{self, Act, Actions};
+use super::keys;
+use super::log::{LogInput, LogView};
+use super::overview::{Overview, OverviewInput, OverviewOutput};
+use super::screen::{Screen, ScreenInput};
+use super::screenshot;
+use crate::access;
+use crate::dialogs::question::{self, Weight};
+use crate::model::{
+    CommandError, Definition, DriveKind, Machine, MachineEvent, Machines, Name, State,
+};
+
+/// The page.
+pub struct MachinePage {
+    machines: Arc<Machines>,
+    folder: PathBuf,
+    definition: Definition,
+    state: State,
+    actions: Actions,
+    screen: Controller<Screen>,
+    overview: Controller<Overview>,
+    log: Controller<LogView>,
+}
+
+/// Which machine it is for.
+pub struct PageInit {
+    /// All of them.
+    pub machines: Arc<Machines>,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// What it is.
+    pub definition: Definition,
+    /// What it is doing.
+    pub state: State,
+    /// Its operating system's name, if known.
+    pub system: Option<String>,
+}
+
+/// What it is told.
+#[derive(Debug)]
+pub enum PageInput {
+    /// The machine is this now.
+    Show(Definition),
+    /// It does something else now.
+    State(State),
+    /// It told something.
+    Event(MachineEvent),
+    /// It has a new handle.
+    Started,
+    /// A person wants something done.
+    Act(Act),
+    /// A person said yes to it.
+    Confirmed(Act),
+    /// A person wants something changed.
+    Change(OverviewOutput),
+    /// The window went full screen, or back.
+    FullScreen(bool),
+}
+
+/// What it asks of the window.
+#[derive(Debug)]
+pub enum PageOutput {
+    /// Start the machine.
+    Start,
+    /// Move it to the Trash.
+    Delete,
+    /// Give it this name.
+    Rename(Name),
+    /// Make it this.
+    Update(Definition),
+    /// Say something in passing.
+    Toast(String),
+    /// Say in passing that a file was written, and offer to show it.
+    Saved(PathBuf),
+    /// Say what went wrong.
+    Failed {
+        /// What could not be done.
+        heading: String,
+        /// Why, and what to do.
+        body: String,
+    },
+}
+
+/// What a worker found out: where the picture was saved, or why not.
+#[derive(Debug)]
+pub struct Pictured(Result<PathBuf, String>);
+
+#[relm4::component(pub)]
+impl Component for MachinePage {
+    type Init = PageInit;
+    type Input = PageInput;
+    type Output = PageOutput;
+    type CommandOutput = Pictured;
+
+    view! {
+        #[root]
+        adw::NavigationPage {
+            #[watch]
+            set_title: model.definition.name.as_str(),
+            set_tag: Some("machine"),
+            #[name = "bin"]
+            adw::BreakpointBin {
+                set_size_request: (300, 200),
+                #[wrap(Some)]
+                #[name = "view"]
+                set_child = &adw::ToolbarView {
+                    #[name = "header"]
+                    add_top_bar = &adw::HeaderBar {
+                        pack_start = &gtk::Button {
+                            set_icon_name: "media-playback-start-symbolic",
+                            set_action_name: Some("machine.start"),
+                            #[watch]
+                            set_tooltip_text: Some(if model.state.is_alive() { "Resume" } else { "Start" }),
+                            #[watch]
+                            set_visible: !matches!(model.state, State::Running | State::Starting),
+                            #[watch]
+                            update_property: &[gtk::accessible::Property::Label(if model.state.is_alive() { "Resume" } else { "Start" })],
+                        },
+                        pack_start = &gtk::Button {
+                            set_icon_name: "media-playback-pause-symbolic",
+                            set_tooltip_text: Some("Pause"),
+                            set_action_name: Some("machine.pause"),
+                            #[watch]
+                            set_visible: model.state == State::Running,
+                            update_property: &[gtk::accessible::Property::Label("Pause")],
+                        },
+                        #[name = "shut_down"]
+                        pack_start = &adw::SplitButton {
+                            set_icon_name: "system-shutdown-symbolic",
+                            set_tooltip_text: Some("Shut Down"),
+                            set_dropdown_tooltip: "Reset or Force Off",
+                            set_action_name: Some("machine.shut-down"),
+                            set_menu_model: Some(&actions::power_menu()),
+                            #[watch]
+                            set_visible: model.state.is_alive(),
+                        },
+                        #[wrap(Some)]
+                        #[name = "switcher"]
+                        set_title_widget = &adw::ViewSwitcher {
+                            set_policy: adw::ViewSwitcherPolicy::Wide,
+                        },
+                        pack_end = &gtk::MenuButton {
+                            set_icon_name: "view-more-symbolic",
+                            set_tooltip_text: Some("Machine Menu"),
+                            set_menu_model: Some(&actions::machine_menu()),
+                            update_property: &[gtk::accessible::Property::Label("Machine Menu")],
+                        },
+                    },
+                    add_top_bar = &adw::Banner {
+                        #[watch]
+                        set_title: &model.standing(),
+                        #[watch]
+                        set_revealed: matches!(model.state, State::Paused { .. }),
+                        set_button_label: Some("Resume"),
+                        set_action_name: Some("machine.start"),
+                    },
+                    #[wrap(Some)]
+                    #[name = "views"]
+                    set_content = &adw::ViewStack {
+                        add_titled_with_icon[Some("display"), "Display", "video-display-symbolic"]: model.screen.widget(),
+                        add_titled_with_icon[Some("overview"), "Overview", "view-list-symbolic"]: model.overview.widget(),
+                        add_titled_with_icon[Some("log"), "Log", "text-x-generic-symbolic"]: model.log.widget(),
+                    },
+                    #[name = "bottom"]
+                    add_bottom_bar = &adw::ViewSwitcherBar {},
+                },
+            },
+        }
+    }
+
+    fn init(
+        init: PageInit,
+        root: Self::Root,
+        sender: ComponentSender<Self>,
+    ) -> ComponentParts<Self> {
+        let PageInit {
+            machines,
+            folder,
+            definition,
+            state,
+            system,
+        } = init;
+        let input = sender.input_sender().clone();
+        let actions = Actions::new(move |act| {
+            let _ = input.send(PageInput::Act(act));
+        });
+        actions.follow(&state);
+        let overview = (machines.clone(), folder.clone(), definition.clone(), system);
+        let model = Self {
+            screen: Screen::builder()
+                .launch((definition.name.to_string(), state.clone()))
+                .detach(),
+            overview: Overview::builder()
+                .launch(overview)
+                .forward(sender.input_sender(), PageInput::Change),
+            log: LogView::builder().launch(()).detach(),
+            machines,
+            folder,
+            definition,
+            state,
+            actions,
+        };
+        let widgets = view_output!();
+        widgets.switcher.set_stack(Some(&widgets.views));
+        widgets.bottom.set_stack(Some(&widgets.views));
+        access::name(&widgets.shut_down, "Shut Down");
+        adapt(&widgets);
+        model.show_log();
+        ComponentParts { model, widgets }
+    }
+
+    fn update_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        message: PageInput,
+        sender: ComponentSender<Self>,
+        root: &Self::Root,
+    ) {
+        match message {
+            PageInput::Show(definition) => {
+                self.screen
+                    .emit(ScreenInput::Name(definition.name.to_string()));
+                self.overview.emit(OverviewInput::Show(definition.clone()));
+                self.definition = definition;
+            }
+            PageInput::State(state) => self.follow(state),
+            PageInput::Event(MachineEvent::State(state)) => self.follow(state),
+            PageInput::Event(MachineEvent::Log { line }) => self.log.emit(LogInput::Line(line)),
+            PageInput::Event(MachineEvent::Medium { .. }) => {
+                self.overview.emit(OverviewInput::Media)
+            }
+            PageInput::Event(MachineEvent::DisplaySize { .. } | MachineEvent::Lights { .. }) => {}
+            PageInput::Started => {
+                self.show_log();
+                self.overview.emit(OverviewInput::Media);
+                self.follow(self.machines.state(&self.folder));
+                widgets.views.set_visible_child_name("display");
+            }
+            PageInput::Act(Act::View(name)) => widgets.views.set_visible_child_name(&name),
+            PageInput::Act(act) => self.act(act, &sender, root),
+            PageInput::Confirmed(act) => self.confirmed(act, &sender),
+            PageInput::Change(change) => self.change(change, &sender),
+            PageInput::FullScreen(on) => {
+                widgets.view.set_reveal_top_bars(!on);
+                widgets.view.set_reveal_bottom_bars(!on);
+                widgets.view.set_extend_content_to_top_edge(on);
+                if on {
+                    widgets.views.set_visible_child_name("display");
+                }
+            }
+        }
+        self.update_view(widgets, sender);
+    }
+
+    fn update_cmd(
+        &mut self,
+        Pictured(result): Pictured,
+        sender: ComponentSender<Self>,
+        _: &Self::Root,
+    ) {
+        let _ = sender.output(match result {
+            Ok(path) => PageOutput::Saved(path),
+            Err(body) => PageOutput::Failed {
+                heading: "The screenshot was not saved".into(),
+                body,
+            },
+        });
+    }
+}
+
+impl MachinePage {
+    /// The machine's actions, for the window's menus and shortcuts.
+    pub fn actions(&self) -> &gtk::gio::SimpleActionGroup {
+        self.actions.group()
+    }
+
+    fn handle(&self) -> Option<Machine> {
+        self.machines.handle(&self.folder)
+    }
+
+    fn show_log(&self) {
+        let lines = self
+            .handle()
+            .map(|machine| machine.log())
+            .unwrap_or_default();
+        self.log.emit(LogInput::Show(lines));
+    }
+
+    fn follow(&mut self, state: State) {
+        self.actions.follow(&state);
+        self.screen.emit(ScreenInput::State(state.clone()));
+        self.overview.emit(OverviewInput::State(state.clone()));
+        self.state = state;
+    }
+
+    /// What the banner says while the machine is paused.
+    fn standing(&self) -> String {
+        match &self.state {
+            State::Paused {
+                reason: Some(reason),
+            } => crate::text::escape(reason),
+            _ => "Paused".into(),
+        }
+    }
+
+    fn act(&self, act: Act, sender: &ComponentSender<Self>, root: &adw::NavigationPage) {
+        let name = &self.definition.name;
+        let (heading, body, answer) = match act {
+            Act::Reset => (
+                format!("Reset “{name}”?"),
+                "It starts from the beginning at once. What the guest has not saved is lost.",
+                "_Reset",
+            ),
+            Act::PowerOff => (
+                format!("Force “{name}” off?"),
+                "That is like pulling its plug. What the guest has not saved is lost.",
+                "_Force Off",
+            ),
+            Act::Delete if self.state.is_alive() => (
+                format!("“{name}” is not off"),
+                "It is forced off before it is moved to the Trash. What the guest has not saved is lost.",
+                "_Force Off and Delete",
+            ),
+            act => return self.confirmed(act, sender),
+        };
+        let (root, input) = (root.clone(), sender.input_sender().clone());
+        relm4::spawn_local(async move {
+            if question::ask(&root, &heading, body, &[(answer, Weight::Destructive)])
+                .await
+                .is_some()
+            {
+                let _ = input.send(PageInput::Confirmed(act));
+            }
+        });
+    }
+
+    fn confirmed(&self, act: Act, sender: &ComponentSender<Self>) {
+        let machine = self.handle().filter(|machine| machine.state().is_alive());
+        match (act, machine) {
+            (Act::Start, Some(machine)) => self.done("resumed", machine.resume(), sender),
+            (Act::Start, None) => drop(sender.output(PageOutput::Start)),
+            (Act::Pause, Some(machine)) => self.done("paused", machine.pause(), sender),
+            (Act::Reset, Some(machine)) => self.done("reset", machine.reset(), sender),
+            (Act::ShutDown, Some(machine)) => {
+                let result = machine.shutdown();
+                if result.is_ok() {
+                    let text = "The power button was pressed. A guest that does not answer it can be forced off.";
+                    let _ = sender.output(PageOutput::Toast(text.into()));
+                }
+                self.done("shut down", result, sender);
+            }
+            (Act::PowerOff, Some(machine)) => self.done("forced off", machine.power_off(), sender),
+            (Act::Screenshot, Some(machine)) => {
+                let name = self.definition.name.to_string();
+                sender.spawn_oneshot_command(move || Pictured(screenshot::save(&machine, &name)));
+            }
+            (Act::SendKeys(id), Some(machine)) => {
+                for event in keys::events(&id) {
+                    machine.input(event);
+                }
+            }
+            (Act::Delete, machine) => {
+                if let Some(machine) = machine {
+                    let result = machine.power_off();
+                    if result.is_err() {
+                        return self.done("forced off", result, sender);
+                    }
+                }
+                let _ = sender.output(PageOutput::Delete);
+            }
+            // The machine went off between the wish and now.
+            (_, None) | (Act::View(_), _) => {}
+        }
+    }
+
+    fn done(&self, what: &str, result: Result<(), CommandError>, sender: &ComponentSender<Self>) {
+        if let Err(error) = result {
+            let heading = format!("“{}” could not be {what}", self.definition.name);
+            let _ = sender.output(PageOutput::Failed {
+                heading,
+                body: error.to_string(),
+            });
+        }
+    }
+
+    fn change(&mut self, change: OverviewOutput, sender: &ComponentSender<Self>) {
+        match change {
+            OverviewOutput::Rename(name) => drop(sender.output(PageOutput::Rename(name))),
+            OverviewOutput::Update(definition) => {
+                drop(sender.output(PageOutput::Update(definition)))
+            }
+            OverviewOutput::Failed(text) => drop(sender.output(PageOutput::Toast(text))),
+            OverviewOutput::Insert(drive, path) => self.set_medium(drive, Some(path), sender),
+            OverviewOutput::Eject(drive) => self.set_medium(drive, None, sender),
+        }
+    }
+
+    /// Changes what is in optical drive number `drive`: in the machine if it is alive, and in what it is from now on.
+    fn set_medium(&mut self, drive: usize, path: Option<PathBuf>, sender: &ComponentSender<Self>) {
+        let result = self.change_medium(drive, path.as_deref());
+        if let Err(body) = result {
+            let heading = "The medium could not be changed".into();
+            let _ = sender.output(PageOutput::Failed { heading, body });
+            return;
+        }
+        let mut definition = self.definition.clone();
+        let mut optical = definition
+            .drives
+            .iter_mut()
+            .filter(|drive| drive.kind == DriveKind::Optical);
+        if let Some(drive) = optical.nth(drive) {
+            drive.file = path;
+            let _ = sender.output(PageOutput::Update(definition));
+        }
+    }
+
+    fn change_medium(&self, drive: usize, path: Option<&Path>) -> Result<(), String> {
+        let machine = self.handle().filter(|machine| machine.state().is_alive());
+        let opened = |path: &Path| {
+            std::fs::File::open(path)
+                .map_err(|error| format!("{} cannot be opened: {error}.", path.display()))
+        };
+        match (machine, path) {
+            (Some(machine), Some(path)) => machine
+                .insert(drive, opened(path)?, path.to_owned())
+                .map_err(|error| error.to_string()),
+            (Some(machine), None) => machine.eject(drive).map_err(|error| error.to_string()),
+            (None, Some(path)) => opened(path).map(drop),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+/// Where there is little room, the views are switched beneath, and the header says which machine it is.
+fn adapt(widgets: &MachinePageWidgets) {
+    let below = |width: f64| {
+        let width = adw::BreakpointCondition::new_length(
+            adw::BreakpointConditionLengthType::MaxWidth,
+            width,
+            adw::LengthUnit::Sp,
+        );
+        adw::Breakpoint::new(width)
+    };
+    let narrower = below(720.0);
+    narrower.add_setter(
+        &widgets.switcher,
+        "policy",
+        Some(&adw::ViewSwitcherPolicy::Narrow.to_value()),
+    );
+    let narrow = below(500.0);
+    narrow.add_setter(
+        &widgets.header,
+        "title-widget",
+        Some(&None::<gtk::Widget>.to_value()),
+    );
+    narrow.add_setter(&widgets.bottom, "reveal", Some(&true.to_value()));
+    widgets.bin.add_breakpoint(narrower);
+    widgets.bin.add_breakpoint(narrow);
+}

@@ -1,0 +1,78 @@
+//! Words that several windows use: sizes, states, times. Sentences stand where they are shown.
+
+use crate::model::State;
+
+/// `bytes` in the largest binary unit that keeps it readable: "20 GiB", "1.5 GiB", "512 MiB".
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let (mut unit, mut shift) = (0, 0);
+    while unit + 1 < UNITS.len() && bytes >> (shift + 10) > 0 {
+        unit += 1;
+        shift += 10;
+    }
+    let tenths = (u128::from(bytes) * 10) >> shift;
+    let name = UNITS.get(unit).unwrap_or(&"bytes");
+    match tenths % 10 {
+        0 => format!("{} {name}", tenths / 10),
+        rest => format!("{}.{rest} {name}", tenths / 10),
+    }
+}
+
+/// `number` of what is called `one`, or `many` of them: "1 processor", "2 processors".
+pub fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// A state in a word.
+pub fn state(state: &State) -> &'static str {
+    match state {
+        State::Off => "Off",
+        State::Starting => "Starting",
+        State::Running => "Running",
+        State::Paused { .. } => "Paused",
+        State::Crashed { .. } => "Crashed",
+    }
+}
+
+/// `text` with what markup would take for its own made harmless.
+pub fn escape(text: &str) -> String {
+    relm4::gtk::glib::markup_escape_text(text).into()
+}
+
+/// A spin row's value as the whole number that it shows.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the conversion saturates, and the rows hold no negative values"
+)]
+pub fn whole(value: f64) -> u64 {
+    value.round() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_as_people_read_them() {
+        for (number, text) in [
+            (0, "0 bytes"),
+            (1000, "1000 bytes"),
+            (1023, "1023 bytes"),
+            (1024, "1 KiB"),
+            (1 << 30, "1 GiB"),
+            (3 << 29, "1.5 GiB"),
+            (20 << 30, "20 GiB"),
+            ((1 << 40) - 1, "1023.9 GiB"),
+            (u64::MAX, "16383.9 PiB"),
+        ] {
+            assert_eq!(bytes(number), text);
+        }
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!(count(1, "processor", "processors"), "1 processor");
+        assert_eq!(count(2, "processor", "processors"), "2 processors");
+    }
+}

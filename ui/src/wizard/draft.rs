@@ -1,0 +1,419 @@
+//! The machine that the wizard is making: what has been chosen so far, filled in from what is known wherever the person has not
+//! said otherwise. Pure data with no widget, so that every rule can be tested; what speaks against it is in `findings`.
+
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use crate::model::media::{Medium, OperatingSystem, Role};
+use crate::model::{Clock, Definition, Drive, Host, ImageFormat, Name, NewDisk};
+use crate::text;
+
+const GIBIBYTE: u64 = 1 << 30;
+
+/// What the wizard knows of the place it makes a machine for.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// What the host has.
+    pub host: Host,
+    /// The names that are taken.
+    pub names: Vec<Name>,
+    /// The images that machines have, each with its machine's name.
+    pub images: Vec<(PathBuf, Name)>,
+    /// Room where the machine's folder will be, in bytes, if it is known.
+    pub free: Option<u64>,
+    /// Whether files there end at 4 GiB (FAT).
+    pub small_files: bool,
+    /// The operating systems there are.
+    pub systems: Vec<OperatingSystem>,
+}
+
+/// How far the file that was chosen has been read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inspection {
+    /// It is being read.
+    Pending,
+    /// This is what is in it.
+    Done(Medium),
+    /// This is why it cannot be used.
+    Failed(String),
+}
+
+/// The file that was chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What is in it.
+    pub inspection: Inspection,
+}
+
+/// Which hard disk the machine gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiskChoice {
+    /// A new one of its own.
+    New,
+    /// An image that is there already.
+    Existing,
+    /// None.
+    None,
+}
+
+/// One thing that a person chose.
+#[derive(Debug, Clone)]
+pub enum Choice {
+    /// A file to start from, or none.
+    Source(Option<PathBuf>),
+    /// What was found in a file.
+    Inspected(PathBuf, Result<Medium, String>),
+    /// The name.
+    Name(String),
+    /// The operating system, by its number in [`Place::systems`].
+    System(Option<usize>),
+    /// How many processors.
+    Processors(u32),
+    /// Memory in MiB.
+    Memory(u64),
+    /// Which hard disk.
+    Disk(DiskChoice),
+    /// The new disk's size in GiB.
+    DiskSize(u64),
+    /// The image that is there already.
+    DiskFile(String),
+    /// What was found in that image.
+    DiskInspected(PathBuf, Result<Medium, String>),
+    /// Whether the machine is started when it has been made.
+    Start(bool),
+}
+
+/// The machine so far.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// The file that was chosen.
+    pub source: Option<Source>,
+    /// Its name, as typed.
+    pub name: String,
+    /// Its operating system.
+    pub system: Option<OperatingSystem>,
+    /// Its processors.
+    pub processors: u32,
+    /// Its memory in MiB.
+    pub memory: u64,
+    /// Which hard disk.
+    pub disk: DiskChoice,
+    /// The new disk's size in GiB.
+    pub disk_size: u64,
+    /// The existing image, as typed, and what is in it.
+    pub disk_file: String,
+    /// What is in the existing image.
+    pub disk_inspection: Option<Inspection>,
+    /// Whether it is started when it has been made.
+    pub start: bool,
+    uuid: Uuid,
+    name_typed: bool,
+    system_chosen: bool,
+    processors_chosen: bool,
+    memory_chosen: bool,
+    disk_chosen: bool,
+    disk_size_chosen: bool,
+}
+
+impl Draft {
+    /// A machine with good values in every field.
+    pub fn new(place: &Place) -> Self {
+        let mut draft = Self {
+            source: None,
+            name: String::new(),
+            system: None,
+            processors: 1,
+            memory: 1024,
+            disk: DiskChoice::New,
+            disk_size: 20,
+            disk_file: String::new(),
+            disk_inspection: None,
+            start: true,
+            uuid: Uuid::new_v4(),
+            name_typed: false,
+            system_chosen: false,
+            processors_chosen: false,
+            memory_chosen: false,
+            disk_chosen: false,
+            disk_size_chosen: false,
+        };
+        draft.fill(place);
+        draft
+    }
+
+    /// Takes a choice, and fills in what follows from it where the person has not said otherwise.
+    pub fn take(&mut self, choice: Choice, place: &Place) {
+        match choice {
+            Choice::Source(path) => {
+                self.source = path.map(|path| Source {
+                    path,
+                    inspection: Inspection::Pending,
+                });
+            }
+            Choice::Inspected(path, result) => self.take_inspection(&path, result),
+            Choice::Name(name) => {
+                (self.name, self.name_typed) = (name, true);
+            }
+            Choice::System(number) => {
+                self.system_chosen = true;
+                self.system = number.and_then(|number| place.systems.get(number)).cloned();
+            }
+            Choice::Processors(count) => {
+                (self.processors, self.processors_chosen) = (count, true);
+            }
+            Choice::Memory(mebibytes) => (self.memory, self.memory_chosen) = (mebibytes, true),
+            Choice::Disk(disk) => (self.disk, self.disk_chosen) = (disk, true),
+            Choice::DiskSize(size) => (self.disk_size, self.disk_size_chosen) = (size, true),
+            Choice::DiskFile(file) => {
+                self.disk_inspection = (!file.trim().is_empty()).then_some(Inspection::Pending);
+                self.disk_file = file;
+            }
+            Choice::DiskInspected(path, result) => {
+                if self.disk_path().as_deref() == Some(path.as_path()) {
+                    self.disk_inspection =
+                        Some(result.map_or_else(Inspection::Failed, Inspection::Done));
+                }
+            }
+            Choice::Start(start) => self.start = start,
+        }
+        self.fill(place);
+    }
+
+    fn take_inspection(&mut self, path: &Path, result: Result<Medium, String>) {
+        // An answer about a file that has since been replaced by another is late.
+        if let Some(source) = self
+            .source
+            .as_mut()
+            .filter(|source| source.path.as_path() == path)
+        {
+            source.inspection = result.map_or_else(Inspection::Failed, Inspection::Done);
+        }
+    }
+
+    fn fill(&mut self, place: &Place) {
+        if !self.system_chosen {
+            self.system = self
+                .medium()
+                .and_then(|medium| medium.operating_system.clone());
+        }
+        let system = self.system.clone();
+        let recommended = system
+            .as_ref()
+            .map(|system| system.recommended)
+            .unwrap_or_default();
+        let minimum = system
+            .as_ref()
+            .map(|system| system.minimum)
+            .unwrap_or_default();
+        if !self.name_typed {
+            self.name = self.free_name(place);
+        }
+        if !self.processors_chosen {
+            let wanted = recommended.processors.unwrap_or(2).max(2);
+            self.processors = wanted.min(place.host.processors).max(1);
+        }
+        if !self.memory_chosen {
+            let wanted = recommended
+                .memory
+                .or(minimum.memory)
+                .unwrap_or(2 * GIBIBYTE);
+            // Half of what is free leaves the host usable; an installer still needs its minimum.
+            let room = (place.host.available / 2).max(minimum.memory.unwrap_or(512 << 20));
+            self.memory = (wanted.min(room) >> 20).max(1);
+        }
+        if !self.disk_chosen {
+            self.disk = if self.source_role().is_some_and(|role| role != Role::Optical) {
+                DiskChoice::None
+            } else {
+                DiskChoice::New
+            };
+        }
+        if !self.disk_size_chosen {
+            let wanted = recommended
+                .storage
+                .or(minimum.storage)
+                .unwrap_or(20 * GIBIBYTE);
+            self.disk_size = wanted.div_ceil(GIBIBYTE).max(20);
+        }
+    }
+
+    /// A name nobody has: the operating system's, or the file's, or "New machine", with a number where that is taken.
+    fn free_name(&self, place: &Place) -> String {
+        let of_file = || {
+            let stem = self.source.as_ref()?.path.file_stem()?.to_string_lossy();
+            Name::new(&stem).ok()
+        };
+        let of_system = || Name::new(&self.system.as_ref()?.name).ok();
+        let base = of_system()
+            .or_else(of_file)
+            .map_or_else(|| "New machine".to_owned(), String::from);
+        let taken = |name: &str| place.names.iter().any(|other| other.matches(name));
+        if !taken(&base) {
+            return base;
+        }
+        (2_u32..)
+            .map(|number| {
+                let number = format!(" {number}");
+                let room = 64_usize.saturating_sub(number.len());
+                base.chars().take(room).collect::<String>() + &number
+            })
+            .find(|name| !taken(name))
+            .unwrap_or(base)
+    }
+
+    /// What was found in the file that was chosen, once it has been read.
+    pub fn medium(&self) -> Option<&Medium> {
+        match &self.source.as_ref()?.inspection {
+            Inspection::Done(medium) => Some(medium),
+            _ => None,
+        }
+    }
+
+    /// What the file that was chosen is to the machine: an optical medium until something else is known.
+    pub fn source_role(&self) -> Option<Role> {
+        self.source.as_ref()?;
+        Some(self.medium().map_or(Role::Optical, |medium| medium.role))
+    }
+
+    /// The existing image that was named.
+    pub fn disk_path(&self) -> Option<PathBuf> {
+        let text = self.disk_file.trim();
+        (self.disk == DiskChoice::Existing && !text.is_empty()).then(|| PathBuf::from(text))
+    }
+
+    fn disk_format(&self) -> ImageFormat {
+        match &self.disk_inspection {
+            Some(Inspection::Done(medium)) if medium.role == Role::Qcow2Disk => ImageFormat::Qcow2,
+            _ => ImageFormat::Raw,
+        }
+    }
+
+    /// The new disk that has to be made.
+    pub fn new_disk(&self) -> Option<NewDisk> {
+        (self.disk == DiskChoice::New).then(|| NewDisk {
+            bytes: self.disk_size.saturating_mul(GIBIBYTE),
+        })
+    }
+
+    /// The machine as its file will hold it. The name must be one; the new disk comes when the machine is made.
+    pub fn definition(&self, name: Name) -> Definition {
+        let mut definition = Definition::new(name);
+        definition.uuid = self.uuid;
+        definition.operating_system = self.system.as_ref().map(|system| system.id.clone());
+        definition.processor.count = self.processors;
+        definition.memory.mebibytes = self.memory;
+        if self
+            .system
+            .as_ref()
+            .is_some_and(OperatingSystem::wants_local_time)
+        {
+            definition.clock = Clock::Local;
+        }
+        definition.drives = self.drives();
+        definition
+    }
+
+    /// An empty new disk is tried first and passed over, so that what was installed starts afterwards; a disk with
+    /// something on it comes after the medium that was put in on purpose.
+    fn drives(&self) -> Vec<Drive> {
+        let mut drives = Vec::new();
+        let source = self.source.as_ref();
+        match (self.source_role(), source) {
+            (Some(Role::RawDisk), Some(source)) => {
+                drives.push(Drive::disk(source.path.clone(), ImageFormat::Raw));
+            }
+            (Some(Role::Qcow2Disk), Some(source)) => {
+                drives.push(Drive::disk(source.path.clone(), ImageFormat::Qcow2));
+            }
+            _ => {}
+        }
+        if let Some(path) = self.disk_path() {
+            drives.push(Drive::disk(path, self.disk_format()));
+        }
+        let medium = source
+            .filter(|_| self.source_role() == Some(Role::Optical))
+            .map(|source| source.path.clone());
+        let medium_first = medium.is_some() && self.disk != DiskChoice::New;
+        drives.push(Drive::optical(medium));
+        let optical = drives.len() - 1;
+        let mut next = if medium_first { 2 } else { 1 };
+        for drive in drives.iter_mut().take(optical) {
+            drive.boot = Some(next);
+            next += 1;
+        }
+        if let Some(drive) = drives.get_mut(optical) {
+            // The new disk, which the library puts in front, is number 1.
+            let after = next + u32::from(self.disk == DiskChoice::New);
+            drive.boot = Some(if medium_first { 1 } else { after });
+        }
+        drives
+    }
+
+    /// The machine in a line: what Create will make.
+    pub fn summary(&self) -> String {
+        let mut parts = vec![
+            text::count(u64::from(self.processors), "processor", "processors"),
+            format!("{} memory", text::bytes(self.memory << 20)),
+        ];
+        match self.disk {
+            DiskChoice::New => parts.push(format!("{} GiB disk", self.disk_size)),
+            DiskChoice::Existing => parts.push("existing disk".into()),
+            DiskChoice::None if self.source_role().is_some_and(|role| role != Role::Optical) => {
+                parts.push("existing disk".into());
+            }
+            DiskChoice::None => parts.push("no disk".into()),
+        }
+        parts.join(" · ")
+    }
+
+    /// The command that makes the same machine, ready for a shell.
+    pub fn command(&self) -> String {
+        let mut words = vec![
+            "guesthouse".to_owned(),
+            "create".into(),
+            self.name.trim().into(),
+        ];
+        let mut option = |name: &str, value: String| words.extend([name.to_owned(), value]);
+        let source = self
+            .source
+            .as_ref()
+            .map(|source| source.path.display().to_string());
+        match (self.source_role(), source) {
+            (Some(Role::Optical), Some(path)) => option("--iso", path),
+            (Some(_), Some(path)) => option("--disk", path),
+            _ => {}
+        }
+        match self.disk {
+            DiskChoice::New => option("--disk", format!("{}G", self.disk_size)),
+            DiskChoice::Existing => option("--disk", self.disk_file.trim().to_owned()),
+            DiskChoice::None if self.source_role().is_none_or(|role| role == Role::Optical) => {
+                option("--disk", "none".into());
+            }
+            DiskChoice::None => {}
+        }
+        option("--memory", format!("{}M", self.memory));
+        option("--cpus", self.processors.to_string());
+        if self.start {
+            words.push("--start".into());
+        }
+        words
+            .iter()
+            .map(|word| quoted(word))
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+}
+
+/// `word` as a shell takes it for one word.
+fn quoted(word: &str) -> String {
+    let plain =
+        |character: char| character.is_ascii_alphanumeric() || "-_./+:,@%=".contains(character);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}

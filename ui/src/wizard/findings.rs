@@ -1,0 +1,236 @@
+//! What speaks against the machine that the wizard is making: the definition's own findings, and those that need the library,
+//! the chosen files or the disk they lie on. Each belongs to a field, beneath which it is shown.
+
+use crate::model::media::Role;
+use crate::model::{Finding, Name, Severity};
+use crate::text;
+
+use super::draft::{DiskChoice, Draft, Inspection, Place};
+
+/// A place in the wizard that a finding is shown at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// The file that was chosen.
+    Source,
+    /// The name.
+    Name,
+    /// The operating system.
+    System,
+    /// How many processors.
+    Processors,
+    /// How much memory.
+    Memory,
+    /// Which hard disk, and its size.
+    Disk,
+    /// The existing image.
+    DiskFile,
+}
+
+/// Something that speaks against a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Objection {
+    /// Where it is shown.
+    pub field: Field,
+    /// Whether it stands in the way.
+    pub severity: Severity,
+    /// Cause and remedy, as a sentence.
+    pub message: String,
+}
+
+impl Objection {
+    fn error(field: Field, message: impl Into<String>) -> Self {
+        Self {
+            field,
+            severity: Severity::Error,
+            message: message.into(),
+        }
+    }
+
+    fn warning(field: Field, message: impl Into<String>) -> Self {
+        Self {
+            field,
+            severity: Severity::Warning,
+            message: message.into(),
+        }
+    }
+
+    /// Where the wizard shows what the engine says about a field of `machine.toml`.
+    fn of_engine(finding: Finding) -> Self {
+        let field = match finding.field.as_str() {
+            field if field.starts_with("processor") => Field::Processors,
+            field if field.starts_with("memory") => Field::Memory,
+            field if field.starts_with("drive") => Field::Disk,
+            _ => Field::Name,
+        };
+        Self {
+            field,
+            severity: finding.severity,
+            message: finding.message,
+        }
+    }
+}
+
+/// Everything that speaks against `draft` in `place`, in the order of the pages.
+pub fn objections(draft: &Draft, place: &Place) -> Vec<Objection> {
+    let mut found = Vec::new();
+    check_source(draft, place, &mut found);
+    let name = check_name(draft, place, &mut found);
+    let engine = draft.definition(name).findings(&place.host);
+    found.extend(engine.into_iter().map(Objection::of_engine));
+    check_needs(draft, &mut found);
+    check_disk(draft, place, &mut found);
+    found
+}
+
+fn check_source(draft: &Draft, place: &Place, found: &mut Vec<Objection>) {
+    let Some(source) = &draft.source else { return };
+    if !source.path.is_absolute() {
+        found.push(Objection::error(
+            Field::Source,
+            "Give the whole path, from / on.",
+        ));
+        return;
+    }
+    match &source.inspection {
+        Inspection::Pending => {}
+        Inspection::Failed(message) => found.push(Objection::error(Field::Source, message)),
+        Inspection::Done(medium) => {
+            let disk = medium.role != Role::Optical;
+            if disk
+                && let Some((_, owner)) = place.images.iter().find(|(path, _)| *path == source.path)
+            {
+                found.push(in_use(Field::Source, owner));
+            }
+            if !disk && !medium.bios_bootable {
+                let message = if medium.uefi_bootable {
+                    "Only UEFI can start from this medium, and this machine has a BIOS."
+                } else {
+                    "Nothing on this medium can be started."
+                };
+                found.push(Objection::warning(Field::Source, message));
+            }
+        }
+    }
+}
+
+fn in_use(field: Field, owner: &Name) -> Objection {
+    Objection::error(
+        field,
+        format!("“{owner}” has this disk; two machines cannot share one."),
+    )
+}
+
+fn check_name(draft: &Draft, place: &Place, found: &mut Vec<Objection>) -> Name {
+    match Name::new(&draft.name) {
+        Ok(name) => {
+            if place.names.iter().any(|other| other.matches(name.as_str())) {
+                found.push(Objection::error(
+                    Field::Name,
+                    "Another machine has this name; choose a different one.",
+                ));
+            }
+            name
+        }
+        Err(error) => {
+            let mut message = error.to_string();
+            if let Some(first) = message.get_mut(..1) {
+                first.make_ascii_uppercase();
+            }
+            found.push(Objection::error(Field::Name, message + "."));
+            stand_in()
+        }
+    }
+}
+
+/// A name for asking the engine about everything but the name.
+#[expect(clippy::unwrap_used, reason = "the text is a name")]
+fn stand_in() -> Name {
+    Name::new("machine").unwrap()
+}
+
+fn check_needs(draft: &Draft, found: &mut Vec<Objection>) {
+    let Some(system) = &draft.system else { return };
+    if let Some(minimum) = system
+        .minimum
+        .memory
+        .filter(|minimum| draft.memory << 20 < *minimum)
+    {
+        let message = format!("{} needs at least {}.", system.name, text::bytes(minimum));
+        found.push(Objection::warning(Field::Memory, message));
+    }
+    if let Some(minimum) = system.minimum.storage
+        && draft.new_disk().is_some_and(|disk| disk.bytes < minimum)
+    {
+        let message = format!(
+            "{} needs a disk of at least {}.",
+            system.name,
+            text::bytes(minimum)
+        );
+        found.push(Objection::warning(Field::Disk, message));
+    }
+}
+
+fn check_disk(draft: &Draft, place: &Place, found: &mut Vec<Objection>) {
+    match draft.disk {
+        DiskChoice::New => {
+            let bytes = draft.new_disk().map_or(0, |disk| disk.bytes);
+            if place.small_files && bytes > u64::from(u32::MAX) {
+                found.push(Objection::error(
+                    Field::Disk,
+                    "The file system for machines holds no file above 4 GiB; make the disk smaller.",
+                ));
+            } else if let Some(free) = place.free.filter(|free| bytes > *free) {
+                let message = format!(
+                    "Only {} are free; the disk takes room as the guest writes, and the machine pauses when none is left.",
+                    text::bytes(free)
+                );
+                found.push(Objection::warning(Field::Disk, message));
+            }
+        }
+        DiskChoice::Existing => check_existing_disk(draft, place, found),
+        DiskChoice::None => {
+            if draft.source.is_none() {
+                found.push(Objection::warning(
+                    Field::Disk,
+                    "The machine has neither a disk nor a medium; there is nothing it could start.",
+                ));
+            }
+        }
+    }
+}
+
+fn check_existing_disk(draft: &Draft, place: &Place, found: &mut Vec<Objection>) {
+    let field = Field::DiskFile;
+    let Some(path) = draft.disk_path() else {
+        found.push(Objection::error(
+            field,
+            "Choose the image, or another kind of disk.",
+        ));
+        return;
+    };
+    if !path.is_absolute() {
+        found.push(Objection::error(field, "Give the whole path, from / on."));
+    } else if let Some((_, owner)) = place.images.iter().find(|(image, _)| *image == path) {
+        found.push(in_use(field, owner));
+    } else if draft
+        .source
+        .as_ref()
+        .is_some_and(|source| source.path == path)
+    {
+        found.push(Objection::error(
+            field,
+            "This file was already chosen as the source.",
+        ));
+    } else {
+        match &draft.disk_inspection {
+            Some(Inspection::Failed(message)) => found.push(Objection::error(field, message)),
+            Some(Inspection::Done(medium)) if medium.role == Role::Optical => {
+                found.push(Objection::warning(
+                    field,
+                    "This looks like an optical medium, not like a hard disk.",
+                ));
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! The wizard's first page: the file to start from. It can be dropped here, chosen, typed or picked from the recent ones; what
+//! was found in it is shown in a row. The wizard reads the file, not this page.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use relm4::adw::prelude::*;
+use relm4::prelude::*;
+use relm4::{adw, gtk};
+
+use super::draft::{Choice, Inspection};
+use super::field::{Reason, View};
+use super::findings::Field;
+use crate::dialogs::file_choice::{self, FileKind};
+use crate::model::media::{Medium, Role};
+use crate::text;
+
+const RECENT: usize = 4;
+
+/// The page.
+pub struct SourcePage {
+    reason: Reason,
+    view: Option<Arc<View>>,
+}
+
+/// What it is told.
+#[derive(Debug)]
+pub enum SourceInput {
+    /// The machine so far.
+    Show(Arc<View>),
+    /// A person wants to choose a file.
+    Browse,
+    /// A person chose a file.
+    Chosen(PathBuf),
+    /// The path was typed or set.
+    Typed(String),
+}
+
+/// What it tells the wizard.
+#[derive(Debug)]
+pub enum SourceOutput {
+    /// A choice.
+    Choose(Choice),
+    /// On to the next page.
+    Next,
+    /// Leave the wizard.
+    Cancel,
+    /// Something did not work.
+    Failed(String),
+}
+
+#[relm4::component(pub)]
+impl Component for SourcePage {
+    type Init = ();
+    type Input = SourceInput;
+    type Output = SourceOutput;
+    type CommandOutput = ();
+
+    view! {
+        #[root]
+        adw::NavigationPage {
+            set_title: "Source",
+            set_tag: Some("source"),
+            adw::ToolbarView {
+                add_top_bar = &adw::HeaderBar {
+                    set_show_start_title_buttons: false,
+                    set_show_end_title_buttons: false,
+                    #[wrap(Some)]
+                    set_title_widget = &adw::WindowTitle::new("New Machine", "Source"),
+                    pack_start = &gtk::Button {
+                        set_label: "Cancel",
+                        connect_clicked[sender] => move |_| { let _ = sender.output(SourceOutput::Cancel); },
+                    },
+                    pack_end = &gtk::Button {
+                        set_label: "Next",
+                        set_tooltip_text: Some("On to System"),
+                        connect_clicked[sender] => move |_| { let _ = sender.output(SourceOutput::Next); },
+                    },
+                },
+                #[wrap(Some)]
+                set_content = &adw::PreferencesPage {
+                    add = &adw::PreferencesGroup {
+                        set_title: "Installer or Disk Image",
+                        set_description: Some("Drop a file here, choose one, or go on without."),
+                        #[local_ref]
+                        add = entry -> adw::EntryRow {
+                            set_title: "File",
+                            set_input_purpose: gtk::InputPurpose::Url,
+                            set_enable_emoji_completion: false,
+                            connect_changed[sender] => move |row| sender.input(SourceInput::Typed(row.text().into())),
+                            #[name = "clear"]
+                            add_suffix = &gtk::Button {
+                                set_icon_name: "edit-clear-symbolic",
+                                set_tooltip_text: Some("Go on without a file"),
+                                set_valign: gtk::Align::Center,
+                                add_css_class: "flat",
+                                update_property: &[gtk::accessible::Property::Label("Clear file")],
+                                connect_clicked[entry] => move |_| entry.set_text(""),
+                            },
+                            add_suffix = &gtk::Button {
+                                set_label: "Choose…",
+                                set_valign: gtk::Align::Center,
+                                update_property: &[gtk::accessible::Property::Label("Choose a file")],
+                                connect_clicked => SourceInput::Browse,
+                            },
+                        },
+                        add: model.reason.row(),
+                        #[name = "result"]
+                        add = &adw::ActionRow {
+                            set_visible: false,
+                            #[name = "result_icon"]
+                            add_prefix = &gtk::Image {
+                                set_pixel_size: 32,
+                                set_accessible_role: gtk::AccessibleRole::Presentation,
+                            },
+                            #[name = "spinner"]
+                            add_suffix = &adw::Spinner {},
+                        },
+                    },
+                    #[name = "recent"]
+                    add = &adw::PreferencesGroup {
+                        set_title: "Recent",
+                    },
+                },
+            },
+        }
+    }
+
+    fn init(_: (), root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
+        let entry = adw::EntryRow::new();
+        let model = Self {
+            reason: Reason::new(Field::Source, &entry),
+            view: None,
+        };
+        let entry = &entry;
+        let widgets = view_output!();
+        widgets.clear.set_visible(false);
+        let recent = recent_media();
+        widgets.recent.set_visible(!recent.is_empty());
+        for path in recent {
+            widgets.recent.add(&recent_row(&path, &widgets.entry));
+        }
+        root.add_controller(drop_target(&sender));
+        ComponentParts { model, widgets }
+    }
+
+    fn update_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        message: SourceInput,
+        sender: ComponentSender<Self>,
+        root: &Self::Root,
+    ) {
+        match message {
+            SourceInput::Show(view) => self.view = Some(view),
+            SourceInput::Browse => {
+                let (parent, input) = (root.clone(), sender.input_sender().clone());
+                relm4::spawn_local(async move {
+                    if let Some(path) =
+                        file_choice::open(&parent, "Choose an Installer or Disk", FileKind::Any)
+                            .await
+                    {
+                        let _ = input.send(SourceInput::Chosen(path));
+                    }
+                });
+            }
+            SourceInput::Chosen(path) => match path.to_str() {
+                Some(path) => widgets.entry.set_text(path),
+                None => {
+                    let message = "The file's name is not valid Unicode; rename it.";
+                    let _ = sender.output(SourceOutput::Failed(message.into()));
+                }
+            },
+            SourceInput::Typed(text) => {
+                let text = text.trim();
+                widgets.clear.set_visible(!text.is_empty());
+                let path = (!text.is_empty()).then(|| PathBuf::from(text));
+                let _ = sender.output(SourceOutput::Choose(Choice::Source(path)));
+            }
+        }
+        self.show(widgets);
+    }
+}
+
+impl SourcePage {
+    fn show(&self, widgets: &SourcePageWidgets) {
+        let Some(view) = &self.view else { return };
+        self.reason.show(view);
+        let inspection = view.draft.source.as_ref().map(|source| &source.inspection);
+        widgets
+            .spinner
+            .set_visible(inspection == Some(&Inspection::Pending));
+        let (icon, title, subtitle) = match inspection {
+            Some(Inspection::Pending) => (
+                "media-optical-symbolic",
+                "Reading the file…".to_owned(),
+                String::new(),
+            ),
+            Some(Inspection::Done(medium)) => describe(medium),
+            Some(Inspection::Failed(_)) | None => {
+                widgets.result.set_visible(false);
+                return;
+            }
+        };
+        widgets.result.set_visible(true);
+        widgets.result_icon.set_icon_name(Some(icon));
+        widgets.result.set_title(&text::escape(&title));
+        widgets.result.set_subtitle(&text::escape(&subtitle));
+    }
+}
+
+/// Icon, name and verdict of what was found.
+fn describe(medium: &Medium) -> (&'static str, String, String) {
+    let size = text::bytes(medium.bytes);
+    let name = |fallback: &str| {
+        let system = medium
+            .operating_system
+            .as_ref()
+            .map(|system| system.name.clone());
+        system
+            .or_else(|| medium.label.clone())
+            .unwrap_or_else(|| fallback.to_owned())
+    };
+    match medium.role {
+        Role::RawDisk => (
+            "drive-harddisk-symbolic",
+            name("Disk image"),
+            format!("Hard disk, raw, {size}"),
+        ),
+        Role::Qcow2Disk => (
+            "drive-harddisk-symbolic",
+            name("Disk image"),
+            format!("Hard disk, qcow2, {size}"),
+        ),
+        Role::Optical => {
+            let verdict = match (medium.bios_bootable, medium.operating_system.is_some()) {
+                (true, true) => "Supported",
+                (true, false) => "Bootable, operating system not recognised",
+                (false, _) if medium.uefi_bootable => "Boots with UEFI only",
+                (false, _) => "Not bootable",
+            };
+            (
+                "media-optical-symbolic",
+                name("Optical medium"),
+                format!("{verdict}, {size}"),
+            )
+        }
+    }
+}
+
+fn drop_target(sender: &ComponentSender<SourcePage>) -> gtk::DropTarget {
+    let target = gtk::DropTarget::new(
+        gtk::gdk::FileList::static_type(),
+        gtk::gdk::DragAction::COPY,
+    );
+    let input = sender.input_sender().clone();
+    target.connect_drop(move |_, value, _, _| {
+        let files = value.get::<gtk::gdk::FileList>().map(|list| list.files());
+        let path = files.ok().and_then(|files| files.first()?.path());
+        path.is_some_and(|path| input.send(SourceInput::Chosen(path)).is_ok())
+    });
+    target
+}
+
+/// Media that other programs used lately and that are still there.
+fn recent_media() -> Vec<PathBuf> {
+    let medium = |path: &PathBuf| {
+        let extension = path
+            .extension()
+            .map(|extension| extension.to_ascii_lowercase());
+        extension.is_some_and(|extension| extension == "iso") && path.is_file()
+    };
+    let items = gtk::RecentManager::default().items();
+    let paths = items
+        .iter()
+        .filter_map(|item| gtk::gio::File::for_uri(&item.uri()).path());
+    paths.filter(medium).take(RECENT).collect()
+}
+
+fn recent_row(path: &Path, entry: &adw::EntryRow) -> adw::ActionRow {
+    let name = path
+        .file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy();
+    let folder = path.parent().unwrap_or(path).to_string_lossy();
+    let row = adw::ActionRow::builder()
+        .title(text::escape(&name))
+        .subtitle(text::escape(&folder))
+        .activatable(true)
+        .build();
+    let (entry, path) = (entry.clone(), path.to_owned());
+    row.connect_activated(move |_| entry.set_text(&path.to_string_lossy()));
+    row
+}

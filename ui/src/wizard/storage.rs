@@ -1,0 +1,245 @@
+//! The wizard's third page: the machine's hard disk, a new one, an image that is there already, or none.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use relm4::adw::prelude::*;
+use relm4::prelude::*;
+use relm4::{adw, gtk};
+
+use super::draft::{Choice, DiskChoice, Inspection, Place};
+use super::field::{Guard, Reason, View};
+use super::findings::Field;
+use crate::dialogs::file_choice::{self, FileKind};
+use crate::model::media::Role;
+use crate::text::{self, whole};
+
+const DISKS: [DiskChoice; 3] = [DiskChoice::New, DiskChoice::Existing, DiskChoice::None];
+
+/// The page.
+pub struct StoragePage {
+    place: Arc<Place>,
+    disk: (Guard, Reason),
+    size: Guard,
+    file: Reason,
+}
+
+/// What it is told.
+#[derive(Debug)]
+pub enum StorageInput {
+    /// The machine so far.
+    Show(Arc<View>),
+    /// A person wants to choose an image.
+    Browse,
+    /// A person chose an image.
+    Chosen(PathBuf),
+}
+
+/// What it tells the wizard.
+#[derive(Debug)]
+pub enum StorageOutput {
+    /// A choice.
+    Choose(Choice),
+    /// On to the next page.
+    Next,
+    /// Something did not work.
+    Failed(String),
+}
+
+#[relm4::component(pub)]
+impl Component for StoragePage {
+    type Init = Arc<Place>;
+    type Input = StorageInput;
+    type Output = StorageOutput;
+    type CommandOutput = ();
+
+    view! {
+        #[root]
+        adw::NavigationPage {
+            set_title: "Storage",
+            set_tag: Some("storage"),
+            adw::ToolbarView {
+                add_top_bar = &adw::HeaderBar {
+                    set_show_start_title_buttons: false,
+                    set_show_end_title_buttons: false,
+                    #[wrap(Some)]
+                    set_title_widget = &adw::WindowTitle::new("New Machine", "Storage"),
+                    pack_end = &gtk::Button {
+                        set_label: "Next",
+                        set_tooltip_text: Some("On to Review"),
+                        connect_clicked[sender] => move |_| { let _ = sender.output(StorageOutput::Next); },
+                    },
+                },
+                #[wrap(Some)]
+                set_content = &adw::PreferencesPage {
+                    add = &adw::PreferencesGroup {
+                        set_title: "Hard Disk",
+                        #[local_ref]
+                        add = disk -> adw::ComboRow {
+                            set_title: "Disk",
+                            set_model: Some(&gtk::StringList::new(&["New disk", "Existing image", "None"])),
+                            connect_selected_notify[sender, guard = model.disk.0.clone()] => move |row| if guard.touch() {
+                                let chosen = usize::try_from(row.selected()).ok().and_then(|number| DISKS.get(number));
+                                if let Some(disk) = chosen {
+                                    let _ = sender.output(StorageOutput::Choose(Choice::Disk(*disk)));
+                                }
+                            },
+                        },
+                        #[name = "size"]
+                        add = &adw::SpinRow {
+                            set_title: "Size in GiB",
+                            set_subtitle: &model.room(),
+                            set_adjustment: Some(&gtk::Adjustment::new(20.0, 1.0, 65_536.0, 1.0, 10.0, 0.0)),
+                            set_numeric: true,
+                            connect_value_notify[sender, guard = model.size.clone()] => move |row| if guard.touch() {
+                                let _ = sender.output(StorageOutput::Choose(Choice::DiskSize(whole(row.value()))));
+                            },
+                        },
+                        add: model.disk.1.row(),
+                        #[local_ref]
+                        add = file -> adw::EntryRow {
+                            set_title: "Image",
+                            set_visible: false,
+                            set_input_purpose: gtk::InputPurpose::Url,
+                            connect_changed[sender] => move |row| {
+                                let _ = sender.output(StorageOutput::Choose(Choice::DiskFile(row.text().into())));
+                            },
+                            add_suffix = &gtk::Button {
+                                set_label: "Choose…",
+                                set_valign: gtk::Align::Center,
+                                update_property: &[gtk::accessible::Property::Label("Choose a disk image")],
+                                connect_clicked => StorageInput::Browse,
+                            },
+                        },
+                        add: model.file.row(),
+                        #[name = "found"]
+                        add = &adw::ActionRow {
+                            set_visible: false,
+                            add_prefix = &gtk::Image {
+                                set_icon_name: Some("drive-harddisk-symbolic"),
+                                set_accessible_role: gtk::AccessibleRole::Presentation,
+                            },
+                        },
+                    },
+                    #[name = "from_source"]
+                    add = &adw::PreferencesGroup {
+                        set_title: "From the Source",
+                        #[name = "source"]
+                        add = &adw::ActionRow {
+                            add_css_class: "property",
+                        },
+                    },
+                },
+            },
+        }
+    }
+
+    fn init(
+        place: Arc<Place>,
+        root: Self::Root,
+        sender: ComponentSender<Self>,
+    ) -> ComponentParts<Self> {
+        let (disk, file) = (adw::ComboRow::new(), adw::EntryRow::new());
+        let model = Self {
+            disk: (Guard::default(), Reason::new(Field::Disk, &disk)),
+            size: Guard::default(),
+            file: Reason::new(Field::DiskFile, &file),
+            place,
+        };
+        let (disk, file) = (&disk, &file);
+        let widgets = view_output!();
+        ComponentParts { model, widgets }
+    }
+
+    fn update_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        message: StorageInput,
+        sender: ComponentSender<Self>,
+        root: &Self::Root,
+    ) {
+        match message {
+            StorageInput::Show(view) => self.show(widgets, &view),
+            StorageInput::Browse => {
+                let (parent, input) = (root.clone(), sender.input_sender().clone());
+                relm4::spawn_local(async move {
+                    if let Some(path) =
+                        file_choice::open(&parent, "Choose a Disk Image", FileKind::Disk).await
+                    {
+                        let _ = input.send(StorageInput::Chosen(path));
+                    }
+                });
+            }
+            StorageInput::Chosen(path) => match path.to_str() {
+                Some(path) => widgets.file.set_text(path),
+                None => {
+                    let message = "The file's name is not valid Unicode; rename it.";
+                    let _ = sender.output(StorageOutput::Failed(message.into()));
+                }
+            },
+        }
+    }
+}
+
+impl StoragePage {
+    fn room(&self) -> String {
+        match self.place.free {
+            Some(free) => format!(
+                "Takes room as the guest writes; {} are free",
+                text::bytes(free)
+            ),
+            None => "Takes room as the guest writes".into(),
+        }
+    }
+
+    fn show(&self, widgets: &StoragePageWidgets, view: &View) {
+        let draft = &view.draft;
+        self.disk.0.fill(|| {
+            let number = DISKS
+                .iter()
+                .position(|disk| *disk == draft.disk)
+                .unwrap_or(0);
+            widgets
+                .disk
+                .set_selected(u32::try_from(number).unwrap_or(0));
+        });
+        self.size.fill(|| {
+            let size = u32::try_from(draft.disk_size).unwrap_or(u32::MAX);
+            widgets.size.set_value(f64::from(size));
+        });
+        widgets.size.set_visible(draft.disk == DiskChoice::New);
+        widgets.file.set_visible(draft.disk == DiskChoice::Existing);
+        self.disk.1.show(view);
+        self.file.show(view);
+        let found = match &draft.disk_inspection {
+            Some(Inspection::Done(medium)) if draft.disk == DiskChoice::Existing => {
+                let format = if medium.role == Role::Qcow2Disk {
+                    "qcow2"
+                } else {
+                    "raw"
+                };
+                Some(format!("Format {format}, {}", text::bytes(medium.bytes)))
+            }
+            Some(Inspection::Pending) if draft.disk == DiskChoice::Existing => {
+                Some("Reading the file…".into())
+            }
+            _ => None,
+        };
+        widgets.found.set_visible(found.is_some());
+        widgets
+            .found
+            .set_title(&text::escape(&found.unwrap_or_default()));
+        widgets.from_source.set_visible(draft.source.is_some());
+        if let Some(source) = &draft.source {
+            let optical = draft.source_role() == Some(Role::Optical);
+            widgets.source.set_title(if optical {
+                "Optical Drive"
+            } else {
+                "Hard Disk"
+            });
+            widgets
+                .source
+                .set_subtitle(&text::escape(&source.path.to_string_lossy()));
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The wizard's second page: name, operating system, generation, processors and memory.
+
+use std::sync::Arc;
+
+use relm4::adw::prelude::*;
+use relm4::prelude::*;
+use relm4::{adw, gtk};
+
+use super::draft::{Choice, Place};
+use super::field::{Guard, Reason, View};
+use super::findings::Field;
+use crate::text::{self, whole};
+
+/// The page.
+pub struct SystemPage {
+    place: Arc<Place>,
+    name: (Guard, Reason),
+    system: (Guard, Reason),
+    processors: (Guard, Reason),
+    memory: (Guard, Reason),
+}
+
+/// What it tells the wizard.
+#[derive(Debug)]
+pub enum SystemOutput {
+    /// A choice.
+    Choose(Choice),
+    /// On to the next page.
+    Next,
+}
+
+#[relm4::component(pub)]
+impl Component for SystemPage {
+    type Init = Arc<Place>;
+    type Input = Arc<View>;
+    type Output = SystemOutput;
+    type CommandOutput = ();
+
+    view! {
+        #[root]
+        adw::NavigationPage {
+            set_title: "System",
+            set_tag: Some("system"),
+            adw::ToolbarView {
+                add_top_bar = &adw::HeaderBar {
+                    set_show_start_title_buttons: false,
+                    set_show_end_title_buttons: false,
+                    #[wrap(Some)]
+                    set_title_widget = &adw::WindowTitle::new("New Machine", "System"),
+                    pack_end = &gtk::Button {
+                        set_label: "Next",
+                        set_tooltip_text: Some("On to Storage"),
+                        connect_clicked[sender] => move |_| { let _ = sender.output(SystemOutput::Next); },
+                    },
+                },
+                #[wrap(Some)]
+                set_content = &adw::PreferencesPage {
+                    add = &adw::PreferencesGroup {
+                        #[local_ref]
+                        add = name -> adw::EntryRow {
+                            set_title: "Name",
+                            set_max_length: 200,
+                            connect_changed[sender, guard = model.name.0.clone()] => move |row| if guard.touch() {
+                                let _ = sender.output(SystemOutput::Choose(Choice::Name(row.text().into())));
+                            },
+                        },
+                        add: model.name.1.row(),
+                        #[local_ref]
+                        add = system -> adw::ComboRow {
+                            set_title: "Operating System",
+                            set_enable_search: true,
+                            set_search_match_mode: gtk::StringFilterMatchMode::Substring,
+                            set_expression: Some(&gtk::PropertyExpression::new(
+                                gtk::StringObject::static_type(),
+                                gtk::Expression::NONE,
+                                "string",
+                            )),
+                            set_model: Some(&system_names(&model.place)),
+                            connect_selected_notify[sender, guard = model.system.0.clone()] => move |row| if guard.touch() {
+                                let number = usize::try_from(row.selected()).ok().and_then(|number| number.checked_sub(1));
+                                let _ = sender.output(SystemOutput::Choose(Choice::System(number)));
+                            },
+                        },
+                        add: model.system.1.row(),
+                        add = &adw::ActionRow {
+                            set_title: "Generation",
+                            set_subtitle: "A compatible PC with a BIOS. It is the only one so far.",
+                            set_activatable: false,
+                            add_suffix = &gtk::Label {
+                                set_label: "1",
+                                add_css_class: "dimmed",
+                            },
+                        },
+                    },
+                    add = &adw::PreferencesGroup {
+                        #[local_ref]
+                        add = processors -> adw::SpinRow {
+                            set_title: "Processors",
+                            set_subtitle: &format!("This computer has {}", model.place.host.processors),
+                            set_adjustment: Some(&gtk::Adjustment::new(1.0, 1.0, 256.0, 1.0, 4.0, 0.0)),
+                            set_numeric: true,
+                            connect_value_notify[sender, guard = model.processors.0.clone()] => move |row| if guard.touch() {
+                                let count = whole(row.value()).try_into().unwrap_or(u32::MAX);
+                                let _ = sender.output(SystemOutput::Choose(Choice::Processors(count)));
+                            },
+                        },
+                        add: model.processors.1.row(),
+                        #[local_ref]
+                        add = memory -> adw::SpinRow {
+                            set_title: "Memory in MiB",
+                            set_subtitle: &format!(
+                                "This computer has {}, {} of them free",
+                                text::bytes(model.place.host.memory),
+                                text::bytes(model.place.host.available)
+                            ),
+                            set_adjustment: Some(&gtk::Adjustment::new(1024.0, 1.0, 16_777_216.0, 256.0, 1024.0, 0.0)),
+                            set_numeric: true,
+                            connect_value_notify[sender, guard = model.memory.0.clone()] => move |row| if guard.touch() {
+                                let _ = sender.output(SystemOutput::Choose(Choice::Memory(whole(row.value()))));
+                            },
+                        },
+                        add: model.memory.1.row(),
+                    },
+                },
+            },
+        }
+    }
+
+    fn init(
+        place: Arc<Place>,
+        root: Self::Root,
+        sender: ComponentSender<Self>,
+    ) -> ComponentParts<Self> {
+        let (name, system) = (adw::EntryRow::new(), adw::ComboRow::new());
+        let (processors, memory) = (adw::SpinRow::default(), adw::SpinRow::default());
+        let model = Self {
+            name: (Guard::default(), Reason::new(Field::Name, &name)),
+            system: (Guard::default(), Reason::new(Field::System, &system)),
+            processors: (
+                Guard::default(),
+                Reason::new(Field::Processors, &processors),
+            ),
+            memory: (Guard::default(), Reason::new(Field::Memory, &memory)),
+            place,
+        };
+        let (name, system, processors, memory) = (&name, &system, &processors, &memory);
+        let widgets = view_output!();
+        ComponentParts { model, widgets }
+    }
+
+    fn update_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        view: Arc<View>,
+        _: ComponentSender<Self>,
+        _: &Self::Root,
+    ) {
+        let draft = &view.draft;
+        self.name.0.fill(|| {
+            if widgets.name.text() != draft.name {
+                widgets.name.set_text(&draft.name);
+            }
+        });
+        self.system.0.fill(|| {
+            let known = |system: &_| self.place.systems.iter().position(|other| other == system);
+            let number = draft
+                .system
+                .as_ref()
+                .and_then(known)
+                .map_or(0, |number| number + 1);
+            widgets
+                .system
+                .set_selected(u32::try_from(number).unwrap_or(0));
+        });
+        self.processors
+            .0
+            .fill(|| widgets.processors.set_value(f64::from(draft.processors)));
+        self.memory.0.fill(|| {
+            let mebibytes = u32::try_from(draft.memory).unwrap_or(u32::MAX);
+            widgets.memory.set_value(f64::from(mebibytes));
+        });
+        for reason in [
+            &self.name.1,
+            &self.system.1,
+            &self.processors.1,
+            &self.memory.1,
+        ] {
+            reason.show(&view);
+        }
+    }
+}
+
+fn system_names(place: &Place) -> gtk::StringList {
+    let names = place.systems.iter().map(|system| system.name.as_str());
+    gtk::StringList::new(&std::iter::once("Unknown").chain(names).collect::<Vec<_>>())
+}

@@ -1,0 +1,275 @@
+//! The wizard's rules, on a place with 4 processors, 8 GiB of memory and two machines.
+
+use std::path::{Path, PathBuf};
+
+use super::draft::{Choice, DiskChoice, Draft, Place};
+use super::findings::{Field, objections};
+use crate::model::media::{Medium, Needs, OperatingSystem, Role};
+use crate::model::{Clock, DriveKind, Host, ImageFormat, Name, Severity};
+
+const GIBIBYTE: u64 = 1 << 30;
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn system(id: &str, name: &str) -> OperatingSystem {
+    let needs = |memory, storage| Needs {
+        memory: Some(memory),
+        storage: Some(storage),
+        processors: None,
+    };
+    OperatingSystem {
+        id: id.into(),
+        name: name.into(),
+        minimum: needs(GIBIBYTE, 10 * GIBIBYTE),
+        recommended: needs(3 * GIBIBYTE, 40 * GIBIBYTE),
+    }
+}
+
+fn place() -> Place {
+    Place {
+        host: Host {
+            processors: 4,
+            memory: 8 * GIBIBYTE,
+            available: 8 * GIBIBYTE,
+        },
+        names: vec![name("Debian 12"), name("other")],
+        images: vec![("/images/taken.qcow2".into(), name("other"))],
+        free: Some(100 * GIBIBYTE),
+        small_files: false,
+        systems: vec![
+            system("http://debian.org/debian/12", "Debian 12"),
+            system("http://microsoft.com/win/98", "Windows 98"),
+        ],
+    }
+}
+
+fn medium(role: Role, system: Option<OperatingSystem>) -> Medium {
+    Medium {
+        role,
+        label: None,
+        bios_bootable: role == Role::Optical,
+        uefi_bootable: false,
+        operating_system: system,
+        bytes: 1000,
+    }
+}
+
+/// A draft in which `path` was chosen and `found` was found in it.
+fn chosen(path: &str, found: Medium, place: &Place) -> Draft {
+    let mut draft = Draft::new(place);
+    draft.take(Choice::Source(Some(path.into())), place);
+    draft.take(Choice::Inspected(path.into(), Ok(found)), place);
+    draft
+}
+
+fn against(draft: &Draft, place: &Place, field: Field) -> Option<Severity> {
+    let found = objections(draft, place).into_iter();
+    found
+        .filter(|objection| objection.field == field)
+        .map(|objection| objection.severity)
+        .max()
+}
+
+#[test]
+fn a_new_draft_can_be_created_at_once() {
+    let place = place();
+    let draft = Draft::new(&place);
+    assert_eq!(draft.name, "New machine");
+    assert_eq!(objections(&draft, &place), []);
+    assert_eq!(draft.new_disk().map(|disk| disk.bytes), Some(20 * GIBIBYTE));
+}
+
+#[test]
+fn the_medium_fills_what_nobody_typed() {
+    let place = place();
+    let mut draft = chosen(
+        "/a.iso",
+        medium(Role::Optical, place.systems.first().cloned()),
+        &place,
+    );
+    assert_eq!(draft.name, "Debian 12 2", "the plain name is taken");
+    assert_eq!((draft.memory, draft.disk_size), (3072, 40));
+    draft.take(Choice::Name("mine".into()), &place);
+    draft.take(Choice::Memory(512), &place);
+    draft.take(Choice::System(Some(1)), &place);
+    assert_eq!(
+        (draft.name.as_str(), draft.memory, draft.disk_size),
+        ("mine", 512, 40)
+    );
+    assert_eq!(draft.definition(name("mine")).clock, Clock::Local);
+    assert_eq!(
+        against(&draft, &place, Field::Memory),
+        Some(Severity::Warning),
+        "below what Windows 98 needs"
+    );
+}
+
+#[test]
+fn without_a_system_the_file_gives_the_name() {
+    let place = place();
+    let draft = chosen("/isos/grub-rescue.iso", medium(Role::Optical, None), &place);
+    assert_eq!(draft.name, "grub-rescue");
+}
+
+#[test]
+fn a_late_answer_about_another_file_is_passed_over() {
+    let place = place();
+    let mut draft = Draft::new(&place);
+    draft.take(Choice::Source(Some("/b.iso".into())), &place);
+    let found = medium(Role::Qcow2Disk, None);
+    draft.take(Choice::Inspected("/a.iso".into(), Ok(found)), &place);
+    assert_eq!(draft.medium(), None);
+}
+
+#[test]
+fn what_was_installed_starts_before_the_installer_and_a_full_disk_after() {
+    let place = place();
+    let order = |draft: &Draft| -> Vec<(DriveKind, Option<u32>)> {
+        let drives = draft.definition(name("a")).drives.into_iter();
+        drives.map(|drive| (drive.kind, drive.boot)).collect()
+    };
+    let mut draft = chosen("/a.iso", medium(Role::Optical, None), &place);
+    assert_eq!(
+        order(&draft),
+        [(DriveKind::Optical, Some(2))],
+        "number 1 is the new disk"
+    );
+    draft.take(Choice::Disk(DiskChoice::Existing), &place);
+    draft.take(Choice::DiskFile("/disk.img".into()), &place);
+    assert_eq!(
+        order(&draft),
+        [(DriveKind::Disk, Some(2)), (DriveKind::Optical, Some(1))]
+    );
+}
+
+#[test]
+fn a_disk_as_source_is_the_disk_with_its_format_said() {
+    let place = place();
+    let draft = chosen("/a.qcow2", medium(Role::Qcow2Disk, None), &place);
+    assert_eq!(draft.disk, DiskChoice::None);
+    let definition = draft.definition(name("a"));
+    let disk = definition.drives.first().unwrap();
+    assert_eq!(
+        (disk.kind, disk.format, disk.boot),
+        (DriveKind::Disk, ImageFormat::Qcow2, Some(1))
+    );
+    assert_eq!(disk.file.as_deref(), Some(Path::new("/a.qcow2")));
+    assert_eq!(objections(&draft, &place), []);
+}
+
+#[test]
+fn each_rule_speaks_at_its_field() {
+    let place = place();
+    let small = Place {
+        small_files: true,
+        ..place.clone()
+    };
+    let check = |choices: &[Choice], place: &Place, field, severity| {
+        let mut draft = Draft::new(place);
+        for choice in choices {
+            draft.take(choice.clone(), place);
+        }
+        assert_eq!(against(&draft, place, field), severity, "{choices:?}");
+    };
+    let error = Some(Severity::Error);
+    let warning = Some(Severity::Warning);
+    for (typed, severity) in [
+        ("", error),
+        (" . ", error),
+        ("a/b", error),
+        ("DEBIAN 12", error),
+        (&"x".repeat(65), error),
+        ("fine", None),
+    ] {
+        check(&[Choice::Name(typed.into())], &place, Field::Name, severity);
+    }
+    check(&[Choice::Processors(0)], &place, Field::Processors, error);
+    check(&[Choice::Processors(5)], &place, Field::Processors, error);
+    check(&[Choice::Processors(4)], &place, Field::Processors, None);
+    check(&[Choice::Memory(9000)], &place, Field::Memory, error);
+    check(&[Choice::Memory(7000)], &place, Field::Memory, warning);
+    check(
+        &[Choice::System(Some(0)), Choice::DiskSize(5)],
+        &place,
+        Field::Disk,
+        warning,
+    );
+    check(&[Choice::DiskSize(101)], &place, Field::Disk, warning);
+    check(&[Choice::DiskSize(101)], &small, Field::Disk, error);
+    check(
+        &[Choice::Disk(DiskChoice::None)],
+        &place,
+        Field::Disk,
+        warning,
+    );
+    let existing = |file: &str| {
+        [
+            Choice::Disk(DiskChoice::Existing),
+            Choice::DiskFile(file.into()),
+        ]
+    };
+    check(&existing(""), &place, Field::DiskFile, error);
+    check(&existing("relative.img"), &place, Field::DiskFile, error);
+    check(
+        &existing("/images/taken.qcow2"),
+        &place,
+        Field::DiskFile,
+        error,
+    );
+    check(
+        &existing("/images/free.qcow2"),
+        &place,
+        Field::DiskFile,
+        None,
+    );
+    let source = |path: &str| Choice::Source(Some(path.into()));
+    let found =
+        |path: &str, found: Result<Medium, String>| Choice::Inspected(PathBuf::from(path), found);
+    check(&[source("a.iso")], &place, Field::Source, error);
+    check(
+        &[source("/a.iso"), found("/a.iso", Err("unreadable".into()))],
+        &place,
+        Field::Source,
+        error,
+    );
+    let dead = Medium {
+        bios_bootable: false,
+        ..medium(Role::Optical, None)
+    };
+    check(
+        &[source("/a.iso"), found("/a.iso", Ok(dead))],
+        &place,
+        Field::Source,
+        warning,
+    );
+    let taken = "/images/taken.qcow2";
+    check(
+        &[
+            source(taken),
+            found(taken, Ok(medium(Role::Qcow2Disk, None))),
+        ],
+        &place,
+        Field::Source,
+        error,
+    );
+}
+
+#[test]
+fn the_command_makes_the_same_machine() {
+    let place = place();
+    let mut draft = chosen("/my isos/it's.iso", medium(Role::Optical, None), &place);
+    draft.take(Choice::Start(false), &place);
+    assert_eq!(
+        draft.command(),
+        r"guesthouse create 'it'\''s' --iso '/my isos/it'\''s.iso' --disk 20G --memory 2048M --cpus 2"
+    );
+    draft.take(Choice::Disk(DiskChoice::None), &place);
+    draft.take(Choice::Start(true), &place);
+    assert!(
+        draft
+            .command()
+            .ends_with("--disk none --memory 2048M --cpus 2 --start")
+    );
+}
