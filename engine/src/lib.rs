@@ -15,6 +15,7 @@ pub mod legacy;
 pub mod machine;
 pub mod memory;
 pub mod pci;
+pub mod remote;
 pub mod storage;
 
 pub use definition::Definition;

@@ -275,6 +275,22 @@ impl Surface {
         self.frame.read()
     }
 
+    /// Waits until `ready`, which is given the latest number, says so. It is asked at once, after every change, and after every
+    /// [`wake`](Self::wake); it must not use the surface.
+    pub fn wait_until(&self, mut ready: impl FnMut(u64) -> bool) {
+        let mut latest = self.latest.lock();
+        while !ready(*latest) {
+            self.changed.wait(&mut latest);
+        }
+    }
+
+    /// Makes those who wait in [`wait_until`](Self::wait_until) ask again, because something beside the picture changed.
+    pub fn wake(&self) {
+        // Taken so that nobody is between asking and sleeping.
+        drop(self.latest.lock());
+        self.changed.notify_all();
+    }
+
     /// Waits until there is a change newer than number `seen`, at most `timeout`; returns the latest number.
     pub fn wait(&self, seen: u64, timeout: Duration) -> u64 {
         let mut latest = self.latest.lock();
