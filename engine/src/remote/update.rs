@@ -33,7 +33,7 @@ struct Update {
     settings: Settings,
     news: News,
     resize_answer: Option<ResizeAnswer>,
-    /// The client's picture changes its size: nothing else is told.
+    /// The client's picture changes its size.
     new_size: bool,
     cursor: Option<Option<Cursor>>,
     changes: Changes,
@@ -159,9 +159,11 @@ impl Writer {
                 view.cursor().0.cloned()
             });
         let mut changes = Changes::default();
-        if new_size {
-            // The picture comes with the next update, when the client has made room for it.
-            self.viewer.state.lock().wanted = wanted;
+        if new_size || news.desktop || resize_answer.is_some() {
+            // Sizes are told without a picture, which comes with the next update, when the client has made room for it.
+            if let Some(part) = wanted {
+                self.viewer.state.lock().want(part);
+            }
         } else {
             let (width, height) = self.picture.size();
             let damage: Vec<Rectangle> = view

@@ -153,6 +153,11 @@ pub struct State {
 }
 
 impl State {
+    /// Notes that all of `part` is wanted.
+    pub fn want(&mut self, part: Rectangle) {
+        self.wanted = Some(self.wanted.map_or(part, |other| joined(other, part)));
+    }
+
     /// Whether the client may be sent an update.
     pub fn may_update(&self) -> bool {
         self.requested
@@ -273,10 +278,7 @@ impl Reader {
                 let mut state = self.viewer.state.lock();
                 state.requested = true;
                 if !incremental {
-                    state.wanted = Some(match state.wanted {
-                        Some(other) => joined(other, part),
-                        None => part,
-                    });
+                    state.want(part);
                 }
             }
             Message::ContinuousUpdates(enable) => {

@@ -215,6 +215,11 @@ fn a_new_size_is_told_before_the_picture() {
         let mut client = Client::new(rig.server.connect().unwrap());
         client.set_encodings(&[encoding]);
         client.refresh();
+        if encoding == -308 {
+            assert_eq!(client.encodings, [encoding]);
+            client.refresh();
+        }
+        assert_eq!(client.encodings, [0]);
         rig.surface.draw(|frame| {
             frame.resize(100, 80);
             frame.draw_row(99, 79, &[0x0012_3456]);
