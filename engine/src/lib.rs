@@ -13,6 +13,7 @@ pub mod hypervisor;
 pub mod input;
 pub mod legacy;
 pub mod machine;
+pub mod media;
 pub mod memory;
 pub mod pci;
 pub mod remote;
