@@ -12,6 +12,7 @@ pub mod firmware;
 pub mod hypervisor;
 pub mod input;
 pub mod legacy;
+pub mod library;
 pub mod machine;
 pub mod media;
 pub mod memory;
@@ -20,3 +21,4 @@ pub mod remote;
 pub mod storage;
 
 pub use definition::Definition;
+pub use library::Library;

@@ -197,7 +197,11 @@ fn cut_power(base: &[u8], size: u64, first: impl Fn(u64) -> u64, seed: u64) {
             }
         }
     }
-    assert_eq!(disk.lock().writes_left, Some(0), "it failed before the power did");
+    assert_eq!(
+        disk.lock().writes_left,
+        Some(0),
+        "it failed before the power did"
+    );
     let left = disk.lock().after_power_cut(&mut random);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("left");

@@ -1,0 +1,164 @@
+//! Making machines: whole or not at all.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Component, Path, PathBuf};
+
+use uuid::Uuid;
+
+use super::document;
+use super::lock::FolderLock;
+use super::{DEFINITION_FILE, Library, LibraryError, StoredMachine};
+use crate::definition::{Definition, ImageFormat, Name};
+use crate::disk::create_disk;
+use crate::disk::place::{rename_to_free_name, sync_folder};
+
+/// How the names of folders begin that are no machines yet or any more.
+pub(super) const UNFINISHED: &str = ".unfinished-";
+
+/// The longest name of a folder, in bytes, with room for a number behind it.
+const MAX_SLUG: usize = 200;
+
+/// A disk to be made with a machine, in its folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDisk {
+    /// Its name, without any folder; a drive of the definition refers to it.
+    pub file: PathBuf,
+    /// Its format.
+    pub format: ImageFormat,
+    /// The size that the guest sees, in bytes.
+    pub size: u64,
+}
+
+/// A folder in the making: it is removed unless it is published.
+pub(super) struct Unfinished {
+    folder: PathBuf,
+    /// Tells others that its maker lives.
+    _lock: FolderLock,
+}
+
+impl Unfinished {
+    /// Called with the library's lock held, so that nobody takes it for a leftover.
+    pub(super) fn new(library: &Library) -> Result<Self, LibraryError> {
+        let folder = library
+            .folder
+            .join(format!("{UNFINISHED}{}", Uuid::new_v4()));
+        let make = || -> io::Result<FolderLock> {
+            DirBuilder::new().mode(0o700).create(&folder)?;
+            FolderLock::try_acquire(&folder)?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
+        };
+        let lock = make().map_err(|source| LibraryError::folder("create", &folder, source))?;
+        Ok(Self {
+            folder,
+            _lock: lock,
+        })
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Makes it the machine that its definition says. Called with the library's lock held.
+    pub(super) fn publish(
+        self,
+        library: &Library,
+        name: &Name,
+    ) -> Result<StoredMachine, LibraryError> {
+        library.check_name(name, None)?;
+        let fault = |source| LibraryError::folder("create", &self.folder, source);
+        super::scan::read_machine(&self.folder)?;
+        sync_folder(&self.folder).map_err(fault)?;
+        let slug = slug(name);
+        for number in 1_u32.. {
+            let folder = library.folder.join(if number == 1 {
+                slug.clone()
+            } else {
+                format!("{slug}-{number}")
+            });
+            match rename_to_free_name(&self.folder, &folder) {
+                Ok(()) => {
+                    sync_folder(&library.folder).map_err(fault)?;
+                    return super::scan::read_machine(&folder);
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(fault(error)),
+            }
+        }
+        Err(fault(io::ErrorKind::AlreadyExists.into()))
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // Published, it has another name by now.
+        if let Err(error) = fs::remove_dir_all(&self.folder)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(folder = %self.folder.display(), %error, "could not remove an unfinished machine");
+        }
+    }
+}
+
+impl Library {
+    /// Makes the machine `definition` with new, empty `disks` in its folder. Killed at any time, it leaves the machine or nothing.
+    ///
+    /// # Errors
+    /// When the name is taken, a disk cannot be made, or the library cannot be written to; nothing is left behind.
+    pub fn create(
+        &self,
+        definition: &Definition,
+        disks: &[NewDisk],
+    ) -> Result<StoredMachine, LibraryError> {
+        let _lock = self.lock()?;
+        self.check_name(&definition.name, None)?;
+        let unfinished = Unfinished::new(self)?;
+        for disk in disks {
+            check_disk_name(&disk.file)?;
+            create_disk(&unfinished.folder.join(&disk.file), disk.format, disk.size)?;
+        }
+        write_definition(&unfinished.folder, definition)?;
+        unfinished.publish(self, &definition.name)
+    }
+}
+
+/// Writes the definition of a machine in the making.
+pub(super) fn write_definition(folder: &Path, definition: &Definition) -> Result<(), LibraryError> {
+    let file = folder.join(DEFINITION_FILE);
+    let text = document::text(&file, definition)?;
+    document::write_new(&file, &text).map_err(|source| LibraryError::folder("write", &file, source))
+}
+
+/// A disk's name is one part, visible, and none of the machine's other files'.
+fn check_disk_name(file: &Path) -> Result<(), LibraryError> {
+    let mut parts = file.components();
+    let single = matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part == file.as_os_str());
+    let text = file.to_string_lossy();
+    if !single
+        || text.starts_with('.')
+        || text == DEFINITION_FILE
+        || text.starts_with("machine.log")
+    {
+        return Err(LibraryError::DiskName {
+            file: file.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// The name of a folder for the machine `name`: its letters and digits in lower case, everything else a '-'.
+pub(super) fn slug(name: &Name) -> String {
+    let mut slug = String::new();
+    for character in name.as_str().to_lowercase().chars() {
+        if slug.len() + character.len_utf8() > MAX_SLUG {
+            break;
+        }
+        if character.is_alphanumeric() {
+            slug.push(character);
+        } else if !slug.is_empty() && !slug.ends_with('-') {
+            slug.push('-');
+        }
+    }
+    let slug = slug.trim_end_matches('-');
+    if slug.is_empty() { "machine" } else { slug }.to_owned()
+}

@@ -1,0 +1,119 @@
+//! Deleting machines, and having them back. Nothing outside of the machine's folder is ever deleted.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use trash::{TrashContext, TrashItem, os_limited};
+use uuid::Uuid;
+
+use super::create::UNFINISHED;
+use super::{Library, LibraryError, StoredMachine};
+use crate::definition::Name;
+use crate::disk::place::{rename_to_free_name, sync_folder};
+
+/// A machine in the Trash, to have it back with [`Library::restore`].
+#[derive(Debug, Clone)]
+pub struct Deleted {
+    item: TrashItem,
+    folder: PathBuf,
+    name: Name,
+}
+
+impl Deleted {
+    /// The machine's name.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+}
+
+impl Library {
+    /// Moves the machine with everything in its folder to the Trash.
+    ///
+    /// # Errors
+    /// When it runs, another machine uses a disk in its folder, or there is no trash; it is then where it was.
+    pub fn delete(&self, machine: &StoredMachine) -> Result<Deleted, LibraryError> {
+        let _library = self.lock()?;
+        let _machine = machine.lock()?;
+        self.check_unused(machine)?;
+        let no_trash = |reason: String| LibraryError::NoTrash {
+            folder: machine.folder.clone(),
+            reason,
+        };
+        let before: HashSet<_> = trashed(&machine.folder)
+            .map_err(no_trash)?
+            .into_iter()
+            .map(|item| item.id)
+            .collect();
+        TrashContext::new()
+            .delete(&machine.folder)
+            .map_err(|error| no_trash(reason(&error)))?;
+        let item = trashed(&machine.folder)
+            .map_err(no_trash)?
+            .into_iter()
+            .find(|item| !before.contains(&item.id))
+            .ok_or_else(|| LibraryError::NotRestored {
+                folder: machine.folder.clone(),
+                reason: "it was moved to the Trash, but the Trash does not show it".to_owned(),
+            })?;
+        Ok(Deleted {
+            item,
+            folder: machine.folder.clone(),
+            name: machine.definition.name.clone(),
+        })
+    }
+
+    /// Brings a machine back from the Trash to where it was.
+    ///
+    /// # Errors
+    /// When its name or its folder's is taken by now, or it is not in the Trash any more.
+    pub fn restore(&self, deleted: &Deleted) -> Result<StoredMachine, LibraryError> {
+        let _lock = self.lock()?;
+        self.check_name(&deleted.name, None)?;
+        let not_restored = |reason: String| LibraryError::NotRestored {
+            folder: deleted.folder.clone(),
+            reason,
+        };
+        if deleted.folder.symlink_metadata().is_ok() {
+            return Err(not_restored("something else is there now".to_owned()));
+        }
+        os_limited::restore_all([deleted.item.clone()])
+            .map_err(|error| not_restored(reason(&error)))?;
+        super::scan::read_machine(&deleted.folder)
+    }
+
+    /// Deletes the machine with everything in its folder for good.
+    ///
+    /// # Errors
+    /// When it runs, another machine uses a disk in its folder, or the host refuses.
+    pub fn delete_permanently(&self, machine: &StoredMachine) -> Result<(), LibraryError> {
+        let _library = self.lock()?;
+        let _machine = machine.lock()?;
+        self.check_unused(machine)?;
+        let fault = |source| LibraryError::folder("delete", &machine.folder, source);
+        // It is gone at once; what a crash leaves of it is removed when the library is opened next.
+        let gone = self.folder.join(format!("{UNFINISHED}{}", Uuid::new_v4()));
+        rename_to_free_name(&machine.folder, &gone).map_err(fault)?;
+        sync_folder(&self.folder).map_err(fault)?;
+        fs::remove_dir_all(&gone).map_err(fault)
+    }
+}
+
+/// What of the Trash was at `folder`.
+fn trashed(folder: &Path) -> Result<Vec<TrashItem>, String> {
+    let items = os_limited::list().map_err(|error| reason(&error))?;
+    Ok(items
+        .into_iter()
+        .filter(|item| item.original_path() == folder)
+        .collect())
+}
+
+fn reason(error: &trash::Error) -> String {
+    match error {
+        trash::Error::FileSystem { path, source } => format!("{}: {source}", path.display()),
+        trash::Error::Unknown { description } | trash::Error::Os { description, .. } => {
+            description.clone()
+        }
+        other => other.to_string(),
+    }
+}
