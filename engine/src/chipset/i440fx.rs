@@ -18,22 +18,8 @@ const SMRAM_OPEN: u8 = 1 << 6;
 /// Enable, closed, lock, open; the base segment is hardwired to 0xA0000.
 const SMRAM_WRITABLE: u8 = 0x78;
 
-/// The segments that the attribute map governs, in its order: first guest-physical address and size in bytes.
-pub const PAM_SEGMENTS: [(u64, u64); 13] = [
-    (0xf_0000, 0x1_0000),
-    (0xc_0000, 0x4000),
-    (0xc_4000, 0x4000),
-    (0xc_8000, 0x4000),
-    (0xc_c000, 0x4000),
-    (0xd_0000, 0x4000),
-    (0xd_4000, 0x4000),
-    (0xd_8000, 0x4000),
-    (0xd_c000, 0x4000),
-    (0xe_0000, 0x4000),
-    (0xe_4000, 0x4000),
-    (0xe_8000, 0x4000),
-    (0xe_c000, 0x4000),
-];
+/// The segments that the attribute map governs: twelve of 16 KiB from 0xC0000 on, then one of 64 KiB at 0xF0000.
+const SEGMENTS: usize = 13;
 
 /// Where an access to a segment goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -73,7 +59,8 @@ impl PamState {
 
 /// What carries out the attribute map: the guest's memory map.
 pub trait PamSink: Send + Sync {
-    /// Segment number `segment` of [`PAM_SEGMENTS`] is to be `state` from now on. Called with the bridge's lock held, from the
+    /// Segment number `segment` is to be `state` from now on: 0 to 11 are the 16 KiB pieces from 0xC0000 on, 12 is 0xF0000 to
+    /// 0xFFFFF. Called with the bridge's lock held, from the
     /// processor that changed it; for every segment at a reset, otherwise only when it changes.
     fn set_pam(&self, segment: usize, state: PamState);
 }
@@ -82,7 +69,7 @@ pub trait PamSink: Send + Sync {
 pub struct I440fx {
     space: ConfigSpace,
     sink: Arc<dyn PamSink>,
-    segments: [PamState; 13],
+    segments: [PamState; SEGMENTS],
 }
 
 impl I440fx {
@@ -104,19 +91,21 @@ impl I440fx {
         Self {
             space,
             sink,
-            segments: [PamState::default(); 13],
+            segments: [PamState::default(); SEGMENTS],
         }
     }
 
     fn pam(&self, segment: usize) -> PamState {
-        // Segment 0 is the high half of the first register; two to a register follow, the low half first.
-        let position = u8::try_from(segment).unwrap_or(0).saturating_add(1);
-        let register = self.space.byte(PAM + (position >> 1).min(6));
-        PamState::from_bits(if position & 1 == 0 {
-            register & 0xf
-        } else {
-            register >> 4
-        })
+        // The last segment is the high half of the first register; the others follow it two to a register, the low half first.
+        let position = u8::try_from((segment + 1) % SEGMENTS).unwrap_or(0);
+        let half = |register: u8, high: bool| {
+            let bits = self.space.byte(register);
+            PamState::from_bits(if high { bits >> 4 } else { bits })
+        };
+        match position.checked_sub(1) {
+            None => half(PAM, true),
+            Some(index) => half(PAM + 1 + (index >> 1), index & 1 != 0),
+        }
     }
 
     fn update_pam(&mut self, all: bool) {
@@ -224,14 +213,14 @@ mod tests {
         assert_eq!(bridge.read_config(0x58, Width::Dword), 0x3333_3000);
         assert_eq!(
             *log.0.lock(),
-            (0..5).map(|segment| (segment, MEMORY)).collect::<Vec<_>>()
+            [0, 1, 2, 3, 12].map(|segment| (segment, MEMORY))
         );
         bridge.write_config(0x5c, Width::Dword, 0x3333_3333);
         assert_eq!(log.0.lock().len(), 13);
         log.0.lock().clear();
         bridge.write_config(0x59, Width::Byte, 0x10);
         bridge.write_config(0x5f, Width::Byte, 0x31);
-        assert_eq!(*log.0.lock(), [(0, READ_ONLY), (11, READ_ONLY)]);
+        assert_eq!(*log.0.lock(), [(12, READ_ONLY), (10, READ_ONLY)]);
     }
 
     #[test]
@@ -267,15 +256,27 @@ mod tests {
     }
 
     #[test]
-    fn segments_cover_from_c0000_to_1_mib() {
-        let mut sorted = PAM_SEGMENTS;
-        sorted.sort_unstable();
-        let mut at = 0xc_0000;
-        for (start, size) in sorted {
-            assert_eq!(start, at);
-            at += size;
+    fn each_half_register_governs_its_segment() {
+        // Register and half as in the data sheet's table of attribute bits, and the segment's place in the sequence of addresses.
+        for (register, half, segment) in [
+            (0x59, 4, 12), // 0xF0000
+            (0x5a, 0, 0),  // 0xC0000
+            (0x5a, 4, 1),  // 0xC4000
+            (0x5b, 0, 2),  // 0xC8000
+            (0x5b, 4, 3),  // 0xCC000
+            (0x5c, 0, 4),  // 0xD0000
+            (0x5c, 4, 5),  // 0xD4000
+            (0x5d, 0, 6),  // 0xD8000
+            (0x5d, 4, 7),  // 0xDC000
+            (0x5e, 0, 8),  // 0xE0000
+            (0x5e, 4, 9),  // 0xE4000
+            (0x5f, 0, 10), // 0xE8000
+            (0x5f, 4, 11), // 0xEC000
+        ] {
+            let (log, mut bridge) = bridge();
+            bridge.write_config(register, Width::Byte, 3 << half);
+            assert_eq!(*log.0.lock(), [(segment, MEMORY)], "{register:#x} {half}");
         }
-        assert_eq!(at, 0x10_0000);
     }
 
     #[test]

@@ -13,10 +13,13 @@ mod reset_control;
 mod smbus;
 
 pub use debug_console::DebugConsole;
-pub use i440fx::{I440fx, PAM_SEGMENTS, PamSink, PamState, PamTarget};
+pub use i440fx::{I440fx, PamSink, PamState, PamTarget};
 pub use piix3::{Piix3, PirqRouter};
 pub use piix4_power::{
     ACPI_DISABLE, ACPI_ENABLE, COMMAND_PORT, GENERAL_EVENTS, POWER_PORTS, Piix4Power,
 };
 pub use power_management::SOFT_OFF_SLEEP_TYPE;
 pub use reset_control::ResetControl;
+
+#[cfg(test)]
+mod tests;
