@@ -1,13 +1,10 @@
 //! One channel: the registers its two drives share, and the lock around all of it.
 
-use std::sync::Arc;
-
 use parking_lot::{Condvar, Mutex};
 
 use crate::bus::InterruptLine;
-use crate::disk::Image;
 use crate::memory::GuestMemory;
-use crate::storage::scsi::optical::TrayMove;
+use crate::storage::scsi::optical::Moved;
 
 use super::adapter::Adapter;
 use super::bus_master::Switched;
@@ -99,8 +96,8 @@ impl Channel {
         }
     }
 
-    /// Lets the drives' threads end. Returns, for each, whether it ends by itself now rather than when the fault handler
-    /// lets go of it.
+    /// Lets the drives' threads end, and go of the drives' images and of who watches. Returns, for each thread, whether it ends
+    /// by itself now rather than when the fault handler lets go of it.
     pub(super) fn close(&self) -> [bool; 2] {
         {
             let mut state = self.state.lock();
@@ -114,7 +111,14 @@ impl Channel {
         }
         self.drain();
         let mut state = self.state.lock();
-        [0, 1].map(|unit| state.unit(unit).worker != Worker::Deciding)
+        let ending = [0, 1].map(|unit| state.unit(unit).worker != Worker::Deciding);
+        let observer = state.observer.take();
+        let drives =
+            [0, 1].map(|unit| std::mem::replace(&mut state.unit(unit).drive, Drive::Absent));
+        drop(state);
+        // What they do as they go is not done under the lock.
+        drop((observer, drives));
+        ending
     }
 }
 
@@ -132,16 +136,18 @@ impl ChannelState {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn at_rest(&self) -> bool {
+        (0..2).all(|unit| !self.has_work(unit) && self.units[unit].worker == Worker::Idle)
+    }
+
     fn has_work(&self, unit: usize) -> bool {
         let unit = &self.units[unit & 1];
         unit.job.is_some()
             || matches!(&unit.drive, Drive::Optical(drive) if drive.optical.tray_moved())
     }
 
-    pub(super) fn take_tray_move(
-        &mut self,
-        unit: usize,
-    ) -> Option<(TrayMove, Option<Arc<dyn Image>>)> {
+    pub(super) fn take_tray_move(&mut self, unit: usize) -> Option<Moved> {
         match &mut self.unit(unit).drive {
             Drive::Optical(drive) => drive.optical.take_tray_move(),
             _ => None,

@@ -37,7 +37,8 @@ pub struct StartError {
 ///
 /// The ports [`IdeController::PORTS`] and the PCI function are to be given to the buses; interrupts 14 and 15 end the lines.
 /// Both channels always answer, whatever the decode bits of the timing registers say. Dropping it ends the drives' threads:
-/// what is being read or written is finished first; a thread that waits for the fault handler ends when that returns.
+/// what is being read or written is finished first; a thread that waits for the fault handler ends when that returns. The images
+/// are let go of, whoever still holds a handle on the drives.
 pub struct IdeController {
     channels: [Arc<Channel>; 2],
     config: ConfigSpace,

@@ -69,6 +69,7 @@ enum Power {
 /// A hard disk.
 pub(super) struct Disk {
     pub(super) image: Arc<dyn Image>,
+    sectors: u64,
     pub(super) serial: String,
     pub(super) natural: Geometry,
     pub(super) current: Geometry,
@@ -83,9 +84,11 @@ pub(super) struct Disk {
 
 impl Disk {
     pub(super) fn new(image: Arc<dyn Image>, serial: String) -> Self {
-        let natural = Geometry::natural(image.size() / SECTOR);
+        let sectors = (image.size() / SECTOR).min((1 << 48) - 1);
+        let natural = Geometry::natural(sectors);
         Self {
             image,
+            sectors,
             serial,
             natural,
             current: natural,
@@ -100,7 +103,7 @@ impl Disk {
 
     /// The sectors of the disk.
     pub(super) fn sectors(&self) -> u64 {
-        (self.image.size() / SECTOR).min((1 << 48) - 1)
+        self.sectors
     }
 
     pub(super) fn write_cache(&self) -> bool {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::disk::Image;
-use crate::storage::scsi::optical::{EjectError, InsertError, Optical, TrayMove};
+use crate::storage::scsi::optical::{EjectError, InsertError, Optical};
 
 use super::channel::Channel;
 use super::unit::Drive;
@@ -37,9 +37,9 @@ pub struct Place {
     pub unit: usize,
 }
 
-/// Called from a drive's thread, with no lock held, when the guest has moved a tray. It must not wait for the drive
-/// ([`IdeDrives::drain`]).
-pub type TrayObserver = Arc<dyn Fn(Place, TrayMove) + Send + Sync>;
+/// Called from a drive's thread, with no lock held, after the guest has opened or closed a tray;
+/// [`IdeDrives::medium`] says what is in it now. It must not wait for the drive ([`IdeDrives::drain`]).
+pub type TrayObserver = Arc<dyn Fn(Place) + Send + Sync>;
 
 /// What a drive has moved between image and guest since the machine was started.
 #[derive(Debug, Default)]

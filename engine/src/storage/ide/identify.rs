@@ -100,10 +100,9 @@ fn common(words: &mut Words, mode: TransferMode, serial: &str, model: &str) {
         // IORDY (may be disabled), LBA, DMA.
         (49, 0x0f00),
         (50, 0x4000),
-        // PIO mode 2 at least, words 54-58, 64-70 and 88 valid.
+        // PIO mode 2 at least.
         (51, 0x0200),
         (52, 0x0200),
-        (53, 0x0007),
         (63, multiword),
         // PIO modes 3 and 4; cycle times of 120 ns.
         (64, 0x0003),
@@ -135,6 +134,8 @@ pub(super) fn disk(disk: &Disk) -> Vec<u8> {
         (3, u16::from(natural.heads)),
         (6, u16::from(natural.sectors)),
         (47, 0x8000 | u16::from(MAXIMUM_MULTIPLE)),
+        // Words 54-58, 64-70 and 88 are valid.
+        (53, 0x0007),
         (54, current.cylinders),
         (55, u16::from(current.heads)),
         (56, u16::from(current.sectors)),
@@ -159,6 +160,8 @@ pub(super) fn optical(mode: TransferMode, serial: &str) -> Vec<u8> {
     let mut words = Words::new(&[
         // ATAPI, CD/DVD, removable, takes the packet within 50 microseconds, 12 bytes.
         (0, 0x85c0),
+        // Words 64-70 and 88 are valid.
+        (53, 0x0006),
         // Bus release and service never happen; times to do so.
         (71, 30),
         (72, 30),

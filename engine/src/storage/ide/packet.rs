@@ -30,6 +30,8 @@ pub(super) struct PacketDrive {
     standby: bool,
     /// How data of the packet command under way goes.
     way: Way,
+    /// The command under way is PACKET, with its own protocol of interrupts, reasons and byte counts.
+    in_packet: bool,
 }
 
 impl PacketDrive {
@@ -40,13 +42,18 @@ impl PacketDrive {
             mode: TransferMode::default(),
             standby: false,
             way: Way::Port(2),
+            in_packet: false,
         }
+    }
+
+    pub(super) fn soft_reset(&mut self) {
+        self.standby = false;
+        self.in_packet = false;
     }
 
     pub(super) fn power_on(&mut self) {
         self.optical.reset();
         self.mode = TransferMode::default();
-        self.standby = false;
     }
 }
 
@@ -55,6 +62,7 @@ impl Unit {
         let Drive::Optical(drive) = &mut self.drive else {
             return;
         };
+        drive.in_packet = false;
         match code {
             // PACKET
             0xa0 => self.packet_command(adapter),
@@ -81,11 +89,11 @@ impl Unit {
                 drive.standby = false;
                 self.complete(adapter);
             }
-            // CHECK POWER MODE: the answer stands where the reason would.
+            // CHECK POWER MODE
             0xe5 => {
                 let mode = if drive.standby { 0x00 } else { 0xff };
-                self.complete(adapter);
                 self.registers.count.set(mode);
+                self.complete(adapter);
             }
             // SLEEP
             0xe6 => {
@@ -106,6 +114,11 @@ impl Unit {
             }
             _ => self.fail(adapter, error::ABORTED),
         }
+    }
+
+    /// Whether the command under way, or the last one, is PACKET.
+    pub(super) fn in_packet(&self) -> bool {
+        matches!(&self.drive, Drive::Optical(drive) if drive.in_packet)
     }
 
     /// PACKET: the drive takes 12 bytes through the data port next.
@@ -129,6 +142,7 @@ impl Unit {
         if let Drive::Optical(drive) = &mut self.drive {
             drive.way = way;
             drive.standby = false;
+            drive.in_packet = true;
         }
         self.registers.count.set(REASON_PACKET);
         self.registers.status = READY | status::DATA;

@@ -195,8 +195,10 @@ impl Unit {
     pub(super) fn reset(&mut self) {
         self.abandon();
         self.asleep = false;
-        if let Drive::Disk(disk) = &mut self.drive {
-            disk.soft_reset();
+        match &mut self.drive {
+            Drive::Absent => self.registers = TaskFile::absent(),
+            Drive::Disk(disk) => disk.soft_reset(),
+            Drive::Optical(drive) => drive.soft_reset(),
         }
         self.set_signature();
     }
@@ -205,7 +207,7 @@ impl Unit {
     pub(super) fn power_on(&mut self) {
         self.reset();
         match &mut self.drive {
-            Drive::Absent => self.registers = TaskFile::absent(),
+            Drive::Absent => {}
             Drive::Disk(disk) => disk.power_on(),
             Drive::Optical(drive) => drive.power_on(),
         }
@@ -259,8 +261,8 @@ impl Unit {
             (Way::Port(_), Direction::Out) => {
                 let (_, length) = transfer.next_chunk();
                 transfer.data = vec![0; length];
-                // A disk does not interrupt for the first block that it takes.
-                let interrupt = self.is_optical();
+                // Only a packet command interrupts also for the first block that it takes.
+                let interrupt = self.in_packet();
                 self.open_block(adapter, transfer, interrupt);
             }
             (Way::BusMaster, _) => {
@@ -348,7 +350,7 @@ impl Unit {
             .position
             .saturating_add(block.max(2))
             .min(transfer.data.len());
-        if self.is_optical() {
+        if self.in_packet() {
             let count = transfer.block_end - transfer.position;
             self.registers
                 .set_byte_count(u16::try_from(count).unwrap_or(u16::MAX));
@@ -372,8 +374,8 @@ impl Unit {
         match transfer.direction {
             _ if more_in_chunk => self.open_block(adapter, transfer, true),
             Direction::In if transfer.remaining > 0 => self.read_chunk(transfer),
-            // A disk's last block was announced by its own interrupt; a packet command also ends with one.
-            Direction::In if !self.is_optical() => {
+            // The last block was announced by its own interrupt; only a packet command also ends with one.
+            Direction::In if !self.in_packet() => {
                 self.registers.status = READY;
             }
             Direction::In => self.complete(adapter),
@@ -471,7 +473,7 @@ impl Unit {
     pub(super) fn complete(&mut self, adapter: &mut Adapter) {
         self.phase = Phase::Idle;
         self.registers.status = READY;
-        if self.is_optical() {
+        if self.in_packet() {
             self.registers.count.set(super::packet::REASON_COMPLETE);
         }
         adapter.bus_master.finish();
@@ -483,7 +485,7 @@ impl Unit {
         self.phase = Phase::Idle;
         self.registers.error = code;
         self.registers.status = status::READY | status::ERROR;
-        if self.is_optical() {
+        if self.in_packet() {
             self.registers.count.set(super::packet::REASON_COMPLETE);
         }
         adapter.interrupt();

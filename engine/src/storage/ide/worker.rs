@@ -88,13 +88,13 @@ impl DriveThread {
                 {
                     state.worker_done(self.unit, outcome);
                 }
-            } else if let Some((tray_move, medium)) = state.take_tray_move(self.unit) {
+            } else if let Some(medium) = state.take_tray_move(self.unit) {
                 state.unit(self.unit).worker = Worker::Busy;
                 let observer = state.observer.clone();
                 MutexGuard::unlocked(&mut state, || {
                     drop(medium);
                     if let Some(observer) = observer {
-                        observer(self.channel.place(self.unit), tray_move);
+                        observer(self.channel.place(self.unit));
                     }
                 });
                 state.unit(self.unit).worker = Worker::Idle;

@@ -7,7 +7,10 @@
 
 mod bus_master;
 mod disk;
+mod faults;
 mod firmware;
+mod hostile;
+mod packet;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -143,6 +146,8 @@ pub(super) struct Bench {
     pub(super) drives: IdeDrives,
     pub(super) memory: GuestMemory,
     lines: Arc<Lines>,
+    /// A fault handler may wait for the test: the drives need not come to rest.
+    judged: bool,
 }
 
 pub(super) const PRIMARY: u16 = 0x1f0;
@@ -165,7 +170,9 @@ pub(super) fn optical(image: Option<&Arc<MemoryImage>>) -> Option<IdeDrive> {
 
 impl Bench {
     pub(super) fn new(drives: [[Option<IdeDrive>; 2]; 2]) -> Self {
-        Self::with_faults(drives, Arc::new(ReportFaults))
+        let mut bench = Self::with_faults(drives, Arc::new(ReportFaults));
+        bench.judged = false;
+        bench
     }
 
     pub(super) fn with_faults(
@@ -188,6 +195,16 @@ impl Bench {
             drives,
             memory,
             lines,
+            judged: true,
+        }
+    }
+
+    /// Waits until no drive has anything to do and no fault handler is asked.
+    pub(super) fn rest(&self) {
+        for channel in &self.drives.channels {
+            while !channel.with(|state| state.at_rest()) {
+                std::thread::yield_now();
+            }
         }
     }
 
@@ -246,7 +263,11 @@ impl Bench {
 
     /// The status once the drives have come to rest; acknowledges the interrupt.
     pub(super) fn settle(&mut self, base: u16) -> u8 {
-        self.drives.drain();
+        if self.judged {
+            self.drives.drain();
+        } else {
+            self.rest();
+        }
         self.inb(base + 7)
     }
 

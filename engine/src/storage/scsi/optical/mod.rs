@@ -9,6 +9,8 @@ mod disc;
 mod events;
 mod inquiry;
 mod mode;
+#[cfg(test)]
+mod tests;
 mod toc;
 mod tray;
 
@@ -19,7 +21,7 @@ use crate::disk::Image;
 use super::command::{Command, operation};
 use super::sense::Sense;
 
-pub use tray::{EjectError, InsertError};
+pub use tray::{EjectError, InsertError, Moved};
 
 /// Bytes of user data in a sector.
 pub const SECTOR: u64 = 2048;
@@ -70,15 +72,6 @@ pub enum Response {
     Failed(Sense),
 }
 
-/// What a person watching the machine should know: the guest moved the tray.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TrayMove {
-    /// The guest opened the tray: the medium is out.
-    Ejected,
-    /// The guest closed the tray again, with nothing in it.
-    Closed,
-}
-
 /// A CD or DVD drive.
 pub struct Optical {
     identity: Identity,
@@ -93,7 +86,8 @@ pub struct Optical {
     /// longer than what a program does, and guests rely on seeing the drive empty between two media.
     report_absence: bool,
     event: events::MediaEvent,
-    moved: Option<(TrayMove, Option<Arc<dyn Image>>)>,
+    /// The guest moved the tray, and this came out.
+    moved: Option<Moved>,
 }
 
 impl Optical {

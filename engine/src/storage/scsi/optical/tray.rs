@@ -8,7 +8,7 @@ use crate::storage::scsi::command::Command;
 use crate::storage::scsi::sense::Sense;
 
 use super::events::MediaEvent;
-use super::{Optical, Response, TrayMove};
+use super::{Optical, Response};
 
 /// Why a medium did not come out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +25,9 @@ pub enum InsertError {
     #[error("there is a medium in the drive; eject it first")]
     Occupied,
 }
+
+/// What came out of the drive when the guest moved its tray: nothing when it was empty, or when the tray closed.
+pub type Moved = Option<Arc<dyn Image>>;
 
 impl Optical {
     /// Puts `medium` into the empty drive and closes the tray. The guest is told: first that the drive is empty, if it does
@@ -67,8 +70,8 @@ impl Optical {
         self.locked
     }
 
-    /// What the guest did to the tray since this was last asked, with the medium that came out.
-    pub fn take_tray_move(&mut self) -> Option<(TrayMove, Option<Arc<dyn Image>>)> {
+    /// Whether the guest moved the tray since this was last asked, and what came out of it.
+    pub fn take_tray_move(&mut self) -> Option<Moved> {
         self.moved.take()
     }
 
@@ -105,7 +108,7 @@ impl Optical {
         if start {
             if self.tray_open {
                 self.tray_open = false;
-                self.note(TrayMove::Closed, None);
+                self.moved.get_or_insert_default();
             }
         } else {
             if self.locked && self.medium.is_some() {
@@ -113,17 +116,12 @@ impl Optical {
             }
             if !self.tray_open {
                 let medium = self.take_out();
-                self.note(TrayMove::Ejected, medium);
+                if medium.is_some() || self.moved.is_none() {
+                    self.moved = Some(medium);
+                }
             }
         }
         Ok(Response::Good)
-    }
-
-    /// Notes a move of the tray. Only the last one matters to who watches, but a medium that came out must not be lost before
-    /// its owner took it.
-    fn note(&mut self, tray_move: TrayMove, medium: Option<Arc<dyn Image>>) {
-        let earlier = self.moved.take().and_then(|(_, medium)| medium);
-        self.moved = Some((tray_move, medium.or(earlier)));
     }
 }
 

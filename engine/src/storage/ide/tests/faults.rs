@@ -1,0 +1,216 @@
+//! Images that fail: what the fault handler decides, and resets, pauses and ends meanwhile.
+
+use super::*;
+use crate::storage::Verdict;
+use parking_lot::Condvar;
+
+const BASE: u16 = PRIMARY;
+
+/// A fault handler that takes as long as a person: it waits for an answer.
+#[derive(Default)]
+pub(super) struct Judge {
+    state: Mutex<(u32, Vec<Verdict>)>,
+    changed: Condvar,
+    names: Mutex<Vec<String>>,
+}
+
+impl FaultHandler for Judge {
+    fn failed(&self, drive: &str, error: &ImageError) -> Verdict {
+        self.names.lock().push(format!("{drive}: {error}"));
+        let mut state = self.state.lock();
+        state.0 += 1;
+        self.changed.notify_all();
+        loop {
+            if let Some(verdict) = state.1.pop() {
+                return verdict;
+            }
+            self.changed.wait(&mut state);
+        }
+    }
+}
+
+impl Judge {
+    /// Waits until it is asked once more.
+    pub(super) fn asked(&self) {
+        let mut state = self.state.lock();
+        while state.0 == 0 {
+            self.changed.wait(&mut state);
+        }
+        state.0 -= 1;
+    }
+
+    pub(super) fn answer(&self, verdict: Verdict) {
+        self.state.lock().1.push(verdict);
+        self.changed.notify_all();
+    }
+}
+
+fn bench() -> (Arc<MemoryImage>, Arc<Judge>, Bench) {
+    let image = Arc::new(MemoryImage::numbered(512 * 512));
+    let judge = Arc::new(Judge::default());
+    let bench = Bench::with_faults([[disk(&image), None], [None, None]], judge.clone());
+    (image, judge, bench)
+}
+
+/// Starts to write one sector, as far as the drive is busy with it.
+fn write_sector(bench: &mut Bench, sector: u32, byte: u8) {
+    assert_eq!(bench.lba28(BASE, 0x30, sector, 1), 0x58);
+    bench.outsw(BASE, &[byte; 512]);
+}
+
+#[test]
+fn a_request_that_is_retried_succeeds_once_there_is_room() {
+    let (image, judge, mut bench) = bench();
+    image.full.store(true, Ordering::SeqCst);
+    write_sector(&mut bench, 9, 0xaa);
+    judge.asked();
+    // The machine can be paused meanwhile: only the handler holds the request.
+    bench.drives.drain();
+    assert_eq!(bench.inb(BASE + 7) & 0x80, 0x80);
+    judge.answer(Verdict::Retry);
+    judge.asked();
+    assert_eq!(bench.inb(BASE + 7) & 0x80, 0x80, "still full");
+    image.full.store(false, Ordering::SeqCst);
+    judge.answer(Verdict::Retry);
+    bench.rest();
+    assert_eq!(bench.settle(BASE), 0x50);
+    assert_eq!(image.data.lock()[9 * 512..10 * 512], [0xaa; 512]);
+    let names = judge.names.lock();
+    assert!(
+        names[0].starts_with("hard disk 1: no space is left"),
+        "{names:?}"
+    );
+}
+
+#[test]
+fn a_request_that_is_reported_fails_where_it_failed() {
+    let image = Arc::new(MemoryImage::numbered(512 * 512));
+    let mut bench = Bench::with_disk(&image);
+    image.full.store(true, Ordering::SeqCst);
+    // Command, error register.
+    for (code, error) in [(0x20, 0x40), (0x40, 0x40), (0xe7, 0x04)] {
+        assert_eq!(bench.lba28(BASE, code, 77, 2), 0x41, "{code:#x}");
+        assert_eq!(bench.inb(BASE + 1), error, "{code:#x}");
+        if code != 0xe7 {
+            let shown = [3, 4, 5, 6].map(|register| bench.inb(BASE + register));
+            assert_eq!(shown, [77, 0, 0, 0xe0]);
+        }
+    }
+    write_sector(&mut bench, 5, 1);
+    assert_eq!(bench.settle(BASE), 0x41);
+    assert_eq!(bench.inb(BASE + 1), 0x04);
+    image.full.store(false, Ordering::SeqCst);
+    assert_eq!(bench.lba28(BASE, 0x20, 77, 1), 0x58);
+}
+
+#[test]
+fn an_optical_drive_tells_of_a_read_error_by_sense() {
+    let image = Arc::new(MemoryImage::numbered(64 * 2048));
+    let mut bench = Bench::with_optical(Some(&image));
+    bench.attention(SECONDARY);
+    image.full.store(true, Ordering::SeqCst);
+    let read = [0x28, 0, 0, 0, 0, 1, 0, 0, 1];
+    assert_eq!(bench.failing_packet(SECONDARY, &read), (3, 0x11, 0));
+    image.full.store(false, Ordering::SeqCst);
+    assert_eq!(bench.packet(SECONDARY, &read, 0).0.len(), 2048);
+}
+
+#[test]
+fn a_reset_gives_up_what_waits_for_the_handler() {
+    let (image, judge, mut bench) = bench();
+    image.full.store(true, Ordering::SeqCst);
+    write_sector(&mut bench, 9, 0xaa);
+    judge.asked();
+    bench.outb(BASE + 0x206, 0x04);
+    bench.outb(BASE + 0x206, 0x00);
+    assert_eq!(bench.inb(BASE + 7), 0x50, "the reset does not wait");
+    // However often the guest tries, one command is all that waits behind the handler.
+    for round in 0..100_u8 {
+        for (register, value) in [(6, 0xe0), (2, 1), (3, 20)] {
+            bench.outb(BASE + register, value);
+        }
+        bench.outb(BASE + 7, 0x30);
+        bench.outsw(BASE, &[round; 512]);
+        assert_eq!(bench.inb(BASE + 7) & 0x80, 0x80);
+        if round < 99 {
+            bench.outb(BASE + 0x206, 0x04);
+            bench.outb(BASE + 0x206, 0x00);
+        }
+    }
+    image.full.store(false, Ordering::SeqCst);
+    judge.answer(Verdict::Retry);
+    bench.rest();
+    assert_eq!(bench.settle(BASE), 0x50);
+    assert_eq!(
+        *image.journal.lock(),
+        ["write 10240+512"],
+        "whole, and only the last"
+    );
+    assert_eq!(image.data.lock()[20 * 512..21 * 512], [99; 512]);
+}
+
+#[test]
+fn a_reset_in_the_middle_of_a_write_leaves_whole_sectors() {
+    let (image, _judge, mut bench) = bench();
+    assert_eq!(bench.lba28(BASE, 0x30, 4, 4), 0x58);
+    bench.outsw(BASE, &[0x55; 512 + 100]);
+    bench.outb(BASE + 0x206, 0x04);
+    bench.outb(BASE + 0x206, 0x00);
+    bench.drives.drain();
+    for sector in image.data.lock()[4 * 512..8 * 512].chunks(512) {
+        let written = sector.iter().filter(|byte| **byte == 0x55).count();
+        assert!(written < 100 || written == 512);
+    }
+    assert_eq!(bench.lba28(BASE, 0x20, 4, 1), 0x58);
+}
+
+#[test]
+fn the_machine_ends_and_resets_while_the_handler_waits() {
+    let (image, judge, mut bench) = bench();
+    image.full.store(true, Ordering::SeqCst);
+    write_sector(&mut bench, 9, 0xaa);
+    judge.asked();
+    bench.controller.reset();
+    assert_eq!(bench.inb(BASE + 7), 0x50);
+    drop(bench);
+    // The thread ends when the handler lets go of it, and does not touch the image again.
+    let calls = image.calls.load(Ordering::SeqCst);
+    image.full.store(false, Ordering::SeqCst);
+    judge.answer(Verdict::Retry);
+    while Arc::strong_count(&image) > 1 {
+        std::thread::yield_now();
+    }
+    assert_eq!(image.calls.load(Ordering::SeqCst), calls);
+}
+
+#[test]
+fn a_panic_in_an_image_is_an_error_to_the_guest() {
+    struct Broken;
+    impl Image for Broken {
+        fn size(&self) -> u64 {
+            1 << 20
+        }
+        fn read_only(&self) -> bool {
+            false
+        }
+        fn file(&self) -> &Path {
+            Path::new("broken")
+        }
+        fn read_at(&self, _offset: u64, _data: &mut [u8]) -> Result<(), ImageError> {
+            panic!("broken on purpose");
+        }
+        fn write_at(&self, _offset: u64, _data: &[u8]) -> Result<(), ImageError> {
+            Ok(())
+        }
+        fn flush(&self) -> Result<(), ImageError> {
+            Ok(())
+        }
+    }
+    let drive = IdeDrive::Disk {
+        image: Arc::new(Broken),
+        name: "hard disk 1".into(),
+    };
+    let mut bench = Bench::new([[Some(drive), None], [None, None]]);
+    assert_eq!(bench.lba28(BASE, 0x20, 0, 1), 0x41);
+    assert_eq!(bench.lba28(BASE, 0xe7, 0, 1), 0x50);
+}
