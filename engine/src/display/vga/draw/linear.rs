@@ -4,24 +4,29 @@ use super::super::dispi::Depth;
 use super::picture::Linear;
 use super::{Fetch, Target};
 
-/// Five bits as eight.
-fn five(value: u16) -> u32 {
-    let value = u32::from(value & 0x1f);
-    value << 3 | value >> 2
-}
-
-/// Six bits as eight.
-fn six(value: u16) -> u32 {
-    let value = u32::from(value & 0x3f);
-    value << 2 | value >> 4
-}
-
-fn pixel_555(value: u16) -> u32 {
-    five(value >> 10) << 16 | five(value >> 5) << 8 | five(value)
-}
-
+/// 5:6:5 bits as 8:8:8, the highest bits repeated below.
 fn pixel_565(value: u16) -> u32 {
-    five(value >> 11) << 16 | six(value >> 5) << 8 | five(value)
+    let value = u32::from(value);
+    let high = (value & 0xf800) << 8 | (value & 0x07e0) << 5 | (value & 0x001f) << 3;
+    high | (high >> 5 & 0x0007_0007) | (high >> 6 & 0x0000_0300)
+}
+
+/// 5:5:5 bits as 8:8:8, the highest bits repeated below.
+fn pixel_555(value: u16) -> u32 {
+    let value = u32::from(value);
+    let high = (value & 0x7c00) << 9 | (value & 0x03e0) << 6 | (value & 0x001f) << 3;
+    high | (high >> 5 & 0x0007_0707)
+}
+
+/// Four pixels of three bytes, blue first.
+fn four_pixels(bytes: &[[u8; 4]; 3]) -> [u32; 4] {
+    let [first, second, third] = bytes.map(u32::from_le_bytes);
+    [
+        first & 0x00ff_ffff,
+        (first >> 24 | second << 8) & 0x00ff_ffff,
+        (second >> 16 | third << 16) & 0x00ff_ffff,
+        third >> 8,
+    ]
 }
 
 impl Linear {
@@ -45,20 +50,18 @@ impl Linear {
             (Depth::Bits16, true) => {
                 row.extend(words.map(|word| pixel_565(u16::from_be_bytes(*word))))
             }
+            // Widths are multiples of eight pixels.
             (Depth::Bits24, big_endian) => {
-                row.extend(
-                    bytes
-                        .as_chunks::<3>()
-                        .0
-                        .iter()
-                        .map(|[first, second, third]| {
-                            if big_endian {
-                                u32::from_be_bytes([0, *first, *second, *third])
-                            } else {
-                                u32::from_le_bytes([*first, *second, *third, 0])
-                            }
-                        }),
-                );
+                row.resize(bytes.len() / 3, 0);
+                let groups = bytes.as_chunks::<4>().0.as_chunks::<3>().0;
+                for (pixels, group) in row.as_chunks_mut::<4>().0.iter_mut().zip(groups) {
+                    *pixels = four_pixels(group);
+                }
+                if big_endian {
+                    for pixel in row {
+                        *pixel = pixel.swap_bytes() >> 8;
+                    }
+                }
             }
             (Depth::Bits32, false) => {
                 row.extend(dwords.map(|dword| u32::from_le_bytes(*dword) & 0x00ff_ffff));
@@ -110,14 +113,14 @@ mod tests {
             (
                 Depth::Bits24,
                 false,
-                vec![0x33, 0x22, 0x11, 1, 0, 0],
-                vec![0x0011_2233, 1],
+                vec![0x33, 0x22, 0x11, 1, 0, 0, 0, 1, 0, 0xff, 0xff, 0xff],
+                vec![0x0011_2233, 1, 0x100, 0x00ff_ffff],
             ),
             (
                 Depth::Bits24,
                 true,
-                vec![0x11, 0x22, 0x33],
-                vec![0x0011_2233],
+                vec![0x11, 0x22, 0x33, 0, 0, 1, 0, 1, 0, 1, 0, 0],
+                vec![0x0011_2233, 1, 0x100, 0x0001_0000],
             ),
             (
                 Depth::Bits32,

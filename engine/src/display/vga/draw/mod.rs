@@ -15,6 +15,7 @@ use crate::bus::Shared;
 use crate::display::scanout::{DirtyPages, DirtySource, Wake};
 use crate::display::surface::{Frame, Surface};
 use crate::memory::MemoryRegion;
+use crate::pci::PciFunction;
 use picture::Picture;
 use text::{Drawn, Phase};
 
@@ -22,6 +23,10 @@ use text::{Drawn, Phase};
 const CURSOR_BLINK: u128 = 228;
 /// How long blinking characters are shown, and hidden, in turn: 32 pictures at 70 Hz.
 const CHARACTER_BLINK: u128 = 2 * CURSOR_BLINK;
+
+/// How long a screen must be dark before that is shown. Programs switch it off for the moment of a register write or a change of
+/// mode, which nobody sees on a monitor and nobody is to see here.
+const UNTIL_DARK: Duration = Duration::from_millis(40);
 
 /// Video memory as it is read for drawing, and which of it was written.
 struct Fetch<'a> {
@@ -93,8 +98,12 @@ pub struct Renderer {
     registers: Registers,
     generation: Option<u64>,
     dirty: DirtyPages,
+    /// What the registers say.
+    wanted: Picture,
     /// What is on the surface.
     picture: Option<Picture>,
+    /// Since when the screen has been dark while the surface is not yet.
+    dark_since: Option<Duration>,
     drawn: Drawn,
     bytes: Vec<u8>,
     row: Vec<u32>,
@@ -120,7 +129,9 @@ impl Renderer {
             started: Instant::now(),
             registers,
             generation: None,
+            wanted: Picture::Dark,
             picture: None,
+            dark_since: None,
             drawn: Drawn::default(),
             bytes: Vec::new(),
             row: Vec::new(),
@@ -145,36 +156,67 @@ impl Renderer {
                 self.dirty.merge(&words);
                 true
             }
+            None if !self.guest_reaches_memory() => true,
             None => {
                 self.dirty.mark_all();
                 false
             }
         };
+        if registers_changed {
+            self.wanted = Picture::of(&self.registers, self.memory.size());
+        }
+        if self.goes_dark(now) {
+            return Refreshed {
+                changed: false,
+                active: true,
+                next: None,
+            };
+        }
         let written = !self.dirty.is_empty();
-        let picture = match &self.picture {
-            Some(picture) if !registers_changed => picture.clone(),
-            _ => Picture::of(&self.registers, self.memory.size()),
-        };
-        let everything = self.picture.as_ref() != Some(&picture);
+        let everything = self.picture.as_ref() != Some(&self.wanted);
         let phase = Phase {
             cursor: (now.as_millis() / CURSOR_BLINK).is_multiple_of(2),
             characters: (now.as_millis() / CHARACTER_BLINK).is_multiple_of(2),
         };
-        let blinks =
-            matches!(picture, Picture::Text(_)) && self.drawn.blinks() && !self.drawn.is_at(phase);
+        let blinks = self.blinks() && !self.drawn.is_at(phase);
         let mut changed = false;
         if everything || written || registers_changed || blinks {
-            changed = self.draw(&picture, everything, phase);
+            changed = self.draw(everything, phase);
         }
-        self.picture = Some(picture);
+        if everything {
+            self.picture = Some(self.wanted.clone());
+        }
         self.dirty.clear();
-        let blinks = matches!(self.picture, Some(Picture::Text(_))) && self.drawn.blinks();
         let left = CURSOR_BLINK - now.as_millis() % CURSOR_BLINK;
         Refreshed {
             changed,
             active: registers_changed || if known { written } else { changed },
-            next: blinks.then(|| Duration::from_millis(u64::try_from(left).unwrap_or(0))),
+            next: self
+                .blinks()
+                .then(|| Duration::from_millis(u64::try_from(left).unwrap_or(0))),
         }
+    }
+
+    /// Whether something on the surface blinks.
+    fn blinks(&self) -> bool {
+        matches!(self.wanted, Picture::Text(_)) && self.drawn.blinks()
+    }
+
+    /// Whether the screen has just gone dark: what is on the surface stays for a moment.
+    fn goes_dark(&mut self, now: Duration) -> bool {
+        let shown = !matches!(self.picture, None | Some(Picture::Dark));
+        if !shown || self.wanted != Picture::Dark {
+            self.dark_since = None;
+            return false;
+        }
+        let since = *self.dark_since.get_or_insert(now);
+        now.saturating_sub(since) < UNTIL_DARK
+    }
+
+    /// Whether the guest can write video memory without the adapter's noticing.
+    fn guest_reaches_memory(&self) -> bool {
+        let windows = self.adapter.lock().base_addresses();
+        windows.iter().any(|window| window.number == 0)
     }
 
     /// Copies what changed out of the adapter, whose lock is held no longer than that; tells whether a register did.
@@ -189,8 +231,9 @@ impl Renderer {
         true
     }
 
-    fn draw(&mut self, picture: &Picture, everything: bool, phase: Phase) -> bool {
+    fn draw(&mut self, everything: bool, phase: Phase) -> bool {
         let mut changed = false;
+        let picture = &self.wanted;
         let cursor = self.registers.crtc.cursor();
         let (drawn, row) = (&mut self.drawn, &mut self.row);
         let mut fetch = Fetch {

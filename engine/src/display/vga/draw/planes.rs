@@ -50,13 +50,20 @@ impl Planes {
     }
 
     fn convert(&self, bytes: &[u8], row: &mut Vec<u32>) {
-        row.clear();
-        let dots = self.dots() as usize;
-        let scale = self.scale as usize;
-        for group in bytes.as_chunks::<4>().0 {
-            for dot in self.dots_of(*group).iter().take(dots) {
-                let colour = self.colours[usize::from(*dot)];
-                row.extend(std::iter::repeat_n(colour, scale));
+        let (dots, scale) = (self.dots() as usize, self.scale as usize);
+        let groups = bytes.as_chunks::<4>().0;
+        row.resize(groups.len() * dots * scale, 0);
+        for (group, pixels) in groups.iter().zip(row.chunks_exact_mut(dots * scale)) {
+            let colours = self
+                .dots_of(*group)
+                .map(|dot| self.colours[usize::from(dot)]);
+            match scale {
+                1 => pixels.copy_from_slice(&colours[..dots]),
+                _ => {
+                    for (colour, pixels) in colours.iter().zip(pixels.chunks_exact_mut(scale)) {
+                        pixels.fill(*colour);
+                    }
+                }
             }
         }
     }

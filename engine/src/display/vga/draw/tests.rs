@@ -2,7 +2,9 @@
 
 use super::super::tests::*;
 use super::*;
-use crate::bus::shared;
+use crate::bus::MemoryDevice;
+use crate::bus::{Width, shared};
+use crate::display::DisplayThread;
 use crate::display::vga::{MAXIMUM_HEIGHT, MAXIMUM_WIDTH};
 
 /// What the guest wrote by itself.
@@ -515,7 +517,9 @@ fn a_dark_screen_keeps_its_size_and_comes_back() {
         |guest: &mut Guest| guest.attribute(0, 0),
     ] {
         screen.guest(dark);
-        screen.refresh();
+        assert!(!screen.refresh_with(&mut Log::Nothing, 1000).changed);
+        assert_eq!(screen.pixel(0, 0), shown, "nobody sees a moment's darkness");
+        screen.refresh_with(&mut Log::Nothing, 1040);
         assert_eq!((screen.size(), screen.pixel(0, 0)), ((640, 400), 0));
         assert!(screen.adapter.lock().text().is_none());
         screen.guest(|guest| {
@@ -525,6 +529,42 @@ fn a_dark_screen_keeps_its_size_and_comes_back() {
         screen.refresh();
         assert_eq!(screen.pixel(0, 0), shown);
     }
+}
+
+/// Window 0 is decoded: the guest reaches video memory without the adapter.
+fn map_memory(guest: &mut Guest) {
+    guest.0.write_config(0x10, Width::Dword, 0xfd00_0000);
+    guest.0.write_config(4, Width::Word, 2);
+}
+
+#[test]
+fn memory_that_the_guest_does_not_reach_is_not_searched() {
+    let mut screen = Screen::new(with_mode(&MODE_13));
+    screen.adapter.lock().memory().fill(0, 64_000, 5);
+    assert!(!screen.refresh_with(&mut Log::Unknown, 0).changed);
+    screen.guest(|guest| {
+        map_memory(guest);
+    });
+    assert!(screen.refresh_with(&mut Log::Unknown, 0).changed);
+}
+
+#[test]
+fn the_thread_draws_what_happens_and_ends() {
+    let Screen {
+        adapter,
+        surface,
+        renderer,
+    } = Screen::new(with_mode(&MODE_13));
+    let thread = DisplayThread::spawn(renderer, Box::new(Log::Nothing)).unwrap();
+    for colour in [1, 2, 3] {
+        let seen = surface.view().sequence();
+        adapter.lock().write_memory(0, &[colour]).unwrap();
+        let latest = surface.wait(seen, Duration::from_secs(60));
+        assert!(latest > seen);
+        assert_eq!(surface.view().row(0)[0], shade(colour));
+    }
+    drop(thread);
+    assert_eq!(Arc::strong_count(&adapter), 1);
 }
 
 #[test]
@@ -540,6 +580,7 @@ fn nothing_is_drawn_when_nothing_changed() {
             0x0a,
             0x20,
         );
+        map_memory(&mut guest);
         let mut screen = Screen::new(guest);
         let seen = screen.surface.view().sequence();
         let idle = Refreshed {
@@ -574,7 +615,9 @@ fn one_character_damages_its_own_tile_only() {
 #[test]
 fn whatever_the_registers_hold_drawing_ends_within_bounds() {
     let mut numbers = Numbers(0x0bad_cafe_dead_beef);
-    let mut screen = Screen::new(Guest::new());
+    let mut guest = Guest::new();
+    map_memory(&mut guest);
+    let mut screen = Screen::new(guest);
     screen.adapter.lock().memory().fill(0, usize::MAX, 0xa7);
     for round in 0..600 {
         let mode = MODES[usize::from(numbers.byte()) % MODES.len()];

@@ -179,11 +179,14 @@ impl Text {
                 self.colours[usize::from(background)],
                 self.colours[usize::from(attribute & 0x0f)],
             ];
-            for dot in (0..8).rev() {
-                row.extend(std::iter::repeat_n(
-                    colours[usize::from(bits >> dot & 1)],
-                    scale,
-                ));
+            let dots: [u32; 8] =
+                std::array::from_fn(|dot| colours[usize::from(bits >> (7 - dot) & 1)]);
+            if scale == 1 {
+                row.extend_from_slice(&dots);
+            } else {
+                for colour in dots {
+                    row.extend(std::iter::repeat_n(colour, scale));
+                }
             }
             if self.dots == 9 {
                 row.extend(std::iter::repeat_n(colours[usize::from(ninth)], scale));
