@@ -1,1 +1,6 @@
-//! What the whole-machine and whole-program tests share.
+//! What the whole-machine and whole-program tests share: media that the tests make or find, and a driver that works a machine as
+//! a person would: look at the screen, wait for a text, press keys.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
+
+pub mod guest;
+pub mod media;

@@ -1,5 +1,22 @@
-//! One machine alive.
+//! One machine alive: put together, run, watched, told what to do, and taken apart.
+//!
+//! [`Machine`] is the handle. Behind it a thread of the machine's own (the conductor) carries out commands one after the other and
+//! hears what the processors' and drives' threads report. A panic in any of them makes this one machine [`State::Crashed`].
 
+mod conductor;
+mod drives;
+mod error;
 mod event;
+mod fault;
+mod generation1;
+mod handle;
+mod isa;
+mod log;
+mod memory_map;
+mod processors;
+mod serial;
 
+pub use error::{CommandError, StartError};
 pub use event::{MachineEvent, State};
+pub use handle::{Machine, StartOptions};
+pub use serial::SerialConnection;

@@ -1,0 +1,238 @@
+//! The machine's own thread: puts it together, carries out commands, hears what processors and drives report, and takes it apart.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::fault::{Fault, FaultBridge};
+use super::generation1::Hardware;
+use super::handle::{Command, Common};
+use super::processors::{Report, Reporter, panic_text};
+use super::{CommandError, MachineEvent, StartError, StartOptions, State};
+use crate::bus::Action;
+use crate::definition::Definition;
+
+/// What reaches the machine's thread.
+pub(super) enum Message {
+    /// Somebody wants something.
+    Command(Command, Sender<Result<(), CommandError>>),
+    /// A processor stands still and says why.
+    Report(Report),
+    /// A drive's image failed.
+    Fault(Fault),
+    /// The guest took the medium out of an optical drive.
+    Ejected(usize),
+}
+
+/// How a machine ended.
+enum End {
+    Off,
+    Crashed(String),
+}
+
+/// Runs the machine from its first moment to its last. `started` hears whether it started.
+pub(super) fn conduct(
+    common: &Arc<Common>,
+    definition: &Definition,
+    folder: &Path,
+    options: StartOptions,
+    sender: &Sender<Message>,
+    receiver: &Receiver<Message>,
+    started: &Sender<Result<(), StartError>>,
+) {
+    let faults = Arc::new(FaultBridge::new({
+        let sender = sender.clone();
+        move |fault| {
+            // A machine that is gone needs no reports.
+            let _ = sender.send(Message::Fault(fault));
+        }
+    }));
+    let reporter: Reporter = Arc::new({
+        let sender = sender.clone();
+        move |report| {
+            let _ = sender.send(Message::Report(report));
+        }
+    });
+    let built = catch_unwind(AssertUnwindSafe(|| {
+        Hardware::build(
+            common, definition, folder, options, &faults, &reporter, sender,
+        )
+    }));
+    let hardware = match built {
+        Ok(Ok(hardware)) => hardware,
+        Ok(Err(error)) => {
+            common.enter(State::Off);
+            let _ = started.send(Err(error));
+            return;
+        }
+        Err(panic) => {
+            common.enter(State::Off);
+            let _ = started.send(Err(StartError::Internal(panic_text(&*panic))));
+            return;
+        }
+    };
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        hardware.run();
+        common.enter(State::Running);
+        common.note("engine", "The machine has started.");
+        let _ = started.send(Ok(()));
+        serve(common, &hardware, &faults, receiver)
+    }));
+    let (end, reply) = outcome.unwrap_or_else(|panic| {
+        (
+            End::Crashed(format!(
+                "A fault in Guesthouse stopped it: {}.",
+                panic_text(&*panic)
+            )),
+            None,
+        )
+    });
+    // From here on no drive waits for an answer.
+    faults.close();
+    common.input.lock().take();
+    common.text.lock().take();
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(hardware))) {
+        common.note(
+            "engine",
+            &format!(
+                "A fault in Guesthouse while the machine was taken apart: {}.",
+                panic_text(&*panic)
+            ),
+        );
+    }
+    match end {
+        End::Off => {
+            common.note("engine", "The machine is off.");
+            common.enter(State::Off);
+        }
+        End::Crashed(reason) => {
+            common.note("engine", &reason);
+            common.enter(State::Crashed { reason });
+        }
+    }
+    if let Some(reply) = reply {
+        let _ = reply.send(Ok(()));
+    }
+    // Whoever sent a command meanwhile hears that there is nobody any more, since the channel ends here.
+}
+
+type Reply = Sender<Result<(), CommandError>>;
+
+fn serve(
+    common: &Common,
+    hardware: &Hardware,
+    faults: &FaultBridge,
+    receiver: &Receiver<Message>,
+) -> (End, Option<Reply>) {
+    loop {
+        let Ok(message) = receiver.recv() else {
+            return (End::Off, None);
+        };
+        match message {
+            Message::Command(Command::PowerOff, reply) => return (End::Off, Some(reply)),
+            Message::Command(command, reply) => {
+                let outcome = carry_out(common, hardware, faults, command);
+                let failed = matches!(outcome, Err(CommandError::Failed(_)));
+                let text = outcome
+                    .as_ref()
+                    .err()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                // Whoever gave the command may not wait for the answer.
+                let _ = reply.send(outcome);
+                if failed {
+                    return (End::Crashed(text), None);
+                }
+            }
+            Message::Report(Report::Action(Action::PowerOff)) => {
+                common.note("engine", "The guest has switched the machine off.");
+                return (End::Off, None);
+            }
+            Message::Report(Report::Action(Action::Reset)) => {
+                common.note("engine", "The guest has reset the machine.");
+                if let Err(error) = reset(common, hardware, faults) {
+                    return (End::Crashed(error.to_string()), None);
+                }
+            }
+            Message::Report(Report::Failed(reason)) => return (End::Crashed(reason), None),
+            Message::Fault(fault) => {
+                common.note("engine", &fault.text);
+                if fault.pauses {
+                    hardware.stop();
+                    common.enter(State::Paused {
+                        reason: Some(fault.text),
+                    });
+                }
+            }
+            Message::Ejected(drive) => common.tell(&MachineEvent::Medium { drive, file: None }),
+        }
+    }
+}
+
+fn carry_out(
+    common: &Common,
+    hardware: &Hardware,
+    faults: &FaultBridge,
+    command: Command,
+) -> Result<(), CommandError> {
+    match command {
+        Command::Pause => {
+            if !matches!(*common.state.lock(), State::Paused { .. }) {
+                hardware.stop();
+                common.enter(State::Paused { reason: None });
+            }
+            Ok(())
+        }
+        Command::Resume => {
+            if matches!(*common.state.lock(), State::Paused { .. }) {
+                // Before the drives try again: if that fails at once, the machine pauses once more.
+                common.enter(State::Running);
+                hardware.run();
+                faults.retry();
+            }
+            Ok(())
+        }
+        Command::Reset => reset(common, hardware, faults),
+        Command::Shutdown => {
+            hardware.press_power_button();
+            Ok(())
+        }
+        Command::Insert { drive, file, path } => {
+            hardware.drives().insert(drive, file, &path)?;
+            common.tell(&MachineEvent::Medium {
+                drive,
+                file: Some(path),
+            });
+            Ok(())
+        }
+        Command::Eject { drive, force } => {
+            hardware.drives().eject(drive, force)?;
+            common.tell(&MachineEvent::Medium { drive, file: None });
+            Ok(())
+        }
+        #[cfg(feature = "fault-injection")]
+        Command::PanicProcessor => {
+            hardware.panic_processor();
+            Ok(())
+        }
+        // Taken before.
+        Command::PowerOff => Ok(()),
+    }
+}
+
+/// All processors and devices start anew; a machine that was paused runs after it.
+fn reset(common: &Common, hardware: &Hardware, faults: &FaultBridge) -> Result<(), CommandError> {
+    hardware.stop();
+    hardware
+        .reset()
+        .map_err(|error| CommandError::Failed(error.to_string()))?;
+    let paused = *common.state.lock() != State::Running;
+    if paused {
+        common.enter(State::Running);
+    }
+    hardware.run();
+    faults.retry();
+    Ok(())
+}

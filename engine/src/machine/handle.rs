@@ -1,0 +1,324 @@
+//! The handle by which a running machine is watched and told what to do.
+
+use std::fs::File;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use parking_lot::Mutex;
+
+use super::conductor::{self, Message};
+use super::log::Log;
+use super::{CommandError, MachineEvent, SerialConnection, StartError, State};
+use crate::definition::Definition;
+use crate::display::{ScreenshotError, Surface};
+use crate::input::{InputEvent, InputSink, Lights};
+use crate::remote::{Address, Options, RemoteError, RemoteServer};
+
+/// How a machine is started.
+#[derive(Debug, Default)]
+pub struct StartOptions {
+    /// Where what the guest sends over its first serial port goes, and what it receives comes from.
+    pub serial: Option<SerialConnection>,
+}
+
+/// Reads the text on the screen, if there is text on it.
+pub(super) type TextReader = Box<dyn Fn() -> Option<Vec<String>> + Send>;
+
+/// What a machine's handle, its own thread and its devices share.
+pub(super) struct Common {
+    pub state: Mutex<State>,
+    pub subscribers: Mutex<Vec<Sender<MachineEvent>>>,
+    pub log: Log,
+    pub surface: Arc<Surface>,
+    pub lights: Mutex<Lights>,
+    /// The devices that take input; none while the machine is off.
+    pub input: Mutex<Option<Arc<dyn InputSink>>>,
+    /// The text on the screen, if the adapter is in a text mode; none while the machine is off.
+    pub text: Mutex<Option<TextReader>>,
+    pub remote: RemoteServer,
+}
+
+impl Common {
+    /// Tells everybody who watches.
+    pub fn tell(&self, event: &MachineEvent) {
+        self.subscribers
+            .lock()
+            .retain(|subscriber| subscriber.send(event.clone()).is_ok());
+    }
+
+    /// Changes the state and tells everybody.
+    pub fn enter(&self, state: State) {
+        *self.state.lock() = state.clone();
+        self.tell(&MachineEvent::State(state));
+    }
+
+    /// Adds a line to the log and tells everybody.
+    pub fn note(&self, source: &str, text: &str) {
+        if let Some(line) = self.log.add(source, text) {
+            self.tell(&MachineEvent::Log { line });
+        }
+    }
+}
+
+/// Input goes to the machine's devices while there are any.
+struct Input(std::sync::Weak<Common>);
+
+impl InputSink for Input {
+    fn input(&self, event: InputEvent) {
+        let sink = self
+            .0
+            .upgrade()
+            .and_then(|common| common.input.lock().clone());
+        if let Some(sink) = sink {
+            sink.input(event);
+        }
+    }
+}
+
+/// What a machine can be told.
+#[derive(Debug)]
+pub(super) enum Command {
+    Pause,
+    Resume,
+    Reset,
+    Shutdown,
+    PowerOff,
+    Insert {
+        drive: usize,
+        file: File,
+        path: PathBuf,
+    },
+    Eject {
+        drive: usize,
+        force: bool,
+    },
+    #[cfg(feature = "fault-injection")]
+    PanicProcessor,
+}
+
+/// One machine alive, or that was. Cloning gives another handle of the same machine; when the last one goes, it is powered off.
+#[derive(Clone)]
+pub struct Machine {
+    common: Arc<Common>,
+    commands: Arc<Commands>,
+}
+
+struct Commands {
+    sender: Sender<Message>,
+    thread: Mutex<Option<thread::JoinHandle<()>>>,
+}
+
+impl Drop for Commands {
+    fn drop(&mut self) {
+        let (reply, _) = bounded(1);
+        // A machine that is off already takes no more commands.
+        let _ = self.sender.send(Message::Command(Command::PowerOff, reply));
+        if let Some(thread) = self.thread.lock().take()
+            && thread.thread().id() != thread::current().id()
+        {
+            // Its panics were caught and told.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Machine {
+    /// Puts together the machine that `definition` describes, whose files are in `folder`, and lets it run. Returns when its
+    /// first instruction is about to be carried out.
+    ///
+    /// # Errors
+    /// What keeps it from starting; nothing was changed then.
+    pub fn start(
+        definition: &Definition,
+        folder: &Path,
+        options: StartOptions,
+    ) -> Result<Self, StartError> {
+        let surface = Arc::new(Surface::default());
+        let common = Arc::new_cyclic(|common| Common {
+            state: Mutex::new(State::Starting),
+            subscribers: Mutex::default(),
+            log: Log::open(folder),
+            surface: Arc::clone(&surface),
+            lights: Mutex::default(),
+            input: Mutex::default(),
+            text: Mutex::default(),
+            remote: RemoteServer::new(
+                surface,
+                Arc::new(Input(common.clone())),
+                definition.name.as_str(),
+                Options::default(),
+            ),
+        });
+        let (sender, receiver) = unbounded();
+        let (started, outcome) = bounded(1);
+        let thread = thread::Builder::new()
+            .name(format!("machine {}", definition.name))
+            .spawn({
+                let (common, sender, definition, folder) = (
+                    Arc::clone(&common),
+                    sender.clone(),
+                    definition.clone(),
+                    folder.to_owned(),
+                );
+                move || {
+                    conductor::conduct(
+                        &common,
+                        &definition,
+                        &folder,
+                        options,
+                        &sender,
+                        &receiver,
+                        &started,
+                    )
+                }
+            })?;
+        let commands = Arc::new(Commands {
+            sender,
+            thread: Mutex::new(Some(thread)),
+        });
+        match outcome.recv() {
+            Ok(Ok(())) => Ok(Self { common, commands }),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(StartError::Internal("its thread ended".to_owned())),
+        }
+    }
+
+    fn command(&self, command: Command) -> Result<(), CommandError> {
+        let (reply, answer) = bounded(1);
+        self.commands
+            .sender
+            .send(Message::Command(command, reply))
+            .map_err(|_| CommandError::NotRunning)?;
+        answer.recv().unwrap_or(Err(CommandError::NotRunning))
+    }
+
+    /// What it is doing.
+    pub fn state(&self) -> State {
+        self.common.state.lock().clone()
+    }
+
+    /// Everything that happens to it from now on. The channel ends when the machine's last handle goes.
+    pub fn subscribe(&self) -> Receiver<MachineEvent> {
+        let (sender, receiver) = unbounded();
+        self.common.subscribers.lock().push(sender);
+        receiver
+    }
+
+    /// Stops the guest where it is.
+    ///
+    /// # Errors
+    /// When the machine is not running.
+    pub fn pause(&self) -> Result<(), CommandError> {
+        self.command(Command::Pause)
+    }
+
+    /// Lets the guest go on; what failed for want of space is tried again.
+    ///
+    /// # Errors
+    /// When the machine is not running.
+    pub fn resume(&self) -> Result<(), CommandError> {
+        self.command(Command::Resume)
+    }
+
+    /// Presses the reset button.
+    ///
+    /// # Errors
+    /// When the machine is not running.
+    pub fn reset(&self) -> Result<(), CommandError> {
+        self.command(Command::Reset)
+    }
+
+    /// Presses the power button: asks the guest to shut down. Whether and when it does is the guest's to say.
+    ///
+    /// # Errors
+    /// When the machine is not running.
+    pub fn shutdown(&self) -> Result<(), CommandError> {
+        self.command(Command::Shutdown)
+    }
+
+    /// Pulls the plug. What the guest flushed is on the disk, and what it wrote is flushed now; what it kept in its memory is
+    /// lost. Returns when the machine is off.
+    ///
+    /// # Errors
+    /// When the machine is not running.
+    pub fn power_off(&self) -> Result<(), CommandError> {
+        self.command(Command::PowerOff)
+    }
+
+    /// Puts the medium `file`, found at `path`, into optical drive number `drive` (counting from 0); what was in it is taken out.
+    ///
+    /// # Errors
+    /// When the machine is not running, has no such drive, or the medium cannot be used.
+    pub fn insert(&self, drive: usize, file: File, path: PathBuf) -> Result<(), CommandError> {
+        self.command(Command::Insert { drive, file, path })
+    }
+
+    /// Takes the medium out of optical drive number `drive` (counting from 0), even one that the guest has locked if `force`.
+    ///
+    /// # Errors
+    /// When the machine is not running, has no such drive, or the guest has locked the medium.
+    pub fn eject(&self, drive: usize, force: bool) -> Result<(), CommandError> {
+        self.command(Command::Eject { drive, force })
+    }
+
+    /// Presses a key, moves the pointer. Nothing happens while the machine is off.
+    pub fn input(&self, event: InputEvent) {
+        Input(Arc::downgrade(&self.common)).input(event);
+    }
+
+    /// The lights of its keyboard.
+    pub fn lights(&self) -> Lights {
+        *self.common.lights.lock()
+    }
+
+    /// Its screen.
+    pub fn surface(&self) -> &Arc<Surface> {
+        &self.common.surface
+    }
+
+    /// The text on its screen, row by row, if the screen shows text now.
+    pub fn screen_text(&self) -> Option<Vec<String>> {
+        self.common.text.lock().as_ref().and_then(|text| text())
+    }
+
+    /// The picture on its screen as a PNG file.
+    ///
+    /// # Errors
+    /// When it cannot be encoded.
+    pub fn screenshot(&self) -> Result<Vec<u8>, ScreenshotError> {
+        crate::display::png(&self.common.surface)
+    }
+
+    /// The latest lines of its log, oldest first.
+    pub fn log(&self) -> Vec<String> {
+        self.common.log.lines()
+    }
+
+    /// A new viewer of the screen that also takes input, by the remote framebuffer protocol.
+    ///
+    /// # Errors
+    /// When the host gives no socket or thread.
+    pub fn connect_viewer(&self) -> Result<UnixStream, RemoteError> {
+        self.common.remote.connect()
+    }
+
+    /// Lets viewers connect at `address` from now on; returns the address with the port that was found if it was 0.
+    ///
+    /// # Errors
+    /// When the address is taken or not a loopback address.
+    pub fn listen(&self, address: &Address) -> Result<Address, RemoteError> {
+        self.common.remote.listen(address)
+    }
+
+    /// Makes the thread of a processor panic, to see what holds.
+    ///
+    /// # Errors
+    /// When the machine is not running.
+    #[cfg(feature = "fault-injection")]
+    pub fn panic_processor(&self) -> Result<(), CommandError> {
+        self.command(Command::PanicProcessor)
+    }
+}

@@ -1,0 +1,268 @@
+//! The threads that run a machine's virtual processors, and how they are stopped, reset and let go on together.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::bus::{Action, MemoryBus, PortBus};
+use crate::hypervisor::{Exit, Kicker, Vcpu};
+
+/// What a processor's thread tells the machine. It stands still after each until it is let run again.
+#[derive(Debug)]
+pub(super) enum Report {
+    /// A device asked for something that concerns the whole machine.
+    Action(Action),
+    /// The processor cannot go on, or its thread panicked: why.
+    Failed(String),
+}
+
+/// Takes the reports; called on the processor's thread.
+pub(super) type Reporter = Arc<dyn Fn(Report) + Send + Sync>;
+
+/// The address spaces that the processors see.
+#[derive(Clone, Default)]
+pub(super) struct Buses {
+    pub ports: Arc<PortBus>,
+    pub memory: Arc<MemoryBus>,
+}
+
+#[derive(Default)]
+struct Orders {
+    run: bool,
+    quit: bool,
+    /// Counts how often the processors were let run; one that reported something waits for the next time.
+    turn: u64,
+    /// Counts the resets.
+    resets: u64,
+    /// How many threads stand still or are gone.
+    still: usize,
+}
+
+#[derive(Default)]
+struct Control {
+    /// Set while a thread must look at its orders before it enters the guest.
+    attention: AtomicBool,
+    /// Test aid: the next processor that looks up panics.
+    #[cfg(feature = "fault-injection")]
+    panic: AtomicBool,
+    orders: Mutex<Orders>,
+    changed: Condvar,
+}
+
+/// All processors of a machine. They stand still until [`Processors::run`].
+pub(super) struct Processors {
+    control: Arc<Control>,
+    threads: Vec<(JoinHandle<()>, Kicker)>,
+}
+
+impl Processors {
+    /// Starts a thread for each of `processors`.
+    ///
+    /// # Errors
+    /// When the host gives no more threads.
+    pub fn new(
+        name: &str,
+        processors: Vec<Vcpu>,
+        buses: &Buses,
+        reporter: &Reporter,
+    ) -> std::io::Result<Self> {
+        let mut this = Self {
+            control: Arc::default(),
+            threads: Vec::new(),
+        };
+        for vcpu in processors {
+            let (control, buses, reporter) = (
+                Arc::clone(&this.control),
+                buses.clone(),
+                Arc::clone(reporter),
+            );
+            let (kicker, index) = (vcpu.kicker(), vcpu.index());
+            let thread = thread::Builder::new()
+                .name(format!("cpu{index} {name}"))
+                .spawn(move || {
+                    let outcome = catch_unwind(AssertUnwindSafe(|| {
+                        processor(vcpu, &control, &buses, &reporter)
+                    }));
+                    if let Err(panic) = outcome {
+                        reporter(Report::Failed(format!(
+                            "A fault in Guesthouse stopped processor {index}: {}.",
+                            panic_text(&*panic)
+                        )));
+                    }
+                    control.orders.lock().still += 1;
+                    control.changed.notify_all();
+                })?;
+            this.threads.push((thread, kicker));
+        }
+        // An order to run must find every thread waiting for it.
+        this.stop();
+        Ok(this)
+    }
+
+    /// Lets the processors run, after a reset of each if [`Processors::reset`] came before.
+    pub fn run(&self) {
+        let mut orders = self.control.orders.lock();
+        orders.run = true;
+        orders.turn += 1;
+        self.control.attention.store(false, Ordering::Release);
+        drop(orders);
+        self.control.changed.notify_all();
+    }
+
+    /// Stops all processors between two instructions; returns once they stand still.
+    pub fn stop(&self) {
+        let mut orders = self.control.orders.lock();
+        orders.run = false;
+        self.control.attention.store(true, Ordering::Release);
+        drop(orders);
+        self.kick();
+        let mut orders = self.control.orders.lock();
+        while orders.still < self.threads.len() {
+            self.control.changed.wait(&mut orders);
+        }
+    }
+
+    /// Lets every processor start anew when it runs the next time. To be called while they stand still.
+    pub fn reset(&self) {
+        self.control.orders.lock().resets += 1;
+    }
+
+    #[cfg(feature = "fault-injection")]
+    pub fn panic_one(&self) {
+        self.control.panic.store(true, Ordering::Release);
+        self.control.attention.store(true, Ordering::Release);
+        self.kick();
+    }
+
+    fn kick(&self) {
+        for (thread, kicker) in &self.threads {
+            kicker.kick(thread);
+        }
+    }
+}
+
+impl Drop for Processors {
+    fn drop(&mut self) {
+        self.stop();
+        self.control.orders.lock().quit = true;
+        self.control.changed.notify_all();
+        for (thread, _) in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a processor's thread ended in a panic outside of its guard");
+            }
+        }
+    }
+}
+
+impl Control {
+    /// Stands still until there is something to do; `false` means to quit. `reported`: this thread waits for the answer to a
+    /// report, so an order to run that is older does not count.
+    fn stand(
+        &self,
+        vcpu: &mut Vcpu,
+        seen_resets: &mut u64,
+        reported: bool,
+    ) -> Result<bool, String> {
+        #[cfg(feature = "fault-injection")]
+        assert!(
+            !self.panic.swap(false, Ordering::AcqRel),
+            "a fault was injected"
+        );
+        vcpu.complete_access();
+        let mut orders = self.orders.lock();
+        let turn = orders.turn;
+        orders.still += 1;
+        self.changed.notify_all();
+        while !orders.quit && (!orders.run || (reported && orders.turn == turn)) {
+            self.changed.wait(&mut orders);
+        }
+        orders.still -= 1;
+        // Under the lock: a stop that comes after sets the flag again.
+        vcpu.clear_kick();
+        let (quit, resets) = (orders.quit, orders.resets);
+        drop(orders);
+        if !quit && resets != *seen_resets {
+            *seen_resets = resets;
+            vcpu.reset().map_err(|error| error.to_string())?;
+        }
+        Ok(!quit)
+    }
+}
+
+fn processor(mut vcpu: Vcpu, control: &Control, buses: &Buses, reporter: &Reporter) {
+    let mut resets = 0;
+    let mut reported = true;
+    let mut unknown_registers: u32 = 0;
+    // The first turn is like one after a report: nothing runs before the machine says so.
+    loop {
+        if reported || control.attention.load(Ordering::Acquire) {
+            match control.stand(&mut vcpu, &mut resets, reported) {
+                Ok(true) => reported = false,
+                Ok(false) => return,
+                Err(reason) => {
+                    reporter(Report::Failed(format!(
+                        "A processor could not be reset: {reason}."
+                    )));
+                    reported = true;
+                    continue;
+                }
+            }
+        }
+        let action = match vcpu.run() {
+            Exit::PortWrite { port, width, data } if data.len() == width.bytes() => {
+                buses.ports.write(port, width, width.load(data))
+            }
+            Exit::PortRead { port, width, data } if data.len() == width.bytes() => {
+                width.store(buses.ports.read(port, width), data);
+                None
+            }
+            Exit::PortWrite { port, width, data } => buses.ports.write_string(port, width, data),
+            Exit::PortRead { port, width, data } => {
+                buses.ports.read_string(port, width, data);
+                None
+            }
+            Exit::MemoryRead { address, data } => {
+                buses.memory.read(address, data);
+                None
+            }
+            Exit::MemoryWrite { address, data } => buses.memory.write(address, data),
+            Exit::UnknownRegister { index } => {
+                unknown_registers = unknown_registers.saturating_add(1);
+                if unknown_registers <= 32 {
+                    tracing::info!(
+                        register = format_args!("{index:#x}"),
+                        "the guest touched an unknown model-specific register"
+                    );
+                }
+                None
+            }
+            Exit::Interrupted => None,
+            Exit::TripleFault => Some(Action::Reset),
+            Exit::Failed(reason) => {
+                reporter(Report::Failed(reason));
+                reported = true;
+                None
+            }
+            Exit::Stuck => {
+                reporter(Report::Failed(vcpu.explain()));
+                reported = true;
+                None
+            }
+        };
+        if let Some(action) = action {
+            reporter(Report::Action(action));
+            reported = true;
+        }
+    }
+}
+
+/// What a panic said.
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no reason given".to_owned())
+}

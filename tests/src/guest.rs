@@ -1,0 +1,194 @@
+//! A machine worked as a person would work it.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use guesthouse_engine::Definition;
+use guesthouse_engine::definition::{Drive, Name};
+use guesthouse_engine::input::keys::{self, SHIFT};
+use guesthouse_engine::input::{InputEvent, ScanCode};
+use guesthouse_engine::machine::{Machine, StartOptions, State};
+use tempfile::TempDir;
+
+/// A running machine in a folder of its own.
+pub struct Guest {
+    /// The machine.
+    pub machine: Machine,
+    /// What it was made from.
+    pub definition: Definition,
+    folder: TempDir,
+}
+
+/// A definition with 64 MiB of memory and `medium` in its optical drive.
+pub fn with_medium(medium: &Path) -> Definition {
+    let mut definition = Definition::new(Name::new("test").unwrap());
+    definition.memory.mebibytes = 64;
+    definition.drives.push(Drive {
+        boot: Some(1),
+        ..Drive::optical(Some(medium.to_owned()))
+    });
+    definition
+}
+
+impl Guest {
+    /// Starts a machine as `definition` says. Files that it names without a folder are in [`Guest::folder`]; `prepare` makes
+    /// them there.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start(definition: Definition, prepare: impl FnOnce(&Path)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        prepare(folder.path());
+        let machine = Machine::start(&definition, folder.path(), StartOptions::default())
+            .unwrap_or_else(|error| panic!("the machine did not start: {error}"));
+        Self {
+            machine,
+            definition,
+            folder,
+        }
+    }
+
+    /// Starts a machine with 64 MiB of memory from a medium with these contents.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn boot(medium: &[u8]) -> Self {
+        Self::start(with_medium(Path::new("medium.iso")), |folder| {
+            std::fs::write(folder.join("medium.iso"), medium).unwrap()
+        })
+    }
+
+    /// The machine's folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The text on the screen, a line each row; empty when the screen shows no text.
+    pub fn screen(&self) -> String {
+        let lines = self.machine.screen_text().unwrap_or_default();
+        lines
+            .iter()
+            .map(|line| line.trim_end())
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    /// Waits until `seen` says so of the screen's text.
+    ///
+    /// # Panics
+    /// When it does not within `seconds`; the screen is kept as a picture and printed.
+    pub fn wait_until(&self, what: &str, seconds: u64, seen: impl Fn(&str) -> bool) {
+        let end = Instant::now() + Duration::from_secs(seconds);
+        loop {
+            let screen = self.screen();
+            if seen(&screen) {
+                return;
+            }
+            if Instant::now() > end || !self.machine.state().is_alive() {
+                let picture = self.keep_screen("failed");
+                let log = self.machine.log();
+                let last = log
+                    .iter()
+                    .rev()
+                    .take(30)
+                    .rev()
+                    .cloned()
+                    .collect::<Vec<_>>()
+                    .join("\n");
+                panic!(
+                    "{what} did not come within {seconds} s; the machine is {:?}, its screen ({}):\n{screen}\nits log:\n{last}",
+                    self.machine.state(),
+                    picture.display()
+                );
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits until `text` is on the screen.
+    ///
+    /// # Panics
+    /// As [`Guest::wait_until`].
+    pub fn wait_for(&self, text: &str, seconds: u64) {
+        self.wait_until(&format!("{text:?}"), seconds, |screen| {
+            screen.contains(text)
+        });
+    }
+
+    /// Waits until the machine's state is one that `wanted` accepts.
+    ///
+    /// # Panics
+    /// When it does not within `seconds`.
+    pub fn wait_for_state(&self, seconds: u64, wanted: impl Fn(&State) -> bool) -> State {
+        let end = Instant::now() + Duration::from_secs(seconds);
+        loop {
+            let state = self.machine.state();
+            if wanted(&state) {
+                return state;
+            }
+            assert!(
+                Instant::now() < end,
+                "the machine stayed {state:?} for {seconds} s"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Presses keys together, as `ctrl-alt-delete`.
+    ///
+    /// # Panics
+    /// When there is no such key.
+    pub fn press(&self, combination: &str) {
+        let keys = keys::combination(combination).unwrap();
+        self.press_keys(&keys);
+    }
+
+    /// Types a text on a US keyboard.
+    ///
+    /// # Panics
+    /// When it cannot be typed.
+    pub fn type_text(&self, text: &str) {
+        for character in text.chars() {
+            let (code, shift) = keys::key_for(character).unwrap();
+            if shift {
+                self.press_keys(&[SHIFT, code])
+            } else {
+                self.press_keys(&[code])
+            }
+        }
+    }
+
+    fn press_keys(&self, keys: &[ScanCode]) {
+        let hold = Duration::from_millis(40);
+        for code in keys {
+            self.machine.input(InputEvent::Key {
+                code: *code,
+                down: true,
+            });
+            std::thread::sleep(hold);
+        }
+        for code in keys.iter().rev() {
+            self.machine.input(InputEvent::Key {
+                code: *code,
+                down: false,
+            });
+            std::thread::sleep(hold);
+        }
+    }
+
+    /// Stores the screen as target/screens/NAME.png, to be looked at.
+    ///
+    /// # Panics
+    /// When it cannot be stored.
+    pub fn keep_screen(&self, name: &str) -> PathBuf {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/screens");
+        std::fs::create_dir_all(&folder).unwrap();
+        let test = std::thread::current()
+            .name()
+            .unwrap_or("test")
+            .replace("::", "-");
+        let path = folder.join(format!("{test}-{name}.png"));
+        std::fs::write(&path, self.machine.screenshot().unwrap()).unwrap();
+        path
+    }
+}

@@ -1,0 +1,134 @@
+//! What the tests boot: small media made here, byte by byte, and those that `build-aux/media` gathered from packages.
+
+use std::path::PathBuf;
+
+const SECTOR: usize = 2048;
+
+/// The medium called `name` among those that `build-aux/media` gathered, such as "grub-rescue.iso".
+///
+/// # Panics
+/// When it is not there: `make test` gathers it.
+pub fn gathered(name: &str) -> PathBuf {
+    let folder = std::env::var_os("GUESTHOUSE_TEST_MEDIA")
+        .map(PathBuf::from)
+        .unwrap_or_else(|| {
+            let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+            cache
+                .unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache"))
+                .join("guesthouse/media")
+        });
+    let path = folder.join(name);
+    assert!(
+        path.exists(),
+        "{} is missing: run `make media`, which gathers what the tests boot",
+        path.display()
+    );
+    path
+}
+
+/// An ISO 9660 medium labelled `label` whose El Torito entry, without emulation, starts `program` at 0000:7C00.
+/// ECMA-119; El Torito Bootable CD-ROM Format Specification 1.0.
+///
+/// # Panics
+/// When the program is longer than 16 KiB.
+pub fn el_torito(label: &str, program: &[u8]) -> Vec<u8> {
+    assert!(program.len() <= 8 * SECTOR);
+    let mut image = vec![0; 64 * SECTOR];
+    let mut put = |sector: usize, offset: usize, bytes: &[u8]| {
+        image[sector * SECTOR + offset..][..bytes.len()].copy_from_slice(bytes);
+    };
+    put(16, 0, b"\x01CD001\x01");
+    put(16, 40, format!("{label:<32}").as_bytes());
+    put(16, 80, &[64, 0, 0, 0, 0, 0, 0, 64]);
+    put(16, 128, &[0x00, 0x08, 0x08, 0x00]);
+    put(17, 0, b"\x00CD001\x01EL TORITO SPECIFICATION");
+    put(17, 71, &[19]);
+    put(18, 0, b"\xffCD001\x01");
+    // The validation entry, whose words add up to zero, and the initial entry: bootable, 4 sectors of 512 bytes a 2048.
+    let mut validation = [0_u8; 32];
+    validation[0] = 1;
+    validation[4..8].copy_from_slice(b"TEST");
+    validation[30..].copy_from_slice(&[0x55, 0xaa]);
+    let sum = validation.chunks(2).fold(0_u16, |sum, word| {
+        sum.wrapping_add(u16::from_le_bytes([word[0], word[1]]))
+    });
+    validation[28..30].copy_from_slice(&sum.wrapping_neg().to_le_bytes());
+    put(19, 0, &validation);
+    let sectors = u8::try_from(program.len().div_ceil(512)).unwrap().max(1);
+    put(19, 32, &[0x88, 0, 0, 0, 0, 0, sectors, 0, 20]);
+    put(20, 0, program);
+    image
+}
+
+/// Programs for [`el_torito`] and for boot sectors, in machine code for 16-bit real mode, started at 0000:7C00.
+pub mod program {
+    /// Prints `text` by the BIOS: lodsb; test al, al; jz done; mov ah, 0eh; int 10h; jmp.
+    fn print(text: &str, after: &[u8]) -> Vec<u8> {
+        let mut code = vec![
+            0xfc, 0x31, 0xc0, 0x8e, 0xd8, 0xbe, 0, 0, // cld; ds = 0; mov si, text
+            0xac, 0x84, 0xc0, 0x74, 0x06, 0xb4, 0x0e, 0xcd, 0x10, 0xeb, 0xf5,
+        ];
+        code.extend_from_slice(after);
+        let place = u16::try_from(0x7c00 + code.len()).unwrap().to_le_bytes();
+        code[6..8].copy_from_slice(&place);
+        code.extend_from_slice(text.as_bytes());
+        code.push(0);
+        code
+    }
+
+    /// Prints `text`, then every key that is typed.
+    pub fn echo(text: &str) -> Vec<u8> {
+        // again: mov ah, 0; int 16h; mov ah, 0eh; int 10h; jmp again
+        print(
+            text,
+            &[0xb4, 0x00, 0xcd, 0x16, 0xb4, 0x0e, 0xcd, 0x10, 0xeb, 0xf6],
+        )
+    }
+
+    /// Prints `text` and halts for good.
+    pub fn message(text: &str) -> Vec<u8> {
+        print(text, &[0xf4, 0xeb, 0xfd])
+    }
+
+    /// Writes `sector` (512 bytes, which follow the program on its medium) to the first sector of the first hard disk by the
+    /// BIOS, prints "written" or "failed", and restarts the machine by the keyboard controller when a key is pressed.
+    ///
+    /// # Panics
+    /// When `sector` is not 512 bytes.
+    pub fn write_boot_sector(sector: &[u8]) -> Vec<u8> {
+        assert_eq!(sector.len(), 512);
+        let mut code = vec![
+            0xfc, 0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xc0, // ds = es = 0
+            0xbb, 0x00, 0x7e, // mov bx, 7e00h: the second half of what was loaded
+            0xb8, 0x01, 0x03, 0xb9, 0x01, 0x00, 0xba, 0x80, 0x00, 0xcd,
+            0x13, // write 1 sector, cylinder 0, head 0, sector 1, disk 80h
+            0xbe, 0, 0, // mov si, written
+            0x73, 0x03, // jnc +3
+            0xbe, 0, 0, // mov si, failed
+            0xac, 0x84, 0xc0, 0x74, 0x06, 0xb4, 0x0e, 0xcd, 0x10, 0xeb, 0xf5, // print
+            0xb4, 0x00, 0xcd, 0x16, // wait for a key
+            0xb0, 0xfe, 0xe6, 0x64, // mov al, 0feh; out 64h, al
+            0xf4, 0xeb, 0xfd,
+        ];
+        for (at, text) in [(22, "written\0"), (27, "failed\0")] {
+            let place = u16::try_from(0x7c00 + code.len()).unwrap().to_le_bytes();
+            code[at..at + 2].copy_from_slice(&place);
+            code.extend_from_slice(text.as_bytes());
+        }
+        code.resize(512, 0);
+        code.extend_from_slice(sector);
+        code
+    }
+
+    /// A boot sector for a hard disk that prints `text` and echoes keys.
+    ///
+    /// # Panics
+    /// When the text does not fit.
+    pub fn boot_sector(text: &str) -> Vec<u8> {
+        let mut sector = echo(text);
+        assert!(sector.len() <= 446);
+        sector.resize(510, 0);
+        sector.extend_from_slice(&[0x55, 0xaa]);
+        sector
+    }
+}
