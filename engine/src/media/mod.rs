@@ -22,7 +22,7 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 pub use image::{Foreign, Partitioning};
-pub use operating_system::{Database, OperatingSystem, operating_systems};
+pub use operating_system::{Database, Defaults, OperatingSystem, Resources, operating_systems};
 pub use verdict::{Reason, Verdict};
 
 use image::Recognised;

@@ -156,7 +156,7 @@ fn isa_bridge() -> Code {
             &isa_device("COM1", "PNP0501", &[&ports(0x3f8, 8), &IsaInterrupt(4)]),
             &isa_device("RTC_", "PNP0B00", &[&ports(0x70, 2), &IsaInterrupt(8)]),
             // What systems must leave alone: system control ports, interrupt trigger modes, fw_cfg, power management, the
-            // general purpose events, the interrupt controllers.
+            // SMBus, the general purpose events, the interrupt controllers.
             &isa_device(
                 "SYSR",
                 "PNP0C02",
@@ -167,6 +167,7 @@ fn isa_bridge() -> Code {
                     &ports(0x4d0, 2),
                     &ports(0x510, 12),
                     &ports(0x600, 0x40),
+                    &ports(0x700, 0x10),
                     &ports(0xafe0, 4),
                     &Memory32Fixed::new(true, 0xfec0_0000, 0x1000),
                     &Memory32Fixed::new(true, 0xfee0_0000, 0x1000),
