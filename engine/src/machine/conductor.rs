@@ -22,8 +22,8 @@ pub(super) enum Message {
     Report(Report),
     /// A drive's image failed.
     Fault(Fault),
-    /// The guest took the medium out of an optical drive.
-    Ejected(usize),
+    /// The guest opened or closed the tray of an optical drive.
+    TrayMoved(usize),
 }
 
 /// How a machine ended.
@@ -166,7 +166,10 @@ fn serve(
                     });
                 }
             }
-            Message::Ejected(drive) => common.tell(&MachineEvent::Medium { drive, file: None }),
+            Message::TrayMoved(drive) => common.tell(&MachineEvent::Medium {
+                drive,
+                file: hardware.drives().medium(drive),
+            }),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::disk::{open_disk, open_optical};
 use crate::memory::GuestMemory;
 use crate::storage::FaultHandler;
 use crate::storage::ide::{DriveError, IdeController, IdeDrive, IdeDrives, Place};
-use crate::storage::scsi::optical::{EjectError, TrayMove};
+use crate::storage::scsi::optical::EjectError;
 
 /// The handle on the drives of a running machine.
 pub(super) struct Drives {
@@ -102,12 +102,10 @@ impl Drives {
         let ide = controller.drives();
         ide.observe_trays(Arc::new({
             let (sender, optical) = (sender.clone(), optical.clone());
-            move |place, change| {
-                if let (TrayMove::Ejected, Some(number)) =
-                    (change, optical.iter().position(|drive| *drive == place))
-                {
+            move |place| {
+                if let Some(number) = optical.iter().position(|drive| *drive == place) {
                     // A machine that is gone needs no news.
-                    let _ = sender.send(Message::Ejected(number));
+                    let _ = sender.send(Message::TrayMoved(number));
                 }
             }
         }));
@@ -150,6 +148,12 @@ impl Drives {
                 reason: error.to_string(),
             }),
         }
+    }
+
+    /// What is in optical drive number `drive`; nothing if there is no such drive.
+    pub fn medium(&self, drive: usize) -> Option<PathBuf> {
+        let medium = self.ide.medium(self.place(drive).ok()?).ok()??;
+        Some(medium.file().to_owned())
     }
 
     /// Waits until no request is under way.

@@ -8,6 +8,7 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use parking_lot::Mutex;
+use uuid::Uuid;
 
 use super::conductor::{self, Message};
 use super::log::Log;
@@ -104,6 +105,7 @@ pub(super) enum Command {
 pub struct Machine {
     common: Arc<Common>,
     commands: Arc<Commands>,
+    uuid: Uuid,
 }
 
 struct Commands {
@@ -180,7 +182,11 @@ impl Machine {
             thread: Mutex::new(Some(thread)),
         });
         match outcome.recv() {
-            Ok(Ok(())) => Ok(Self { common, commands }),
+            Ok(Ok(())) => Ok(Self {
+                common,
+                commands,
+                uuid: definition.uuid,
+            }),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(StartError::Internal("its thread ended".to_owned())),
         }
@@ -193,6 +199,11 @@ impl Machine {
             .send(Message::Command(command, reply))
             .map_err(|_| CommandError::NotRunning)?;
         answer.recv().unwrap_or(Err(CommandError::NotRunning))
+    }
+
+    /// The identifier that its definition has.
+    pub fn uuid(&self) -> Uuid {
+        self.uuid
     }
 
     /// What it is doing.
