@@ -6,6 +6,7 @@
 mod access;
 mod app;
 mod dialogs;
+pub mod display;
 mod library;
 mod machine;
 pub mod model;

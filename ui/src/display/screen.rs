@@ -1,0 +1,217 @@
+//! The widget that draws the guest's picture.
+
+use relm4::gtk::{gdk, glib, graphene, gsk, prelude::*, subclass::prelude::*};
+
+use super::frame::SharedFrame;
+use super::geometry::{Filter, Placement, Room, Scaling, place, units};
+
+mod imp {
+    use std::cell::{Cell, OnceCell, RefCell};
+
+    use relm4::gtk::{self, gdk, glib, prelude::*, subclass::prelude::*};
+
+    use super::super::frame::SharedFrame;
+    use super::super::geometry::Scaling;
+    use super::super::texture::Textures;
+
+    #[derive(Default)]
+    pub struct Screen {
+        pub frame: RefCell<SharedFrame>,
+        pub textures: RefCell<Textures>,
+        pub texture: RefCell<Option<gdk::Texture>>,
+        pub scaling: Cell<Scaling>,
+        /// Called when a picture was drawn for which the session waits.
+        pub drawn: OnceCell<Box<dyn Fn()>>,
+        pub scale_changed: RefCell<Option<(gdk::Surface, glib::SignalHandlerId)>>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for Screen {
+        const NAME: &'static str = "GuesthouseScreen";
+        type Type = super::Screen;
+        type ParentType = gtk::Widget;
+
+        fn class_init(class: &mut Self::Class) {
+            class.set_css_name("guest-screen");
+            class.set_accessible_role(gtk::AccessibleRole::Img);
+        }
+    }
+
+    impl ObjectImpl for Screen {
+        fn constructed(&self) {
+            self.parent_constructed();
+            let screen = self.obj();
+            screen.set_focusable(true);
+            screen.set_hexpand(true);
+            screen.set_vexpand(true);
+            screen.update_property(&[
+                gtk::accessible::Property::Label("Guest screen"),
+                gtk::accessible::Property::Description(
+                    "Keys go to the guest. Press Ctrl+Alt to release them.",
+                ),
+            ]);
+        }
+    }
+
+    impl WidgetImpl for Screen {
+        fn realize(&self) {
+            self.parent_realize();
+            let screen = self.obj();
+            if let Some(surface) = screen.native().and_then(|native| native.surface()) {
+                let weak = screen.downgrade();
+                let handler = surface.connect_scale_notify(move |_| {
+                    if let Some(screen) = weak.upgrade() {
+                        screen.queue_resize();
+                    }
+                });
+                self.scale_changed.replace(Some((surface, handler)));
+            }
+        }
+
+        fn unrealize(&self) {
+            if let Some((surface, handler)) = self.scale_changed.take() {
+                surface.disconnect(handler);
+            }
+            self.parent_unrealize();
+        }
+
+        fn measure(&self, orientation: gtk::Orientation, _for_size: i32) -> (i32, i32, i32, i32) {
+            let needed = self.obj().needed(orientation);
+            let minimum = match self.scaling.get() {
+                Scaling::Fit => 1.min(needed),
+                Scaling::OneToOne => needed,
+            };
+            (minimum, needed, -1, -1)
+        }
+
+        fn snapshot(&self, snapshot: &gtk::Snapshot) {
+            self.obj().draw(snapshot);
+        }
+    }
+}
+
+glib::wrapper! {
+    /// Shows a [`SharedFrame`], on whole pixels of the screen.
+    pub struct Screen(ObjectSubclass<imp::Screen>)
+        @extends relm4::gtk::Widget,
+        @implements relm4::gtk::Accessible, relm4::gtk::Buildable, relm4::gtk::ConstraintTarget;
+}
+
+impl Default for Screen {
+    fn default() -> Self {
+        glib::Object::new()
+    }
+}
+
+impl Screen {
+    /// Calls `drawn` when a picture was drawn for which the session waits. To be called once.
+    pub fn connect_drawn(&self, drawn: impl Fn() + 'static) {
+        if self.imp().drawn.set(Box::new(drawn)).is_err() {
+            tracing::error!("the screen's drawing is followed already");
+        }
+    }
+
+    /// Shows another picture.
+    pub fn set_frame(&self, frame: SharedFrame) {
+        self.imp().frame.replace(frame);
+        self.imp().textures.take();
+        self.queue_resize();
+    }
+
+    /// Chooses how the picture is fitted.
+    pub fn set_scaling(&self, scaling: Scaling) {
+        self.imp().scaling.set(scaling);
+        self.queue_resize();
+    }
+
+    /// The picture as it is now, for a screenshot.
+    pub fn texture(&self) -> Option<gdk::Texture> {
+        self.refresh();
+        self.imp().texture.borrow().clone()
+    }
+
+    fn guest_size(&self) -> (usize, usize) {
+        self.imp().frame.borrow().lock().size()
+    }
+
+    /// Pixels of the computer's screen per unit of the toolkit.
+    fn scale(&self) -> f64 {
+        let surface = self.native().and_then(|native| native.surface());
+        surface.map_or_else(|| f64::from(self.scale_factor()), |surface| surface.scale())
+    }
+
+    /// The units in one direction in which a pixel of the guest is a pixel of the computer's screen.
+    fn needed(&self, orientation: relm4::gtk::Orientation) -> i32 {
+        let (width, height) = self.guest_size();
+        let guest = match orientation {
+            relm4::gtk::Orientation::Horizontal => width,
+            _ => height,
+        };
+        units(guest, self.scale())
+    }
+
+    fn placement(&self) -> Option<Placement> {
+        let origin = self.native().and_then(|native| {
+            let point = self.compute_point(&native, &graphene::Point::zero())?;
+            let (x, y) = native.surface_transform();
+            Some((f64::from(point.x()) + x, f64::from(point.y()) + y))
+        });
+        let room = Room {
+            size: (self.width().into(), self.height().into()),
+            origin: origin.unwrap_or_default(),
+            scale: self.scale(),
+        };
+        place(self.imp().scaling.get(), self.guest_size(), room)
+    }
+
+    /// The guest's pixel at a place of this widget.
+    pub fn pixel(&self, x: f64, y: f64) -> Option<(u16, u16)> {
+        Some(self.placement()?.pixel((x, y), self.guest_size()))
+    }
+
+    /// Takes over what changed.
+    fn refresh(&self) {
+        let imp = self.imp();
+        let frame = imp.frame.borrow();
+        let waiting = {
+            let mut frame = frame.lock();
+            let (damage, waiting) = frame.take_damage();
+            imp.texture
+                .replace(imp.textures.borrow_mut().update(&frame, &damage));
+            waiting
+        };
+        if waiting && let Some(drawn) = imp.drawn.get() {
+            drawn();
+        }
+    }
+
+    fn draw(&self, snapshot: &relm4::gtk::Snapshot) {
+        self.refresh();
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a widget's size is far below"
+        )]
+        let rectangle = |x: f64, y: f64, width: f64, height: f64| {
+            graphene::Rect::new(x as f32, y as f32, width as f32, height as f32)
+        };
+        let all = rectangle(0.0, 0.0, self.width().into(), self.height().into());
+        snapshot.append_color(&gdk::RGBA::BLACK, &all);
+        let texture = self.imp().texture.borrow();
+        let (Some(texture), Some(placement)) = (texture.as_ref(), self.placement()) else {
+            return;
+        };
+        let filter = match placement.filter {
+            Filter::Nearest => gsk::ScalingFilter::Nearest,
+            Filter::Linear => gsk::ScalingFilter::Linear,
+            Filter::Trilinear => gsk::ScalingFilter::Trilinear,
+        };
+        let Placement {
+            x,
+            y,
+            width,
+            height,
+            ..
+        } = placement;
+        snapshot.append_scaled_texture(texture, filter, &rectangle(x, y, width, height));
+    }
+}

@@ -1,0 +1,268 @@
+//! The component: a guest's screen, or a page that says that there is none.
+
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::time::Duration;
+
+use guesthouse_engine::input::ScanCode;
+use relm4::adw;
+use relm4::gtk::{self, gdk, glib, prelude::*};
+use relm4::prelude::*;
+use tokio::sync::mpsc;
+
+use super::frame::SharedFrame;
+use super::geometry::Scaling;
+use super::grab::{Grab, Held};
+use super::screen::Screen;
+use super::session::{self, Told};
+
+/// How long the way out is shown after the guest was given the keyboard.
+const REMINDER: Duration = Duration::from_secs(4);
+/// What a person does that may wait to be sent.
+const MOST_COMMANDS: usize = 1024;
+/// The way out, in words.
+const WAY_OUT: &str = "Press Ctrl+Alt to release the keyboard and the pointer";
+
+/// A guest's screen.
+pub struct Viewer {
+    screen: Screen,
+    scroller: gtk::ScrolledWindow,
+    reminder: gtk::Revealer,
+    reminder_ends: Option<glib::SourceId>,
+    grab: Rc<Grab>,
+    /// The number of the session that is shown: what others still tell is nobody's business.
+    session: u64,
+    connected: bool,
+}
+
+/// What the viewer is asked to do.
+#[derive(Debug)]
+pub enum ViewerInput {
+    /// Show the screen that the RFB server at the other end serves, as [`RemoteServer::connect`] gives it.
+    ///
+    /// [`RemoteServer::connect`]: guesthouse_engine::remote::RemoteServer::connect
+    Connect(UnixStream),
+    /// Show no screen.
+    Disconnect,
+    /// Fit the picture in another way.
+    SetScaling(Scaling),
+    /// Press keys together, the first first, and release them.
+    SendKeys(Vec<ScanCode>),
+    /// Give the guest the keyboard, the pointer and the desktop's shortcuts.
+    Grab,
+    /// Take them back.
+    Release,
+    /// Answer with the picture.
+    Screenshot,
+}
+
+/// What the viewer tells.
+#[derive(Debug)]
+pub enum ViewerOutput {
+    /// Whether the guest has the pointer and the desktop's shortcuts.
+    Grabbed(bool),
+    /// The guest's screen has this many pixels across and down.
+    Size(u32, u32),
+    /// The screen is gone, for this reason.
+    Disconnected(String),
+    /// The picture that was asked for; none while there is none.
+    Screenshot(Option<gdk::Texture>),
+}
+
+/// What the viewer's own parts tell it.
+#[derive(Debug)]
+pub enum News {
+    /// A session, by its number.
+    Session(u64, Told),
+    /// Who has the keyboard and the pointer.
+    Held(Held),
+    /// The way out has been shown for long enough.
+    HideReminder,
+}
+
+impl Component for Viewer {
+    type CommandOutput = News;
+    type Init = ();
+    type Input = ViewerInput;
+    type Output = ViewerOutput;
+    type Root = gtk::Stack;
+    type Widgets = gtk::Stack;
+
+    fn init_root() -> gtk::Stack {
+        gtk::Stack::new()
+    }
+
+    fn init((): (), root: gtk::Stack, sender: ComponentSender<Self>) -> ComponentParts<Self> {
+        let nothing = adw::StatusPage::builder()
+            .icon_name("video-display-symbolic")
+            .title("No Screen")
+            .description("The machine shows nothing at the moment.")
+            .build();
+        let screen = Screen::default();
+        let scroller = gtk::ScrolledWindow::builder().child(&screen).build();
+        let words = gtk::Label::builder()
+            .label(WAY_OUT)
+            .wrap(true)
+            .css_classes(["osd", "toolbar"])
+            .build();
+        let reminder = gtk::Revealer::builder()
+            .child(&words)
+            .halign(gtk::Align::Center)
+            .valign(gtk::Align::Start)
+            .margin_top(12)
+            .can_target(false)
+            .build();
+        let overlay = gtk::Overlay::builder().child(&scroller).build();
+        overlay.add_overlay(&reminder);
+        root.add_named(&nothing, Some(NOTHING));
+        root.add_named(&overlay, Some(SCREEN));
+
+        let news = sender.command_sender().clone();
+        let grab = Grab::new(&screen, move |held| news.emit(News::Held(held)));
+        let model = Self {
+            screen,
+            scroller,
+            reminder,
+            reminder_ends: None,
+            grab,
+            session: 0,
+            connected: false,
+        };
+        model.set_scaling(Scaling::default());
+        ComponentParts {
+            model,
+            widgets: root,
+        }
+    }
+
+    fn update_with_view(
+        &mut self,
+        root: &mut gtk::Stack,
+        input: ViewerInput,
+        sender: ComponentSender<Self>,
+        _: &gtk::Stack,
+    ) {
+        match input {
+            ViewerInput::Connect(stream) => self.connect(stream, &sender),
+            ViewerInput::Disconnect => self.disconnect(root),
+            ViewerInput::SetScaling(scaling) => self.set_scaling(scaling),
+            ViewerInput::SendKeys(keys) => self.grab.send_keys(&keys),
+            ViewerInput::Grab => {
+                if self.connected {
+                    self.grab.grab(None);
+                }
+            }
+            ViewerInput::Release => self.grab.release(),
+            ViewerInput::Screenshot => {
+                let picture = self.connected.then(|| self.screen.texture()).flatten();
+                tell(&sender, ViewerOutput::Screenshot(picture));
+            }
+        }
+    }
+
+    fn update_cmd_with_view(
+        &mut self,
+        root: &mut gtk::Stack,
+        news: News,
+        sender: ComponentSender<Self>,
+        _: &gtk::Stack,
+    ) {
+        match news {
+            News::Session(session, told) if session == self.session => {
+                self.told(told, root, &sender);
+            }
+            News::Session(..) => {}
+            News::Held(held) => {
+                self.remind(held, &sender);
+                tell(&sender, ViewerOutput::Grabbed(held == Held::Everything));
+            }
+            News::HideReminder => {
+                self.reminder_ends = None;
+                self.reminder.set_reveal_child(false);
+            }
+        }
+    }
+}
+
+/// The pages of the root.
+const NOTHING: &str = "nothing";
+const SCREEN: &str = "screen";
+
+fn tell(sender: &ComponentSender<Viewer>, output: ViewerOutput) {
+    if sender.output(output).is_err() {
+        tracing::debug!("nobody listens to the viewer any more");
+    }
+}
+
+impl Viewer {
+    fn connect(&mut self, stream: UnixStream, sender: &ComponentSender<Self>) {
+        let (commands, receiver) = mpsc::channel(MOST_COMMANDS);
+        let frame = SharedFrame::default();
+        self.session += 1;
+        self.connected = true;
+        self.screen.set_frame(frame.clone());
+        self.grab.set_shape(None);
+        // The session before, if there was one, ends with its sender.
+        self.grab.set_commands(Some(commands));
+        let session = self.session;
+        sender.command(move |news, shutdown| {
+            let told = move |told| news.emit(News::Session(session, told));
+            shutdown
+                .register(session::run(stream, frame, receiver, told))
+                .drop_on_shutdown()
+        });
+    }
+
+    fn disconnect(&mut self, root: &gtk::Stack) {
+        // From now on nobody is the session that is shown.
+        self.session += 1;
+        self.connected = false;
+        self.grab.set_commands(None);
+        self.grab.set_shape(None);
+        root.set_visible_child_name(NOTHING);
+    }
+
+    fn told(&mut self, told: Told, root: &gtk::Stack, sender: &ComponentSender<Self>) {
+        match told {
+            Told::Size(width, height) => {
+                root.set_visible_child_name(SCREEN);
+                self.screen.queue_resize();
+                tell(sender, ViewerOutput::Size(width.into(), height.into()));
+            }
+            Told::Changed => self.screen.queue_draw(),
+            Told::Shape(shape) => self.grab.set_shape(shape),
+            Told::Bell => self.screen.error_bell(),
+            Told::Ended(reason) => {
+                self.disconnect(root);
+                tell(sender, ViewerOutput::Disconnected(reason));
+            }
+        }
+    }
+
+    fn set_scaling(&self, scaling: Scaling) {
+        let policy = match scaling {
+            Scaling::Fit => gtk::PolicyType::Never,
+            Scaling::OneToOne => gtk::PolicyType::Automatic,
+        };
+        self.scroller.set_policy(policy, policy);
+        self.screen.set_scaling(scaling);
+    }
+
+    /// Shows the way out for a while, and says it.
+    fn remind(&mut self, held: Held, sender: &ComponentSender<Self>) {
+        if let Some(ends) = self.reminder_ends.take() {
+            ends.remove();
+        }
+        let shown = held != Held::Nothing && self.connected;
+        self.reminder.set_reveal_child(shown);
+        if shown {
+            self.screen
+                .announce(WAY_OUT, gtk::AccessibleAnnouncementPriority::Medium);
+            let news = sender.command_sender().clone();
+            let ends = glib::timeout_add_local_once(REMINDER, move || {
+                news.emit(News::HideReminder);
+            });
+            self.reminder_ends = Some(ends);
+        }
+    }
+}
