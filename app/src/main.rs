@@ -1,17 +1,19 @@
 //! The `guesthouse` program: the window and the command line over one engine.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use guesthouse_ui::model::{Library, Machines};
+use guesthouse_engine::library::Library;
+use guesthouse_ui::model::Machines;
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt::init();
-    let data = std::env::var_os("XDG_DATA_HOME").map_or_else(
-        || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".local/share"),
-        PathBuf::from,
-    );
-    match Library::open(data.join("guesthouse/machines")) {
+    let Some(folder) = Library::default_folder() else {
+        tracing::error!(
+            "neither HOME nor XDG_DATA_HOME says where the machines are; set one of them"
+        );
+        return ExitCode::FAILURE;
+    };
+    match Library::open(&folder) {
         Ok(library) => guesthouse_ui::run(guesthouse_ui::Options {
             machines: Machines::new(library),
         }),

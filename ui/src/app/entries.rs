@@ -8,15 +8,28 @@ use relm4::prelude::*;
 use super::*;
 
 impl App {
-    /// What the machine in `folder` is called.
-    pub(super) fn name(&self, folder: &Path) -> String {
-        let entry = self.entries.iter().find(|entry| entry.folder == folder);
-        entry.map_or_else(|| folder_name(folder), name)
+    fn entry(&self, folder: &Path) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.folder() == folder)
     }
 
-    fn system(&self, entry: &Entry) -> Option<String> {
-        let id = entry.content.as_ref().ok()?.operating_system.as_ref()?;
-        self.systems.get(id).cloned()
+    /// The machine in `folder`, if there is one and its file can be read.
+    pub(super) fn machine(&self, folder: &Path) -> Option<&StoredMachine> {
+        match self.entry(folder)? {
+            Entry::Machine(machine) => Some(machine),
+            Entry::Broken(_) => None,
+        }
+    }
+
+    /// What the machine in `folder` is called.
+    pub(super) fn name(&self, folder: &Path) -> String {
+        let name = folder.file_name().unwrap_or(folder.as_os_str());
+        self.entry(folder)
+            .map_or_else(|| name.to_string_lossy().into_owned(), Entry::title)
+    }
+
+    fn system(&self, machine: &StoredMachine) -> Option<String> {
+        let id = machine.definition.operating_system.as_ref()?;
+        Some(self.systems?.find(id)?.name.clone())
     }
 
     fn state(&self, folder: &Path) -> State {
@@ -29,11 +42,17 @@ impl App {
 
     /// The list's rows.
     pub(super) fn items(&self) -> Vec<Item> {
-        let item = |entry: &Entry| Item {
-            folder: entry.folder.clone(),
-            name: name(entry),
-            system: self.system(entry),
-            state: entry.content.is_ok().then(|| self.state(&entry.folder)),
+        let item = |entry: &Entry| {
+            let machine = match entry {
+                Entry::Machine(machine) => Some(machine),
+                Entry::Broken(_) => None,
+            };
+            Item {
+                folder: entry.folder().to_owned(),
+                name: entry.title(),
+                system: machine.and_then(|machine| self.system(machine)),
+                state: machine.map(|machine| self.state(&machine.folder)),
+            }
         };
         self.entries.iter().map(item).collect()
     }
@@ -53,24 +72,38 @@ impl App {
         }
         let chosen = shown
             .clone()
-            .filter(|shown| self.entries.iter().any(|entry| entry.folder == *shown));
-        let chosen =
-            chosen.or_else(|| Some(self.neighbour(&before, shown.as_deref()?)?.folder.clone()));
-        let chosen = chosen.or_else(|| self.entries.first().map(|entry| entry.folder.clone()));
+            .filter(|shown| self.entry(shown).is_some())
+            .or_else(|| {
+                Some(
+                    self.neighbour(&before, shown.as_deref()?)?
+                        .folder()
+                        .to_owned(),
+                )
+            })
+            .or_else(|| Some(self.entries.first()?.folder().to_owned()));
         let pending = matches!(self.page, Some((_, Page::None)));
-        if pending || chosen != shown || self.replaced(&before) {
-            self.page = None;
-            if let Some(folder) = chosen.clone() {
-                self.open(folder, widgets, sender, root);
+        let old = chosen.as_ref().and_then(|folder| {
+            let mut before = before.iter();
+            before.find(|entry| entry.folder() == folder)
+        });
+        let now = chosen
+            .as_ref()
+            .and_then(|folder| self.entry(folder))
+            .cloned();
+        match (old, now) {
+            (Some(Entry::Machine(old)), Some(Entry::Machine(now)))
+                if !pending && chosen == shown =>
+            {
+                if *old != now {
+                    self.tell(PageInput::Show(now));
+                }
             }
-        } else if let Some(Ok(definition)) = chosen.as_ref().and_then(|folder| self.content(folder))
-        {
-            let changed = before.iter().all(|entry| {
-                Some(&entry.folder) != chosen.as_ref() || entry.content.as_ref() != Ok(definition)
-            });
-            if changed {
-                self.tell(PageInput::Show(definition.clone()));
+            (Some(old), Some(now)) if !pending && chosen == shown && *old == now => {}
+            (_, Some(now)) => {
+                self.page = None;
+                self.open(now.folder().to_owned(), widgets, sender, root);
             }
+            (_, None) => self.page = None,
         }
         if before != self.entries || chosen != shown {
             self.list.emit(MachineListInput::Select(chosen));
@@ -89,29 +122,9 @@ impl App {
         }
     }
 
-    fn content(&self, folder: &Path) -> Option<Result<&Definition, &Broken>> {
-        let entry = self.entries.iter().find(|entry| entry.folder == folder)?;
-        Some(entry.content.as_ref())
-    }
-
-    /// Whether the shown machine's page is of the wrong kind now: its file was broken or mended, or is broken elsewhere.
-    fn replaced(&self, before: &[Entry]) -> bool {
-        let Some((folder, page)) = &self.page else {
-            return false;
-        };
-        match (page, self.content(folder)) {
-            (Page::Machine(_), Some(Err(_))) | (Page::Broken(_), Some(Ok(_))) => true,
-            (Page::Broken(_), Some(Err(broken))) => {
-                let old = before.iter().find(|entry| entry.folder == *folder);
-                old.is_none_or(|old| old.content.as_ref() != Err(broken))
-            }
-            _ => false,
-        }
-    }
-
     /// The machine that stands where `gone` stood.
     fn neighbour(&self, before: &[Entry], gone: &Path) -> Option<&Entry> {
-        let place = before.iter().position(|entry| entry.folder == gone)?;
+        let place = before.iter().position(|entry| entry.folder() == gone)?;
         self.entries
             .get(place.min(self.entries.len().checked_sub(1)?))
     }
@@ -128,18 +141,17 @@ impl App {
         {
             return;
         }
-        let Some(entry) = self.entries.iter().find(|entry| entry.folder == folder) else {
+        let Some(entry) = self.entry(&folder) else {
             return;
         };
         let input = sender.input_sender();
-        let page = match &entry.content {
-            Ok(definition) => {
+        let page = match entry {
+            Entry::Machine(machine) => {
                 let init = PageInit {
                     machines: self.machines.clone(),
-                    folder: folder.clone(),
-                    definition: definition.clone(),
+                    machine: machine.clone(),
                     state: self.state(&folder),
-                    system: self.system(entry),
+                    system: self.system(machine),
                 };
                 let asked = folder.clone();
                 let page = MachinePage::builder()
@@ -149,11 +161,10 @@ impl App {
                 widgets.split.set_content(Some(page.widget()));
                 Page::Machine(page)
             }
-            Err(broken) => {
-                let asked = folder.clone();
+            Entry::Broken(broken) => {
                 let page = BrokenPage::builder()
-                    .launch((name(entry), broken.clone()))
-                    .forward(input, move |output| AppInput::Broken(asked.clone(), output));
+                    .launch(broken.clone())
+                    .forward(input, AppInput::Broken);
                 root.insert_action_group("machine", None::<&gtk::gio::SimpleActionGroup>);
                 widgets.split.set_content(Some(page.widget()));
                 Page::Broken(page)
@@ -161,20 +172,4 @@ impl App {
         };
         self.page = Some((folder, page));
     }
-}
-
-fn name(entry: &Entry) -> String {
-    let definition = entry.content.as_ref();
-    definition.map_or_else(
-        |_| folder_name(&entry.folder),
-        |definition| definition.name.to_string(),
-    )
-}
-
-fn folder_name(folder: &Path) -> String {
-    folder
-        .file_name()
-        .unwrap_or(folder.as_os_str())
-        .to_string_lossy()
-        .into_owned()
 }

@@ -7,7 +7,7 @@ mod actions;
 mod closing;
 mod entries;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,9 +20,11 @@ use crate::dialogs::{about, question};
 use crate::library::{Item, MachineList, MachineListInput, MachineListOutput};
 use crate::machine::{BrokenOutput, BrokenPage, MachinePage, PageInit, PageInput, PageOutput};
 use crate::model::{
-    Broken, Change, Definition, Deleted, Entry, MachineEvent, Machines, Name, State, media,
+    Change, Database, Deleted, Entry, MachineEvent, MachineLog, Machines, State, StoredMachine,
+    operating_systems,
 };
-use crate::wizard::{Wizard, WizardOutput};
+use crate::text;
+use crate::wizard::{self, Place, Wizard, WizardOutput};
 use closing::Closing;
 
 /// The program's name on the session bus and in desktop files.
@@ -65,11 +67,12 @@ enum Page {
 pub struct App {
     machines: Arc<Machines>,
     entries: Vec<Entry>,
-    systems: HashMap<String, String>,
+    systems: Option<&'static Database>,
     starting: HashSet<PathBuf>,
     list: Controller<MachineList>,
     page: Option<(PathBuf, Page)>,
     wizard: Option<Controller<Wizard>>,
+    surveying: bool,
     closing: Closing,
 }
 
@@ -89,7 +92,7 @@ pub enum AppInput {
     /// What a machine's page asks for.
     Page(PathBuf, PageOutput),
     /// What the page of a broken machine asks for.
-    Broken(PathBuf, BrokenOutput),
+    Broken(BrokenOutput),
     /// Bring a deleted machine back.
     Restore(Box<Deleted>),
     /// Open or close the search.
@@ -116,13 +119,15 @@ pub enum AppCommand {
     /// What is on disk.
     Scanned(Result<Vec<Entry>, String>),
     /// What operating systems are called.
-    Systems(HashMap<String, String>),
+    Systems(&'static Database),
+    /// What the wizard has to know.
+    Surveyed(Box<Place>),
     /// A machine runs, or why not.
     Started(PathBuf, Result<(), String>),
     /// A machine, by its name, is in the Trash, or why not.
     Deleted(String, Result<Box<Deleted>, String>),
-    /// The machine that was in the first folder is in the second now.
-    Moved(Option<PathBuf>, PathBuf),
+    /// A machine is back in this folder.
+    Restored(PathBuf),
     /// What could not be done and why.
     Failed(String, String),
     /// It was done.
@@ -213,21 +218,19 @@ impl Component for App {
         let model = Self {
             machines,
             entries: Vec::new(),
-            systems: HashMap::new(),
+            systems: None,
             starting: HashSet::new(),
             list,
             page: None,
             wizard: None,
+            surveying: false,
             closing: Closing::default(),
         };
         let widgets = view_output!();
         actions::install(&root, sender.input_sender());
         relay(&model.machines, sender.input_sender().clone());
         watch(&model.machines);
-        sender.spawn_oneshot_command(|| {
-            let systems = media::operating_systems().into_iter();
-            AppCommand::Systems(systems.map(|system| (system.id, system.name)).collect())
-        });
+        sender.spawn_oneshot_command(|| AppCommand::Systems(operating_systems()));
         model.scan(&sender);
         ComponentParts { model, widgets }
     }
@@ -243,27 +246,26 @@ impl Component for App {
             AppInput::Change(change) => self.follow(change, &sender, root),
             AppInput::Selected(folder) => self.open(folder, widgets, &sender, root),
             AppInput::Opened => widgets.split.set_show_content(true),
-            AppInput::NewMachine => self.new_machine(&sender, root),
+            AppInput::NewMachine => self.new_machine(&sender),
             AppInput::Wizard(WizardOutput::Closed) => self.wizard = None,
-            AppInput::Wizard(WizardOutput::Created { folder, start }) => {
+            AppInput::Wizard(WizardOutput::Created { machine, start }) => {
                 // The scan that this machine caused may still be on its way; its page is opened when it arrives.
-                self.page = Some((folder.clone(), Page::None));
+                self.page = Some((machine.folder.clone(), Page::None));
                 widgets.split.set_show_content(true);
                 self.scan(&sender);
                 if start {
-                    self.start(folder, &sender);
+                    self.start(machine, &sender);
                 }
             }
             AppInput::Page(folder, output) => self.asked(folder, output, widgets, &sender, root),
-            AppInput::Broken(_, BrokenOutput::Check) => self.scan(&sender),
-            AppInput::Broken(folder, BrokenOutput::Delete) => self.delete(folder, &sender),
+            AppInput::Broken(BrokenOutput::Check) => self.scan(&sender),
             AppInput::Restore(deleted) => {
                 let machines = self.machines.clone();
-                sender.spawn_oneshot_command(move || match machines.restore(*deleted) {
-                    Ok(folder) => AppCommand::Moved(None, folder),
+                sender.spawn_oneshot_command(move || match machines.restore(&deleted) {
+                    Ok(machine) => AppCommand::Restored(machine.folder),
                     Err(error) => AppCommand::Failed(
                         "The machine could not be brought back".into(),
-                        error.to_string(),
+                        text::sentence(&error),
                     ),
                 });
             }
@@ -308,14 +310,21 @@ impl Component for App {
                 question::error(root, "The machines could not be read", &body)
             }
             AppCommand::Systems(systems) => {
-                self.systems = systems;
+                self.systems = Some(systems);
                 self.list.emit(MachineListInput::Show(self.items()));
             }
+            AppCommand::Surveyed(place) => self.open_wizard(*place, &sender, root),
             AppCommand::Started(folder, result) => {
                 self.starting.remove(&folder);
                 if let Err(body) = result {
                     let heading = format!("“{}” could not be started", self.name(&folder));
-                    let body = format!("{body}\n\nIts folder, with its log: {}", folder.display());
+                    let log = MachineLog::path(&folder);
+                    let body = format!(
+                        "{body}
+
+Its log is {}.",
+                        log.display()
+                    );
                     question::error(root, &heading, &body);
                 }
                 self.set_state(&folder, self.machines.state(&folder), root);
@@ -332,11 +341,8 @@ impl Component for App {
                     &body,
                 );
             }
-            AppCommand::Moved(from, to) => {
-                let chosen = self.page.as_ref().map(|(folder, _)| folder.clone());
-                if from.is_none() || chosen == from {
-                    self.page = Some((to, Page::None));
-                }
+            AppCommand::Restored(folder) => {
+                self.page = Some((folder, Page::None));
                 self.scan(&sender);
             }
             AppCommand::Failed(heading, body) => {
@@ -353,7 +359,7 @@ impl App {
     fn scan(&self, sender: &ComponentSender<Self>) {
         let machines = self.machines.clone();
         sender.spawn_oneshot_command(move || {
-            AppCommand::Scanned(machines.scan().map_err(|error| error.to_string()))
+            AppCommand::Scanned(machines.scan().map_err(|error| text::sentence(&error)))
         });
     }
 
@@ -417,18 +423,33 @@ impl App {
         }
     }
 
-    fn new_machine(&mut self, sender: &ComponentSender<Self>, root: &adw::ApplicationWindow) {
-        if self.wizard.is_some() {
-            return;
+    /// Opens the wizard once it is known what there is.
+    fn new_machine(&mut self, sender: &ComponentSender<Self>) {
+        if self.wizard.is_none() && !self.surveying {
+            self.surveying = true;
+            let machines = self.machines.clone();
+            sender.spawn_oneshot_command(move || {
+                AppCommand::Surveyed(Box::new(wizard::survey(&machines)))
+            });
         }
+    }
+
+    fn open_wizard(
+        &mut self,
+        place: Place,
+        sender: &ComponentSender<Self>,
+        root: &adw::ApplicationWindow,
+    ) {
+        self.surveying = false;
         let wizard = Wizard::builder()
-            .launch(self.machines.clone())
+            .launch((self.machines.clone(), place))
             .forward(sender.input_sender(), AppInput::Wizard);
         wizard.widget().present(Some(root));
         self.wizard = Some(wizard);
     }
 
-    fn start(&mut self, folder: PathBuf, sender: &ComponentSender<Self>) {
+    fn start(&mut self, machine: StoredMachine, sender: &ComponentSender<Self>) {
+        let folder = machine.folder.clone();
         if !self.starting.insert(folder.clone()) {
             return;
         }
@@ -437,26 +458,17 @@ impl App {
         self.tell_if_shown(&folder, PageInput::State(State::Starting));
         let machines = self.machines.clone();
         sender.spawn_oneshot_command(move || {
-            let started = machines.start(&folder).map(drop);
-            AppCommand::Started(folder, started.map_err(|error| error.to_string()))
+            let started = machines.start(&machine).map(drop);
+            AppCommand::Started(folder, started.map_err(|error| text::sentence(&error)))
         });
     }
 
-    fn delete(&self, folder: PathBuf, sender: &ComponentSender<Self>) {
-        let (machines, name) = (self.machines.clone(), self.name(&folder));
-        sender.spawn_oneshot_command(move || {
-            let deleted = machines.delete(&folder).map(Box::new);
-            AppCommand::Deleted(name, deleted.map_err(|error| error.to_string()))
-        });
-    }
-
-    fn rename(&self, folder: PathBuf, name: Name, sender: &ComponentSender<Self>) {
+    fn delete(&self, machine: StoredMachine, sender: &ComponentSender<Self>) {
         let machines = self.machines.clone();
-        sender.spawn_oneshot_command(move || match machines.rename(&folder, name) {
-            Ok(renamed) => AppCommand::Moved(Some(folder), renamed),
-            Err(error) => {
-                AppCommand::Failed("The name could not be changed".into(), error.to_string())
-            }
+        sender.spawn_oneshot_command(move || {
+            let deleted = machines.delete(&machine).map(Box::new);
+            let name = machine.definition.name.to_string();
+            AppCommand::Deleted(name, deleted.map_err(|error| text::sentence(&error)))
         });
     }
 
@@ -468,18 +480,25 @@ impl App {
         sender: &ComponentSender<Self>,
         root: &adw::ApplicationWindow,
     ) {
+        let machine = self.machine(&folder).cloned();
         match output {
-            PageOutput::Start => self.start(folder, sender),
-            PageOutput::Delete => self.delete(folder, sender),
-            PageOutput::Rename(name) => self.rename(folder, name, sender),
+            PageOutput::Start => machine
+                .into_iter()
+                .for_each(|machine| self.start(machine, sender)),
+            PageOutput::Delete => machine
+                .into_iter()
+                .for_each(|machine| self.delete(machine, sender)),
             PageOutput::Update(definition) => {
+                let Some(machine) = machine else { return };
                 let machines = self.machines.clone();
-                sender.spawn_oneshot_command(move || match machines.update(&folder, &definition) {
-                    Ok(()) => AppCommand::Done,
-                    Err(error) => AppCommand::Failed(
-                        "The change could not be saved".into(),
-                        error.to_string(),
-                    ),
+                sender.spawn_oneshot_command(move || {
+                    match machines.update(&machine, &definition) {
+                        Ok(_) => AppCommand::Done,
+                        Err(error) => AppCommand::Failed(
+                            "The change was not saved".into(),
+                            text::sentence(&error),
+                        ),
+                    }
                 });
             }
             PageOutput::Toast(text) => widgets.toasts.add_toast(adw::Toast::new(&text)),
@@ -538,7 +557,7 @@ fn watch(machines: &Arc<Machines>) {
 
 fn undo(name: &str, deleted: Box<Deleted>, input: &relm4::Sender<AppInput>) -> adw::Toast {
     let toast = adw::Toast::builder()
-        .title(crate::text::escape(&format!("“{name}” is in the Trash")))
+        .title(text::escape(&format!("“{name}” is in the Trash")))
         .button_label("_Undo")
         .timeout(10)
         .priority(adw::ToastPriority::High)

@@ -6,13 +6,12 @@ use relm4::adw::prelude::*;
 use relm4::prelude::*;
 use relm4::{adw, gtk};
 
-use crate::model::Broken;
+use crate::model::BrokenMachine;
 use crate::text;
 
 /// The page.
 pub struct BrokenPage {
-    name: String,
-    broken: Broken,
+    broken: BrokenMachine,
 }
 
 /// What it tells.
@@ -20,8 +19,6 @@ pub struct BrokenPage {
 pub enum BrokenOutput {
     /// Read the file again.
     Check,
-    /// Move the machine to the Trash.
-    Delete,
 }
 
 /// What it is told.
@@ -29,24 +26,30 @@ pub enum BrokenOutput {
 pub enum BrokenInput {
     /// Show the file in the program that edits such files.
     Open,
+    /// Show its folder in the file manager.
+    OpenFolder,
 }
 
 #[relm4::component(pub)]
 impl SimpleComponent for BrokenPage {
-    type Init = (String, Broken);
+    type Init = BrokenMachine;
     type Input = BrokenInput;
     type Output = BrokenOutput;
 
     view! {
         adw::NavigationPage {
-            set_title: &model.name,
+            set_title: &model.broken.title(),
             adw::ToolbarView {
                 add_top_bar = &adw::HeaderBar {},
                 #[wrap(Some)]
                 set_content = &adw::StatusPage {
                     set_icon_name: Some("dialog-error-symbolic"),
-                    set_title: "This Machine’s File Cannot Be Read",
-                    set_description: Some(&text::escape(&model.broken.message)),
+                    set_title: if model.broken.newer_schema.is_some() {
+                        "Made by a Newer Version"
+                    } else {
+                        "This Machine’s File Cannot Be Read"
+                    },
+                    set_description: Some(&text::escape(&text::sentence(&model.broken.message))),
                     gtk::Box {
                         set_orientation: gtk::Orientation::Vertical,
                         set_spacing: 18,
@@ -59,7 +62,11 @@ impl SimpleComponent for BrokenPage {
                             add_css_class: "monospace",
                         },
                         gtk::Label {
-                            set_label: "Correct the line and check again. Guesthouse leaves the file as it is.",
+                            set_label: if model.broken.newer_schema.is_some() {
+                                "Update Guesthouse to use the machine. The file stays as it is."
+                            } else {
+                                "Correct the file and check again. Guesthouse leaves it as it is."
+                            },
                             set_wrap: true,
                             set_justify: gtk::Justification::Center,
                         },
@@ -78,9 +85,9 @@ impl SimpleComponent for BrokenPage {
                                 connect_clicked => BrokenInput::Open,
                             },
                             gtk::Button {
-                                set_label: "Delete",
-                                set_css_classes: &["pill", "destructive-action"],
-                                connect_clicked[sender] => move |_| { let _ = sender.output(BrokenOutput::Delete); },
+                                set_label: "Open Folder",
+                                add_css_class: "pill",
+                                connect_clicked => BrokenInput::OpenFolder,
                             },
                         },
                     },
@@ -90,17 +97,20 @@ impl SimpleComponent for BrokenPage {
     }
 
     fn init(
-        (name, broken): (String, Broken),
+        broken: BrokenMachine,
         root: Self::Root,
         sender: ComponentSender<Self>,
     ) -> ComponentParts<Self> {
-        let model = Self { name, broken };
+        let model = Self { broken };
         let widgets = view_output!();
         ComponentParts { model, widgets }
     }
 
-    fn update(&mut self, BrokenInput::Open: BrokenInput, _: ComponentSender<Self>) {
-        open(self.broken.file.clone());
+    fn update(&mut self, message: BrokenInput, _: ComponentSender<Self>) {
+        open(match message {
+            BrokenInput::Open => self.broken.file.clone(),
+            BrokenInput::OpenFolder => self.broken.folder.clone(),
+        });
     }
 }
 

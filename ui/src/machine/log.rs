@@ -1,4 +1,6 @@
-//! What a machine's firmware and engine said since it was started, newest last. The view follows the end while it is looked at.
+//! What a machine's firmware and engine said, in its latest run here or as its log file has it, newest last. The view follows the end while it is looked at.
+
+use std::path::Path;
 
 use relm4::adw::prelude::*;
 use relm4::prelude::*;
@@ -102,4 +104,13 @@ impl Component for LogView {
             self.buffer.delete_mark(&end);
         }
     }
+}
+
+/// The lines that an earlier run left in the file at `path`; none if it cannot be read.
+pub fn kept(path: &Path) -> Vec<String> {
+    let bytes = std::fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let kept = usize::try_from(KEPT).unwrap_or(usize::MAX);
+    lines.into_iter().rev().take(kept).rev().collect()
 }

@@ -44,8 +44,6 @@ pub enum OverviewInput {
 /// What it tells.
 #[derive(Debug)]
 pub enum OverviewOutput {
-    /// Give the machine this name.
-    Rename(Name),
     /// Make the machine this.
     Update(Definition),
     /// Put a file into optical drive number so and so.
@@ -189,15 +187,14 @@ impl Component for Overview {
                     }
                 });
             }
-            OverviewInput::Rename => {
-                let _ = sender.output(match Name::new(&widgets.name.text()) {
-                    Ok(name) => OverviewOutput::Rename(name),
-                    Err(error) => {
-                        widgets.name.set_text(self.definition.name.as_str());
-                        OverviewOutput::Failed(format!("The name was not changed: {error}."))
-                    }
-                });
-            }
+            OverviewInput::Rename => match Name::new(&widgets.name.text()) {
+                Ok(name) => self.change(&sender, |definition| definition.name = name),
+                Err(error) => {
+                    widgets.name.set_text(self.definition.name.as_str());
+                    let text = format!("The name was not changed: {error}.");
+                    let _ = sender.output(OverviewOutput::Failed(text));
+                }
+            },
             OverviewInput::Changed => self.changed(widgets, &sender),
             OverviewInput::OpenFolder => {
                 let file = gtk::gio::File::for_path(&self.folder);
@@ -252,10 +249,17 @@ impl Overview {
     }
 
     fn changed(&mut self, widgets: &OverviewWidgets, sender: &ComponentSender<Self>) {
+        let processors = text::whole(widgets.processors.value());
+        let memory = text::whole(widgets.memory.value());
+        self.change(sender, |definition| {
+            definition.processor.count = u32::try_from(processors).unwrap_or(u32::MAX);
+            definition.memory.mebibytes = memory;
+        });
+    }
+
+    fn change(&mut self, sender: &ComponentSender<Self>, change: impl FnOnce(&mut Definition)) {
         let mut definition = self.definition.clone();
-        definition.processor.count =
-            u32::try_from(text::whole(widgets.processors.value())).unwrap_or(u32::MAX);
-        definition.memory.mebibytes = text::whole(widgets.memory.value());
+        change(&mut definition);
         if definition != self.definition {
             self.definition = definition.clone();
             let _ = sender.output(OverviewOutput::Update(definition));

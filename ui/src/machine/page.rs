@@ -1,7 +1,7 @@
 //! The chosen machine's page: what can be done with it in the header, and its views beneath. It does what needs the machine's
 //! handle alone; starting, deleting and renaming concern the library, so it asks the window for them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use relm4::adw::prelude::*;
@@ -10,21 +10,21 @@ use relm4::{adw, gtk};
 
 use super::actions::{self, Act, Actions};
 use super::keys;
-use super::log::{LogInput, LogView};
+use super::log::{self, LogInput, LogView};
 use super::overview::{Overview, OverviewInput, OverviewOutput};
 use super::screen::{Screen, ScreenInput};
 use super::screenshot;
 use crate::access;
 use crate::dialogs::question::{self, Weight};
 use crate::model::{
-    CommandError, Definition, DriveKind, Machine, MachineEvent, Machines, Name, State,
+    CommandError, Definition, DriveKind, Machine, MachineEvent, Machines, State, StoredMachine,
 };
+use crate::text;
 
 /// The page.
 pub struct MachinePage {
     machines: Arc<Machines>,
-    folder: PathBuf,
-    definition: Definition,
+    machine: StoredMachine,
     state: State,
     actions: Actions,
     screen: Controller<Screen>,
@@ -36,10 +36,8 @@ pub struct MachinePage {
 pub struct PageInit {
     /// All of them.
     pub machines: Arc<Machines>,
-    /// Its folder.
-    pub folder: PathBuf,
-    /// What it is.
-    pub definition: Definition,
+    /// This one.
+    pub machine: StoredMachine,
     /// What it is doing.
     pub state: State,
     /// Its operating system's name, if known.
@@ -50,7 +48,7 @@ pub struct PageInit {
 #[derive(Debug)]
 pub enum PageInput {
     /// The machine is this now.
-    Show(Definition),
+    Show(StoredMachine),
     /// It does something else now.
     State(State),
     /// It told something.
@@ -63,6 +61,8 @@ pub enum PageInput {
     Confirmed(Act),
     /// A person wants something changed.
     Change(OverviewOutput),
+    /// Take the disc out of this optical drive although the guest has locked it.
+    Pull(usize),
     /// The window went full screen, or back.
     FullScreen(bool),
 }
@@ -74,8 +74,6 @@ pub enum PageOutput {
     Start,
     /// Move it to the Trash.
     Delete,
-    /// Give it this name.
-    Rename(Name),
     /// Make it this.
     Update(Definition),
     /// Say something in passing.
@@ -91,22 +89,37 @@ pub enum PageOutput {
     },
 }
 
-/// What a worker found out: where the picture was saved, or why not.
+/// What a worker did.
 #[derive(Debug)]
-pub struct Pictured(Result<PathBuf, String>);
+pub enum PageCommand {
+    /// The picture was saved, or why not.
+    Pictured(Result<PathBuf, String>),
+    /// Something was done (as in "could not be paused"), or why not.
+    Done(&'static str, Result<(), String>),
+    /// The power button was pressed.
+    Pressed,
+    /// The machine is off and can be deleted.
+    Off,
+    /// The medium of this optical drive is another now.
+    Changed(usize, Option<PathBuf>),
+    /// The medium was not changed, and why.
+    Unchanged(String),
+    /// The guest has locked this optical drive.
+    Locked(usize),
+}
 
 #[relm4::component(pub)]
 impl Component for MachinePage {
     type Init = PageInit;
     type Input = PageInput;
     type Output = PageOutput;
-    type CommandOutput = Pictured;
+    type CommandOutput = PageCommand;
 
     view! {
         #[root]
         adw::NavigationPage {
             #[watch]
-            set_title: model.definition.name.as_str(),
+            set_title: model.machine.definition.name.as_str(),
             set_tag: Some("machine"),
             #[name = "bin"]
             adw::BreakpointBin {
@@ -185,8 +198,7 @@ impl Component for MachinePage {
     ) -> ComponentParts<Self> {
         let PageInit {
             machines,
-            folder,
-            definition,
+            machine,
             state,
             system,
         } = init;
@@ -195,18 +207,22 @@ impl Component for MachinePage {
             let _ = input.send(PageInput::Act(act));
         });
         actions.follow(&state);
-        let overview = (machines.clone(), folder.clone(), definition.clone(), system);
+        let overview = (
+            machines.clone(),
+            machine.folder.clone(),
+            machine.definition.clone(),
+            system,
+        );
         let model = Self {
             screen: Screen::builder()
-                .launch((definition.name.to_string(), state.clone()))
+                .launch((machine.definition.name.to_string(), state.clone()))
                 .detach(),
             overview: Overview::builder()
                 .launch(overview)
                 .forward(sender.input_sender(), PageInput::Change),
             log: LogView::builder().launch(()).detach(),
             machines,
-            folder,
-            definition,
+            machine,
             state,
             actions,
         };
@@ -227,11 +243,12 @@ impl Component for MachinePage {
         root: &Self::Root,
     ) {
         match message {
-            PageInput::Show(definition) => {
+            PageInput::Show(machine) => {
+                let definition = machine.definition.clone();
                 self.screen
                     .emit(ScreenInput::Name(definition.name.to_string()));
-                self.overview.emit(OverviewInput::Show(definition.clone()));
-                self.definition = definition;
+                self.overview.emit(OverviewInput::Show(definition));
+                self.machine = machine;
             }
             PageInput::State(state) => self.follow(state),
             PageInput::Event(MachineEvent::State(state)) => self.follow(state),
@@ -243,13 +260,14 @@ impl Component for MachinePage {
             PageInput::Started => {
                 self.show_log();
                 self.overview.emit(OverviewInput::Media);
-                self.follow(self.machines.state(&self.folder));
+                self.follow(self.machines.state(&self.machine.folder));
                 widgets.views.set_visible_child_name("display");
             }
             PageInput::Act(Act::View(name)) => widgets.views.set_visible_child_name(&name),
             PageInput::Act(act) => self.act(act, &sender, root),
             PageInput::Confirmed(act) => self.confirmed(act, &sender),
             PageInput::Change(change) => self.change(change, &sender),
+            PageInput::Pull(drive) => self.change_medium(drive, None, true, &sender),
             PageInput::FullScreen(on) => {
                 widgets.view.set_reveal_top_bars(!on);
                 widgets.view.set_reveal_bottom_bars(!on);
@@ -264,17 +282,46 @@ impl Component for MachinePage {
 
     fn update_cmd(
         &mut self,
-        Pictured(result): Pictured,
+        message: PageCommand,
         sender: ComponentSender<Self>,
-        _: &Self::Root,
+        root: &Self::Root,
     ) {
-        let _ = sender.output(match result {
-            Ok(path) => PageOutput::Saved(path),
-            Err(body) => PageOutput::Failed {
-                heading: "The screenshot was not saved".into(),
-                body,
-            },
-        });
+        let failed = |heading: String, body| {
+            let _ = sender.output(PageOutput::Failed { heading, body });
+        };
+        match message {
+            PageCommand::Pictured(Ok(path)) => drop(sender.output(PageOutput::Saved(path))),
+            PageCommand::Pictured(Err(body)) => {
+                failed("The screenshot was not saved".into(), body);
+            }
+            PageCommand::Done(_, Ok(())) => {}
+            PageCommand::Done(what, Err(body)) => {
+                let name = &self.machine.definition.name;
+                failed(format!("“{name}” could not be {what}"), body);
+            }
+            PageCommand::Pressed => {
+                let text =
+                    "The power button was pressed. A guest that does not answer can be forced off.";
+                let _ = sender.output(PageOutput::Toast(text.into()));
+            }
+            PageCommand::Off => drop(sender.output(PageOutput::Delete)),
+            PageCommand::Changed(drive, path) => self.keep_medium(drive, path, &sender),
+            PageCommand::Unchanged(body) => failed("The disc was not changed".into(), body),
+            PageCommand::Locked(drive) => {
+                let (root, input) = (root.clone(), sender.input_sender().clone());
+                relm4::spawn_local(async move {
+                    let heading = "The guest uses the disc";
+                    let body = "It has locked the drive. Taking the disc out all the same is like pulling it out by hand.";
+                    let answer = ("_Eject Anyway", Weight::Destructive);
+                    if question::ask(&root, heading, body, &[answer])
+                        .await
+                        .is_some()
+                    {
+                        let _ = input.send(PageInput::Pull(drive));
+                    }
+                });
+            }
+        }
     }
 }
 
@@ -285,14 +332,12 @@ impl MachinePage {
     }
 
     fn handle(&self) -> Option<Machine> {
-        self.machines.handle(&self.folder)
+        self.machines.handle(&self.machine.folder)
     }
 
     fn show_log(&self) {
-        let lines = self
-            .handle()
-            .map(|machine| machine.log())
-            .unwrap_or_default();
+        let lines = self.handle().map(|machine| machine.log());
+        let lines = lines.unwrap_or_else(|| log::kept(&self.machine.log()));
         self.log.emit(LogInput::Show(lines));
     }
 
@@ -308,13 +353,13 @@ impl MachinePage {
         match &self.state {
             State::Paused {
                 reason: Some(reason),
-            } => crate::text::escape(reason),
+            } => text::escape(reason),
             _ => "Paused".into(),
         }
     }
 
     fn act(&self, act: Act, sender: &ComponentSender<Self>, root: &adw::NavigationPage) {
-        let name = &self.definition.name;
+        let name = &self.machine.definition.name;
         let (heading, body, answer) = match act {
             Act::Reset => (
                 format!("Reset “{name}”?"),
@@ -346,97 +391,99 @@ impl MachinePage {
 
     fn confirmed(&self, act: Act, sender: &ComponentSender<Self>) {
         let machine = self.handle().filter(|machine| machine.state().is_alive());
-        match (act, machine) {
-            (Act::Start, Some(machine)) => self.done("resumed", machine.resume(), sender),
-            (Act::Start, None) => drop(sender.output(PageOutput::Start)),
-            (Act::Pause, Some(machine)) => self.done("paused", machine.pause(), sender),
-            (Act::Reset, Some(machine)) => self.done("reset", machine.reset(), sender),
-            (Act::ShutDown, Some(machine)) => {
-                let result = machine.shutdown();
-                if result.is_ok() {
-                    let text = "The power button was pressed. A guest that does not answer it can be forced off.";
-                    let _ = sender.output(PageOutput::Toast(text.into()));
-                }
-                self.done("shut down", result, sender);
+        let Some(machine) = machine else {
+            match act {
+                Act::Start => drop(sender.output(PageOutput::Start)),
+                Act::Delete => drop(sender.output(PageOutput::Delete)),
+                // The machine went off between the wish and now.
+                _ => {}
             }
-            (Act::PowerOff, Some(machine)) => self.done("forced off", machine.power_off(), sender),
-            (Act::Screenshot, Some(machine)) => {
-                let name = self.definition.name.to_string();
-                sender.spawn_oneshot_command(move || Pictured(screenshot::save(&machine, &name)));
-            }
-            (Act::SendKeys(id), Some(machine)) => {
-                for event in keys::events(&id) {
-                    machine.input(event);
-                }
-            }
-            (Act::Delete, machine) => {
-                if let Some(machine) = machine {
-                    let result = machine.power_off();
-                    if result.is_err() {
-                        return self.done("forced off", result, sender);
+            return;
+        };
+        let name = self.machine.definition.name.to_string();
+        // What the machine is told it has done when the call returns, and that may last.
+        sender.spawn_oneshot_command(move || {
+            let done = |what, result: Result<(), CommandError>| {
+                PageCommand::Done(what, result.map_err(|error| text::sentence(&error)))
+            };
+            match act {
+                Act::Start => done("resumed", machine.resume()),
+                Act::Pause => done("paused", machine.pause()),
+                Act::Reset => done("reset", machine.reset()),
+                Act::ShutDown => match machine.shutdown() {
+                    Ok(()) => PageCommand::Pressed,
+                    error => done("shut down", error),
+                },
+                Act::PowerOff => done("forced off", machine.power_off()),
+                Act::Delete => match machine.power_off() {
+                    Ok(()) => PageCommand::Off,
+                    error => done("forced off", error),
+                },
+                Act::Screenshot => PageCommand::Pictured(screenshot::save(&machine, &name)),
+                Act::SendKeys(id) => {
+                    for event in keys::events(&id) {
+                        machine.input(event);
                     }
+                    done("reached", Ok(()))
                 }
-                let _ = sender.output(PageOutput::Delete);
+                Act::View(_) => done("shown", Ok(())),
             }
-            // The machine went off between the wish and now.
-            (_, None) | (Act::View(_), _) => {}
-        }
-    }
-
-    fn done(&self, what: &str, result: Result<(), CommandError>, sender: &ComponentSender<Self>) {
-        if let Err(error) = result {
-            let heading = format!("“{}” could not be {what}", self.definition.name);
-            let _ = sender.output(PageOutput::Failed {
-                heading,
-                body: error.to_string(),
-            });
-        }
+        });
     }
 
     fn change(&mut self, change: OverviewOutput, sender: &ComponentSender<Self>) {
         match change {
-            OverviewOutput::Rename(name) => drop(sender.output(PageOutput::Rename(name))),
             OverviewOutput::Update(definition) => {
-                drop(sender.output(PageOutput::Update(definition)))
+                drop(sender.output(PageOutput::Update(definition)));
             }
             OverviewOutput::Failed(text) => drop(sender.output(PageOutput::Toast(text))),
-            OverviewOutput::Insert(drive, path) => self.set_medium(drive, Some(path), sender),
-            OverviewOutput::Eject(drive) => self.set_medium(drive, None, sender),
+            OverviewOutput::Insert(drive, path) => {
+                self.change_medium(drive, Some(path), false, sender);
+            }
+            OverviewOutput::Eject(drive) => self.change_medium(drive, None, false, sender),
         }
     }
 
-    /// Changes what is in optical drive number `drive`: in the machine if it is alive, and in what it is from now on.
-    fn set_medium(&mut self, drive: usize, path: Option<PathBuf>, sender: &ComponentSender<Self>) {
-        let result = self.change_medium(drive, path.as_deref());
-        if let Err(body) = result {
-            let heading = "The medium could not be changed".into();
-            let _ = sender.output(PageOutput::Failed { heading, body });
-            return;
-        }
-        let mut definition = self.definition.clone();
+    /// Changes what is in optical drive number `drive` of the machine, if it is alive, and then of what it is from now on.
+    fn change_medium(
+        &self,
+        drive: usize,
+        path: Option<PathBuf>,
+        force: bool,
+        sender: &ComponentSender<Self>,
+    ) {
+        let machine = self.handle().filter(|machine| machine.state().is_alive());
+        sender.spawn_oneshot_command(move || {
+            let file = match path.as_ref().map(std::fs::File::open).transpose() {
+                Ok(file) => file,
+                Err(error) => {
+                    return PageCommand::Unchanged(format!("The file cannot be opened: {error}."));
+                }
+            };
+            let result = match (machine, file, path.clone()) {
+                (Some(machine), Some(file), Some(path)) => machine.insert(drive, file, path),
+                (Some(machine), _, _) => machine.eject(drive, force),
+                (None, _, _) => Ok(()),
+            };
+            match result {
+                Ok(()) => PageCommand::Changed(drive, path),
+                Err(CommandError::Locked) if path.is_none() => PageCommand::Locked(drive),
+                Err(error) => PageCommand::Unchanged(text::sentence(&error)),
+            }
+        });
+    }
+
+    fn keep_medium(&self, drive: usize, path: Option<PathBuf>, sender: &ComponentSender<Self>) {
+        let mut definition = self.machine.definition.clone();
         let mut optical = definition
             .drives
             .iter_mut()
             .filter(|drive| drive.kind == DriveKind::Optical);
-        if let Some(drive) = optical.nth(drive) {
+        if let Some(drive) = optical.nth(drive)
+            && drive.file != path
+        {
             drive.file = path;
             let _ = sender.output(PageOutput::Update(definition));
-        }
-    }
-
-    fn change_medium(&self, drive: usize, path: Option<&Path>) -> Result<(), String> {
-        let machine = self.handle().filter(|machine| machine.state().is_alive());
-        let opened = |path: &Path| {
-            std::fs::File::open(path)
-                .map_err(|error| format!("{} cannot be opened: {error}.", path.display()))
-        };
-        match (machine, path) {
-            (Some(machine), Some(path)) => machine
-                .insert(drive, opened(path)?, path.to_owned())
-                .map_err(|error| error.to_string()),
-            (Some(machine), None) => machine.eject(drive).map_err(|error| error.to_string()),
-            (None, Some(path)) => opened(path).map(drop),
-            (None, None) => Ok(()),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use relm4::gtk::glib;
 
 use crate::model::Machine;
+use crate::text;
 
 /// Saves the picture of `machine`, called `name`, under a name that no file has; tells where. Not for a thread that draws.
 ///
@@ -16,7 +17,10 @@ pub fn save(machine: &Machine, name: &str) -> Result<PathBuf, String> {
     let folder = pictures.join("Screenshots");
     let now = glib::DateTime::now_local().and_then(|now| now.format("%Y-%m-%d %H-%M-%S"));
     let now = now.map_or_else(|_| String::new(), |now| format!(" {now}"));
-    save_in(&folder, &format!("{name}{now}"), &machine.screenshot())
+    let png = machine
+        .screenshot()
+        .map_err(|error| text::sentence(&error))?;
+    save_in(&folder, &format!("{name}{now}"), &png)
 }
 
 fn save_in(folder: &Path, name: &str, png: &[u8]) -> Result<PathBuf, String> {

@@ -11,8 +11,8 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
 
 use super::{
-    Definition, Deleted, Entry, Library, LibraryError, Machine, MachineEvent, Name, NewDisk,
-    StartError, StartOptions, State,
+    Definition, Deleted, Entry, Library, LibraryError, Machine, MachineEvent, NewDisk, StartError,
+    StartOptions, State, StoredMachine,
 };
 
 /// Something that those who follow the machines may want to show.
@@ -111,25 +111,25 @@ impl Machines {
             .collect()
     }
 
-    /// Starts the machine in `folder`; waits until it runs or cannot, so not for a thread that draws.
+    /// Starts `machine`; waits until it runs or cannot, so not for a thread that draws.
     ///
     /// # Errors
     /// Why it cannot be started, and what to do.
-    pub fn start(self: &Arc<Self>, folder: &Path) -> Result<Machine, StartError> {
-        let definition = self.library.read(folder)?;
-        let machine = Machine::start(&definition, folder, StartOptions::default())?;
+    pub fn start(self: &Arc<Self>, machine: &StoredMachine) -> Result<Machine, StartError> {
+        let StoredMachine { folder, definition } = machine;
+        let machine = Machine::start(definition, folder, StartOptions::default())?;
         let events = machine.subscribe();
-        self.handles.lock().insert(
-            folder.to_owned(),
-            Handle {
-                machine: machine.clone(),
-                media: HashMap::new(),
-            },
-        );
+        let handle = Handle {
+            machine: machine.clone(),
+            media: HashMap::new(),
+        };
+        let previous = self.handles.lock().insert(folder.clone(), handle);
+        // It waits for the previous run's thread to end.
+        drop(previous);
         self.tell(&Change::Started {
-            folder: folder.to_owned(),
+            folder: folder.clone(),
         });
-        let (machines, folder) = (Arc::downgrade(self), folder.to_owned());
+        let (machines, folder) = (Arc::downgrade(self), folder.clone());
         let relay = move || {
             for event in events {
                 let Some(machines) = machines.upgrade() else {
@@ -159,64 +159,54 @@ impl Machines {
         });
     }
 
-    /// Makes a machine, with a new disk if asked for; tells the folder it is in.
+    /// Makes a machine with new, empty `disks`.
     ///
     /// # Errors
-    /// When its folder or disk cannot be made.
+    /// When its folder or a disk cannot be made.
     pub fn create(
         &self,
         definition: &Definition,
-        disk: Option<NewDisk>,
-    ) -> Result<PathBuf, LibraryError> {
-        let folder = self.library.create(definition, disk)?;
+        disks: &[NewDisk],
+    ) -> Result<StoredMachine, LibraryError> {
+        let machine = self.library.create(definition, disks)?;
         self.tell(&Change::Library);
-        Ok(folder)
+        Ok(machine)
     }
 
-    /// Changes what the machine in `folder` is.
+    /// Changes what `machine` is to `definition`.
     ///
     /// # Errors
-    /// When its file cannot be written.
-    pub fn update(&self, folder: &Path, definition: &Definition) -> Result<(), LibraryError> {
-        self.library.update(folder, definition)?;
+    /// When its file was changed by somebody else or cannot be written, or its new name is taken.
+    pub fn update(
+        &self,
+        machine: &StoredMachine,
+        definition: &Definition,
+    ) -> Result<StoredMachine, LibraryError> {
+        let changed = self.library.update(machine, definition)?;
         self.tell(&Change::Library);
-        Ok(())
+        Ok(changed)
     }
 
-    /// Gives the machine in `folder` another name; tells the folder it is in then.
+    /// Moves `machine` to the Trash; what is returned brings it back.
     ///
     /// # Errors
-    /// When the name is taken or its file cannot be written.
-    pub fn rename(&self, folder: &Path, name: Name) -> Result<PathBuf, LibraryError> {
-        let renamed = self.library.rename(folder, name)?;
-        let mut handles = self.handles.lock();
-        if let Some(machine) = handles.remove(folder) {
-            handles.insert(renamed.clone(), machine);
-        }
-        drop(handles);
-        self.tell(&Change::Library);
-        Ok(renamed)
-    }
-
-    /// Moves the machine in `folder` to the Trash; what is returned brings it back.
-    ///
-    /// # Errors
-    /// When it cannot be moved there.
-    pub fn delete(&self, folder: &Path) -> Result<Deleted, LibraryError> {
-        let deleted = self.library.delete(folder)?;
-        self.handles.lock().remove(folder);
+    /// When it runs or cannot be moved there.
+    pub fn delete(&self, machine: &StoredMachine) -> Result<Deleted, LibraryError> {
+        let deleted = self.library.delete(machine)?;
+        let handle = self.handles.lock().remove(&machine.folder);
+        drop(handle);
         self.tell(&Change::Library);
         Ok(deleted)
     }
 
-    /// Brings a deleted machine back; tells the folder it is in then.
+    /// Brings a deleted machine back.
     ///
     /// # Errors
     /// When it is no longer in the Trash or its place is taken.
-    pub fn restore(&self, deleted: Deleted) -> Result<PathBuf, LibraryError> {
-        let folder = self.library.restore(deleted)?;
+    pub fn restore(&self, deleted: &Deleted) -> Result<StoredMachine, LibraryError> {
+        let machine = self.library.restore(deleted)?;
         self.tell(&Change::Library);
-        Ok(folder)
+        Ok(machine)
     }
 
     /// Looks at the disk again for those who follow: somebody else may have changed it.

@@ -34,6 +34,18 @@ pub fn state(state: &State) -> &'static str {
     }
 }
 
+/// What an error says, as a sentence of its own.
+pub fn sentence(error: &impl std::fmt::Display) -> String {
+    let mut text = error.to_string();
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    if !text.ends_with(['.', '!', '?']) {
+        text.push('.');
+    }
+    text
+}
+
 /// `text` with what markup would take for its own made harmless.
 pub fn escape(text: &str) -> String {
     relm4::gtk::glib::markup_escape_text(text).into()
@@ -68,6 +80,17 @@ mod tests {
         ] {
             assert_eq!(bytes(number), text);
         }
+    }
+
+    #[test]
+    fn errors_become_sentences() {
+        assert_eq!(sentence(&"could not open it"), "Could not open it.");
+        assert_eq!(
+            sentence(&"/a is gone; was it moved?"),
+            "/a is gone; was it moved?"
+        );
+        assert_eq!(sentence(&"Ääh"), "Ääh.");
+        assert_eq!(sentence(&""), ".");
     }
 
     #[test]

@@ -5,11 +5,16 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-use crate::model::media::{Medium, OperatingSystem, Role};
-use crate::model::{Clock, Definition, Drive, Host, ImageFormat, Name, NewDisk};
+use crate::model::media::{Role, role};
+use crate::model::{
+    Defaults, Definition, Drive, Host, ImageFormat, Medium, Name, NewDisk, OperatingSystem,
+};
 use crate::text;
 
 const GIBIBYTE: u64 = 1 << 30;
+
+/// What the disk that is made with a machine is called.
+const NEW_DISK: &str = "disk.qcow2";
 
 /// What the wizard knows of the place it makes a machine for.
 #[derive(Debug, Clone)]
@@ -22,10 +27,10 @@ pub struct Place {
     pub images: Vec<(PathBuf, Name)>,
     /// Room where the machine's folder will be, in bytes, if it is known.
     pub free: Option<u64>,
-    /// Whether files there end at 4 GiB (FAT).
-    pub small_files: bool,
+    /// The largest file there in bytes, if there is a limit (FAT's 4 GiB).
+    pub largest_file: Option<u64>,
     /// The operating systems there are.
-    pub systems: Vec<OperatingSystem>,
+    pub systems: &'static [OperatingSystem],
 }
 
 /// How far the file that was chosen has been read.
@@ -34,7 +39,7 @@ pub enum Inspection {
     /// It is being read.
     Pending,
     /// This is what is in it.
-    Done(Medium),
+    Done(Box<Medium>),
     /// This is why it cannot be used.
     Failed(String),
 }
@@ -65,7 +70,7 @@ pub enum Choice {
     /// A file to start from, or none.
     Source(Option<PathBuf>),
     /// What was found in a file.
-    Inspected(PathBuf, Result<Medium, String>),
+    Inspected(PathBuf, Result<Box<Medium>, String>),
     /// The name.
     Name(String),
     /// The operating system, by its number in [`Place::systems`].
@@ -81,7 +86,7 @@ pub enum Choice {
     /// The image that is there already.
     DiskFile(String),
     /// What was found in that image.
-    DiskInspected(PathBuf, Result<Medium, String>),
+    DiskInspected(PathBuf, Result<Box<Medium>, String>),
     /// Whether the machine is started when it has been made.
     Start(bool),
 }
@@ -182,7 +187,7 @@ impl Draft {
         self.fill(place);
     }
 
-    fn take_inspection(&mut self, path: &Path, result: Result<Medium, String>) {
+    fn take_inspection(&mut self, path: &Path, result: Result<Box<Medium>, String>) {
         // An answer about a file that has since been replaced by another is late.
         if let Some(source) = self
             .source
@@ -199,45 +204,38 @@ impl Draft {
                 .medium()
                 .and_then(|medium| medium.operating_system.clone());
         }
-        let system = self.system.clone();
-        let recommended = system
+        let defaults = self.defaults();
+        let minimum = self
+            .system
             .as_ref()
-            .map(|system| system.recommended)
-            .unwrap_or_default();
-        let minimum = system
-            .as_ref()
-            .map(|system| system.minimum)
-            .unwrap_or_default();
+            .and_then(|system| system.minimum.memory);
         if !self.name_typed {
             self.name = self.free_name(place);
         }
         if !self.processors_chosen {
-            let wanted = recommended.processors.unwrap_or(2).max(2);
-            self.processors = wanted.min(place.host.processors).max(1);
+            self.processors = defaults.processors.min(place.host.processors).max(1);
         }
         if !self.memory_chosen {
-            let wanted = recommended
-                .memory
-                .or(minimum.memory)
-                .unwrap_or(2 * GIBIBYTE);
-            // Half of what is free leaves the host usable; an installer still needs its minimum.
-            let room = (place.host.available / 2).max(minimum.memory.unwrap_or(512 << 20));
-            self.memory = (wanted.min(room) >> 20).max(1);
+            // Half of what is free leaves the host usable; a guest still needs its minimum.
+            let room = (place.host.available / 2).max(minimum.unwrap_or(0)) >> 20;
+            self.memory = defaults.memory_mebibytes.min(room).max(1);
         }
         if !self.disk_chosen {
-            self.disk = if self.source_role().is_some_and(|role| role != Role::Optical) {
+            let disk_given = self.source_role().is_some_and(|role| role != Role::Optical);
+            self.disk = if disk_given {
                 DiskChoice::None
             } else {
                 DiskChoice::New
             };
         }
         if !self.disk_size_chosen {
-            let wanted = recommended
-                .storage
-                .or(minimum.storage)
-                .unwrap_or(20 * GIBIBYTE);
-            self.disk_size = wanted.div_ceil(GIBIBYTE).max(20);
+            self.disk_size = defaults.disk.div_ceil(GIBIBYTE).max(1);
         }
+    }
+
+    fn defaults(&self) -> Defaults {
+        let system = self.system.as_ref();
+        system.map_or(Defaults::UNKNOWN, OperatingSystem::defaults)
     }
 
     /// A name nobody has: the operating system's, or the file's, or "New machine", with a number where that is taken.
@@ -275,7 +273,7 @@ impl Draft {
     /// What the file that was chosen is to the machine: an optical medium until something else is known.
     pub fn source_role(&self) -> Option<Role> {
         self.source.as_ref()?;
-        Some(self.medium().map_or(Role::Optical, |medium| medium.role))
+        Some(self.medium().map_or(Role::Optical, role))
     }
 
     /// The existing image that was named.
@@ -286,7 +284,7 @@ impl Draft {
 
     fn disk_format(&self) -> ImageFormat {
         match &self.disk_inspection {
-            Some(Inspection::Done(medium)) if medium.role == Role::Qcow2Disk => ImageFormat::Qcow2,
+            Some(Inspection::Done(medium)) if role(medium) == Role::Qcow2Disk => ImageFormat::Qcow2,
             _ => ImageFormat::Raw,
         }
     }
@@ -294,24 +292,20 @@ impl Draft {
     /// The new disk that has to be made.
     pub fn new_disk(&self) -> Option<NewDisk> {
         (self.disk == DiskChoice::New).then(|| NewDisk {
-            bytes: self.disk_size.saturating_mul(GIBIBYTE),
+            file: NEW_DISK.into(),
+            format: ImageFormat::Qcow2,
+            size: self.disk_size.saturating_mul(GIBIBYTE),
         })
     }
 
-    /// The machine as its file will hold it. The name must be one; the new disk comes when the machine is made.
+    /// The machine as its file will hold it. The new disk is made with it.
     pub fn definition(&self, name: Name) -> Definition {
         let mut definition = Definition::new(name);
         definition.uuid = self.uuid;
         definition.operating_system = self.system.as_ref().map(|system| system.id.clone());
         definition.processor.count = self.processors;
         definition.memory.mebibytes = self.memory;
-        if self
-            .system
-            .as_ref()
-            .is_some_and(OperatingSystem::wants_local_time)
-        {
-            definition.clock = Clock::Local;
-        }
+        definition.clock = self.defaults().clock;
         definition.drives = self.drives();
         definition
     }
@@ -321,6 +315,9 @@ impl Draft {
     fn drives(&self) -> Vec<Drive> {
         let mut drives = Vec::new();
         let source = self.source.as_ref();
+        if let Some(disk) = self.new_disk() {
+            drives.push(Drive::disk(disk.file, disk.format));
+        }
         match (self.source_role(), source) {
             (Some(Role::RawDisk), Some(source)) => {
                 drives.push(Drive::disk(source.path.clone(), ImageFormat::Raw));
@@ -336,18 +333,15 @@ impl Draft {
         let medium = source
             .filter(|_| self.source_role() == Some(Role::Optical))
             .map(|source| source.path.clone());
-        let medium_first = medium.is_some() && self.disk != DiskChoice::New;
-        drives.push(Drive::optical(medium));
-        let optical = drives.len() - 1;
-        let mut next = if medium_first { 2 } else { 1 };
-        for drive in drives.iter_mut().take(optical) {
-            drive.boot = Some(next);
-            next += 1;
+        let optical = Drive::optical(medium);
+        let medium_first = optical.file.is_some() && self.disk != DiskChoice::New;
+        drives.push(optical);
+        let mut order: Vec<&mut Drive> = drives.iter_mut().collect();
+        if medium_first {
+            order.rotate_right(1);
         }
-        if let Some(drive) = drives.get_mut(optical) {
-            // The new disk, which the library puts in front, is number 1.
-            let after = next + u32::from(self.disk == DiskChoice::New);
-            drive.boot = Some(if medium_first { 1 } else { after });
+        for (drive, place) in order.into_iter().zip(1..) {
+            drive.boot = Some(place);
         }
         drives
     }

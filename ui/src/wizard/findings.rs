@@ -1,8 +1,8 @@
 //! What speaks against the machine that the wizard is making: the definition's own findings, and those that need the library,
 //! the chosen files or the disk they lie on. Each belongs to a field, beneath which it is shown.
 
-use crate::model::media::Role;
-use crate::model::{Finding, Name, Severity};
+use crate::model::media::{Role, role};
+use crate::model::{Finding, Generation, Medium, MediumKind, Name, Severity, Verdict};
 use crate::text;
 
 use super::draft::{DiskChoice, Draft, Inspection, Place};
@@ -95,19 +95,19 @@ fn check_source(draft: &Draft, place: &Place, found: &mut Vec<Objection>) {
         Inspection::Pending => {}
         Inspection::Failed(message) => found.push(Objection::error(Field::Source, message)),
         Inspection::Done(medium) => {
-            let disk = medium.role != Role::Optical;
-            if disk
-                && let Some((_, owner)) = place.images.iter().find(|(path, _)| *path == source.path)
-            {
+            let disk = role(medium) != Role::Optical;
+            let owner = place.images.iter().find(|(path, _)| *path == source.path);
+            if let Some((_, owner)) = owner.filter(|_| disk) {
                 found.push(in_use(Field::Source, owner));
             }
-            if !disk && !medium.bios_bootable {
-                let message = if medium.uefi_bootable {
-                    "Only UEFI can start from this medium, and this machine has a BIOS."
-                } else {
-                    "Nothing on this medium can be started."
-                };
-                found.push(Objection::warning(Field::Source, message));
+            match medium.verdict(Generation::One) {
+                Verdict::Supported => {}
+                Verdict::NotBootable(reason) if matches!(medium.kind, MediumKind::Foreign(_)) => {
+                    found.push(Objection::error(Field::Source, reason.to_string()));
+                }
+                Verdict::NotBootable(reason) | Verdict::BootsWithLimits(reason) => {
+                    found.push(Objection::warning(Field::Source, reason.to_string()));
+                }
             }
         }
     }
@@ -132,11 +132,7 @@ fn check_name(draft: &Draft, place: &Place, found: &mut Vec<Objection>) -> Name 
             name
         }
         Err(error) => {
-            let mut message = error.to_string();
-            if let Some(first) = message.get_mut(..1) {
-                first.make_ascii_uppercase();
-            }
-            found.push(Objection::error(Field::Name, message + "."));
+            found.push(Objection::error(Field::Name, text::sentence(&error)));
             stand_in()
         }
     }
@@ -159,7 +155,7 @@ fn check_needs(draft: &Draft, found: &mut Vec<Objection>) {
         found.push(Objection::warning(Field::Memory, message));
     }
     if let Some(minimum) = system.minimum.storage
-        && draft.new_disk().is_some_and(|disk| disk.bytes < minimum)
+        && draft.new_disk().is_some_and(|disk| disk.size < minimum)
     {
         let message = format!(
             "{} needs a disk of at least {}.",
@@ -173,8 +169,8 @@ fn check_needs(draft: &Draft, found: &mut Vec<Objection>) {
 fn check_disk(draft: &Draft, place: &Place, found: &mut Vec<Objection>) {
     match draft.disk {
         DiskChoice::New => {
-            let bytes = draft.new_disk().map_or(0, |disk| disk.bytes);
-            if place.small_files && bytes > u64::from(u32::MAX) {
+            let bytes = draft.new_disk().map_or(0, |disk| disk.size);
+            if place.largest_file.is_some_and(|limit| bytes > limit) {
                 found.push(Objection::error(
                     Field::Disk,
                     "The file system for machines holds no file above 4 GiB; make the disk smaller.",
@@ -224,13 +220,25 @@ fn check_existing_disk(draft: &Draft, place: &Place, found: &mut Vec<Objection>)
     } else {
         match &draft.disk_inspection {
             Some(Inspection::Failed(message)) => found.push(Objection::error(field, message)),
-            Some(Inspection::Done(medium)) if medium.role == Role::Optical => {
-                found.push(Objection::warning(
-                    field,
-                    "This looks like an optical medium, not like a hard disk.",
-                ));
-            }
+            Some(Inspection::Done(medium)) => check_disk_image(medium, found),
             _ => {}
         }
+    }
+}
+
+fn check_disk_image(medium: &Medium, found: &mut Vec<Objection>) {
+    let field = Field::DiskFile;
+    match medium.kind {
+        MediumKind::Foreign(kind) => {
+            found.push(Objection::error(
+                field,
+                format!("It is {kind}; {}.", kind.remedy()),
+            ));
+        }
+        MediumKind::Optical => found.push(Objection::warning(
+            field,
+            "This is an optical disc’s image; as a hard disk it could be overwritten.",
+        )),
+        MediumKind::RawDisk(_) | MediumKind::Qcow2 | MediumKind::Unknown => {}
     }
 }

@@ -23,18 +23,21 @@ use relm4::{adw, gtk};
 
 use crate::dialogs::host_check::{HostCheck, HostCheckOutput};
 use crate::dialogs::question;
-use crate::model::media::{self, Medium};
-use crate::model::{Machines, Name, Severity, check_host};
-use draft::{Choice, Draft, Place};
+use crate::model::media;
+use crate::model::{Machines, Medium, Name, Severity, StoredMachine, check_host};
+use crate::text;
+pub use draft::Place;
+use draft::{Choice, Draft};
 use field::View;
 use findings::Objection;
+pub use place::survey;
 use review::{ReviewInput, ReviewOutput, ReviewPage};
 use source::{SourceInput, SourceOutput, SourcePage};
 use storage::{StorageInput, StorageOutput, StoragePage};
 use system::{SystemOutput, SystemPage};
 
 /// Makes a choice of what was found in a file.
-type Answer = fn(PathBuf, Result<Medium, String>) -> Choice;
+type Answer = fn(PathBuf, Result<Box<Medium>, String>) -> Choice;
 
 /// How long typing must rest before a file is read.
 const REST: Duration = Duration::from_millis(250);
@@ -73,10 +76,10 @@ pub enum WizardInput {
 /// What it tells.
 #[derive(Debug)]
 pub enum WizardOutput {
-    /// The machine in `folder` was made.
+    /// A machine was made.
     Created {
-        /// Its folder.
-        folder: PathBuf,
+        /// Which.
+        machine: StoredMachine,
         /// Whether it is to be started.
         start: bool,
     },
@@ -89,13 +92,13 @@ pub enum WizardOutput {
 pub enum WizardCommand {
     /// What is in a file.
     Found(Choice),
-    /// The machine's folder, or why it could not be made.
-    Created(Result<PathBuf, String>),
+    /// The machine, or why it could not be made.
+    Created(Result<StoredMachine, String>),
 }
 
 #[relm4::component(pub)]
 impl Component for Wizard {
-    type Init = Arc<Machines>;
+    type Init = (Arc<Machines>, Place);
     type Input = WizardInput;
     type Output = WizardOutput;
     type CommandOutput = WizardCommand;
@@ -167,11 +170,11 @@ impl Component for Wizard {
     }
 
     fn init(
-        machines: Arc<Machines>,
+        (machines, place): Self::Init,
         root: Self::Root,
         sender: ComponentSender<Self>,
     ) -> ComponentParts<Self> {
-        let place = Arc::new(place::survey(&machines));
+        let place = Arc::new(place);
         let input = sender.input_sender();
         let draft = Draft::new(&place);
         let mut model = Self {
@@ -265,9 +268,9 @@ impl Component for Wizard {
                 self.draft.take(choice, &self.place);
                 self.refresh();
             }
-            WizardCommand::Created(Ok(folder)) => {
+            WizardCommand::Created(Ok(machine)) => {
                 let start = self.draft.start;
-                let _ = sender.output(WizardOutput::Created { folder, start });
+                let _ = sender.output(WizardOutput::Created { machine, start });
                 root.close();
             }
             WizardCommand::Created(Err(message)) => {
@@ -338,8 +341,8 @@ impl Wizard {
         let (definition, disk) = (self.draft.definition(name), self.draft.new_disk());
         let machines = self.machines.clone();
         sender.spawn_oneshot_command(move || {
-            let made = machines.create(&definition, disk);
-            WizardCommand::Created(made.map_err(|error| error.to_string()))
+            let made = machines.create(&definition, disk.as_slice());
+            WizardCommand::Created(made.map_err(|error| text::sentence(&error)))
         });
     }
 }

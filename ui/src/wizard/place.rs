@@ -1,15 +1,10 @@
 //! A survey of where the new machine will be: the host, the names and images that are taken, and the room on disk.
 
-use std::path::{Path, PathBuf};
-
-use crate::model::{Host, Machines, media};
+use crate::model::{Entry, Host, Machines, Name, Space, operating_systems};
 
 use super::draft::Place;
 
-/// The magic number by which statfs names FAT.
-const FAT: u64 = 0x4d44;
-
-/// Looks around. What cannot be found out counts as no obstacle.
+/// Looks around; what cannot be found out counts as no obstacle. For a worker.
 pub fn survey(machines: &Machines) -> Place {
     let host = Host::inspect().unwrap_or_else(|error| {
         tracing::warn!(%error, "the host's memory is not known");
@@ -23,44 +18,27 @@ pub fn survey(machines: &Machines) -> Place {
         tracing::warn!(%error, "the library cannot be read");
         Vec::new()
     });
-    let known: Vec<_> = entries
-        .iter()
-        .filter_map(|entry| Some((&entry.folder, entry.content.as_ref().ok()?)))
-        .collect();
+    let mut names = Vec::new();
     let mut images = Vec::new();
-    for (folder, definition) in &known {
-        let disks = definition.drives.iter().filter(|drive| !drive.read_only);
-        let files = disks.filter_map(|drive| drive.file.as_ref());
-        images.extend(files.map(|file| (folder.join(file), definition.name.clone())));
+    for entry in &entries {
+        names.extend(Name::new(&entry.title()));
+        let Entry::Machine(machine) = entry else {
+            continue;
+        };
+        let disks = machine.definition.drives.iter();
+        for path in
+            disks.filter_map(|drive| drive.path(&machine.folder).filter(|_| !drive.read_only))
+        {
+            images.push((path, machine.definition.name.clone()));
+        }
     }
-    let (free, small_files) = room(machines.folder());
+    let space = Space::of(machines.folder()).ok();
     Place {
         host,
-        names: known
-            .iter()
-            .map(|(_, definition)| definition.name.clone())
-            .collect(),
+        names,
         images,
-        free,
-        small_files,
-        systems: media::operating_systems(),
+        free: space.map(|space| space.available),
+        largest_file: space.and_then(|space| space.largest_file),
+        systems: operating_systems().systems(),
     }
-}
-
-/// Free bytes where `folder` is or will be, and whether files there end at 4 GiB.
-fn room(folder: &Path) -> (Option<u64>, bool) {
-    let existing: Option<PathBuf> = folder
-        .ancestors()
-        .find(|folder| folder.exists())
-        .map(Path::to_owned);
-    let Some(folder) = existing else {
-        return (None, false);
-    };
-    let free = rustix::fs::statvfs(&folder).ok();
-    let free = free.map(|space| space.f_bavail.saturating_mul(space.f_frsize));
-    let kind = rustix::fs::statfs(&folder).ok();
-    (
-        free,
-        kind.is_some_and(|kind| u64::try_from(kind.f_type).is_ok_and(|kind| kind == FAT)),
-    )
 }

@@ -12,7 +12,8 @@ use super::draft::{Choice, Inspection};
 use super::field::{Reason, View};
 use super::findings::Field;
 use crate::dialogs::file_choice::{self, FileKind};
-use crate::model::media::{Medium, Role};
+use crate::model::media::{Role, role};
+use crate::model::{Generation, Medium, MediumKind, Verdict};
 use crate::text;
 
 const RECENT: usize = 4;
@@ -211,41 +212,33 @@ impl SourcePage {
 
 /// Icon, name and verdict of what was found.
 fn describe(medium: &Medium) -> (&'static str, String, String) {
-    let size = text::bytes(medium.bytes);
-    let name = |fallback: &str| {
-        let system = medium
-            .operating_system
-            .as_ref()
-            .map(|system| system.name.clone());
-        system
-            .or_else(|| medium.label.clone())
-            .unwrap_or_else(|| fallback.to_owned())
+    let system = medium
+        .operating_system
+        .as_ref()
+        .map(|system| system.name.clone());
+    let kind = match medium.kind {
+        MediumKind::Optical => "Optical disc",
+        MediumKind::RawDisk(_) => "Hard disk, raw",
+        MediumKind::Qcow2 => "Hard disk, qcow2",
+        MediumKind::Foreign(_) | MediumKind::Unknown => "File",
     };
-    match medium.role {
-        Role::RawDisk => (
-            "drive-harddisk-symbolic",
-            name("Disk image"),
-            format!("Hard disk, raw, {size}"),
-        ),
-        Role::Qcow2Disk => (
-            "drive-harddisk-symbolic",
-            name("Disk image"),
-            format!("Hard disk, qcow2, {size}"),
-        ),
-        Role::Optical => {
-            let verdict = match (medium.bios_bootable, medium.operating_system.is_some()) {
-                (true, true) => "Supported",
-                (true, false) => "Bootable, operating system not recognised",
-                (false, _) if medium.uefi_bootable => "Boots with UEFI only",
-                (false, _) => "Not bootable",
-            };
-            (
-                "media-optical-symbolic",
-                name("Optical medium"),
-                format!("{verdict}, {size}"),
-            )
-        }
-    }
+    let icon = match role(medium) {
+        Role::Optical => "media-optical-symbolic",
+        Role::RawDisk | Role::Qcow2Disk => "drive-harddisk-symbolic",
+    };
+    let verdict = match medium.verdict(Generation::One) {
+        Verdict::Supported if medium.kind == MediumKind::Qcow2 => "",
+        Verdict::Supported => "Supported · ",
+        Verdict::BootsWithLimits(_) => "Boots with limits · ",
+        Verdict::NotBootable(_) => "Not bootable · ",
+    };
+    let title = system.or_else(|| medium.label.clone());
+    let title = title.unwrap_or_else(|| "Operating system not recognised".to_owned());
+    (
+        icon,
+        title,
+        format!("{verdict}{kind}, {}", text::bytes(medium.size)),
+    )
 }
 
 fn drop_target(sender: &ComponentSender<SourcePage>) -> gtk::DropTarget {

@@ -11,7 +11,7 @@ use super::draft::{Choice, DiskChoice, Inspection, Place};
 use super::field::{Guard, Reason, View};
 use super::findings::Field;
 use crate::dialogs::file_choice::{self, FileKind};
-use crate::model::media::Role;
+use crate::model::media::{Role, role};
 use crate::text::{self, whole};
 
 const DISKS: [DiskChoice; 3] = [DiskChoice::New, DiskChoice::Existing, DiskChoice::None];
@@ -213,12 +213,12 @@ impl StoragePage {
         self.file.show(view);
         let found = match &draft.disk_inspection {
             Some(Inspection::Done(medium)) if draft.disk == DiskChoice::Existing => {
-                let format = if medium.role == Role::Qcow2Disk {
+                let format = if role(medium) == Role::Qcow2Disk {
                     "qcow2"
                 } else {
                     "raw"
                 };
-                Some(format!("Format {format}, {}", text::bytes(medium.bytes)))
+                Some(format!("Format {format}, {}", text::bytes(medium.size)))
             }
             Some(Inspection::Pending) if draft.disk == DiskChoice::Existing => {
                 Some("Reading the file…".into())

@@ -4,8 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::draft::{Choice, DiskChoice, Draft, Place};
 use super::findings::{Field, objections};
-use crate::model::media::{Medium, Needs, OperatingSystem, Role};
-use crate::model::{Clock, DriveKind, Host, ImageFormat, Name, Severity};
+use guesthouse_engine::media::operating_system::Resources;
+use guesthouse_engine::media::{Foreign, Partitioning};
+
+use crate::model::{
+    Clock, DriveKind, Host, ImageFormat, Medium, MediumKind, Name, OperatingSystem, Severity,
+};
 
 const GIBIBYTE: u64 = 1 << 30;
 
@@ -13,21 +17,33 @@ fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 
-fn system(id: &str, name: &str) -> OperatingSystem {
-    let needs = |memory, storage| Needs {
+fn system(id: &str, name: &str, family: &str) -> OperatingSystem {
+    let needs = |memory, storage| Resources {
         memory: Some(memory),
         storage: Some(storage),
         processors: None,
     };
     OperatingSystem {
         id: id.into(),
+        short_id: String::new(),
         name: name.into(),
+        version: String::new(),
+        vendor: String::new(),
+        family: family.into(),
+        distribution: String::new(),
+        released: None,
         minimum: needs(GIBIBYTE, 10 * GIBIBYTE),
         recommended: needs(3 * GIBIBYTE, 40 * GIBIBYTE),
+        bios: true,
+        uefi: true,
     }
 }
 
 fn place() -> Place {
+    let systems = vec![
+        system("http://debian.org/debian/12", "Debian 12", "linux"),
+        system("http://microsoft.com/win/98", "Windows 98", "win9x"),
+    ];
     Place {
         host: Host {
             processors: 4,
@@ -37,22 +53,24 @@ fn place() -> Place {
         names: vec![name("Debian 12"), name("other")],
         images: vec![("/images/taken.qcow2".into(), name("other"))],
         free: Some(100 * GIBIBYTE),
-        small_files: false,
-        systems: vec![
-            system("http://debian.org/debian/12", "Debian 12"),
-            system("http://microsoft.com/win/98", "Windows 98"),
-        ],
+        largest_file: None,
+        systems: systems.leak(),
     }
 }
 
-fn medium(role: Role, system: Option<OperatingSystem>) -> Medium {
+fn medium(kind: MediumKind, system: Option<OperatingSystem>) -> Medium {
     Medium {
-        role,
+        kind,
         label: None,
-        bios_bootable: role == Role::Optical,
-        uefi_bootable: false,
+        created: None,
+        bios_bootable: (kind != MediumKind::Qcow2).then_some(true),
+        uefi_bootable: None,
+        hybrid: false,
         operating_system: system,
-        bytes: 1000,
+        architecture: None,
+        live: false,
+        size: 1000,
+        warnings: Vec::new(),
     }
 }
 
@@ -60,7 +78,7 @@ fn medium(role: Role, system: Option<OperatingSystem>) -> Medium {
 fn chosen(path: &str, found: Medium, place: &Place) -> Draft {
     let mut draft = Draft::new(place);
     draft.take(Choice::Source(Some(path.into())), place);
-    draft.take(Choice::Inspected(path.into(), Ok(found)), place);
+    draft.take(Choice::Inspected(path.into(), Ok(Box::new(found))), place);
     draft
 }
 
@@ -78,7 +96,7 @@ fn a_new_draft_can_be_created_at_once() {
     let draft = Draft::new(&place);
     assert_eq!(draft.name, "New machine");
     assert_eq!(objections(&draft, &place), []);
-    assert_eq!(draft.new_disk().map(|disk| disk.bytes), Some(20 * GIBIBYTE));
+    assert_eq!(draft.new_disk().map(|disk| disk.size), Some(20 * GIBIBYTE));
 }
 
 #[test]
@@ -86,7 +104,7 @@ fn the_medium_fills_what_nobody_typed() {
     let place = place();
     let mut draft = chosen(
         "/a.iso",
-        medium(Role::Optical, place.systems.first().cloned()),
+        medium(MediumKind::Optical, place.systems.first().cloned()),
         &place,
     );
     assert_eq!(draft.name, "Debian 12 2", "the plain name is taken");
@@ -109,7 +127,11 @@ fn the_medium_fills_what_nobody_typed() {
 #[test]
 fn without_a_system_the_file_gives_the_name() {
     let place = place();
-    let draft = chosen("/isos/grub-rescue.iso", medium(Role::Optical, None), &place);
+    let draft = chosen(
+        "/isos/grub-rescue.iso",
+        medium(MediumKind::Optical, None),
+        &place,
+    );
     assert_eq!(draft.name, "grub-rescue");
 }
 
@@ -118,8 +140,11 @@ fn a_late_answer_about_another_file_is_passed_over() {
     let place = place();
     let mut draft = Draft::new(&place);
     draft.take(Choice::Source(Some("/b.iso".into())), &place);
-    let found = medium(Role::Qcow2Disk, None);
-    draft.take(Choice::Inspected("/a.iso".into(), Ok(found)), &place);
+    let found = medium(MediumKind::Qcow2, None);
+    draft.take(
+        Choice::Inspected("/a.iso".into(), Ok(Box::new(found))),
+        &place,
+    );
     assert_eq!(draft.medium(), None);
 }
 
@@ -130,11 +155,10 @@ fn what_was_installed_starts_before_the_installer_and_a_full_disk_after() {
         let drives = draft.definition(name("a")).drives.into_iter();
         drives.map(|drive| (drive.kind, drive.boot)).collect()
     };
-    let mut draft = chosen("/a.iso", medium(Role::Optical, None), &place);
+    let mut draft = chosen("/a.iso", medium(MediumKind::Optical, None), &place);
     assert_eq!(
         order(&draft),
-        [(DriveKind::Optical, Some(2))],
-        "number 1 is the new disk"
+        [(DriveKind::Disk, Some(1)), (DriveKind::Optical, Some(2))]
     );
     draft.take(Choice::Disk(DiskChoice::Existing), &place);
     draft.take(Choice::DiskFile("/disk.img".into()), &place);
@@ -147,7 +171,7 @@ fn what_was_installed_starts_before_the_installer_and_a_full_disk_after() {
 #[test]
 fn a_disk_as_source_is_the_disk_with_its_format_said() {
     let place = place();
-    let draft = chosen("/a.qcow2", medium(Role::Qcow2Disk, None), &place);
+    let draft = chosen("/a.qcow2", medium(MediumKind::Qcow2, None), &place);
     assert_eq!(draft.disk, DiskChoice::None);
     let definition = draft.definition(name("a"));
     let disk = definition.drives.first().unwrap();
@@ -163,7 +187,7 @@ fn a_disk_as_source_is_the_disk_with_its_format_said() {
 fn each_rule_speaks_at_its_field() {
     let place = place();
     let small = Place {
-        small_files: true,
+        largest_file: Some(u64::from(u32::MAX)),
         ..place.clone()
     };
     let check = |choices: &[Choice], place: &Place, field, severity| {
@@ -225,8 +249,9 @@ fn each_rule_speaks_at_its_field() {
         None,
     );
     let source = |path: &str| Choice::Source(Some(path.into()));
-    let found =
-        |path: &str, found: Result<Medium, String>| Choice::Inspected(PathBuf::from(path), found);
+    let found = |path: &str, found: Result<Box<Medium>, String>| {
+        Choice::Inspected(PathBuf::from(path), found)
+    };
     check(&[source("a.iso")], &place, Field::Source, error);
     check(
         &[source("/a.iso"), found("/a.iso", Err("unreadable".into()))],
@@ -235,20 +260,40 @@ fn each_rule_speaks_at_its_field() {
         error,
     );
     let dead = Medium {
-        bios_bootable: false,
-        ..medium(Role::Optical, None)
+        bios_bootable: Some(false),
+        ..medium(MediumKind::Optical, None)
     };
     check(
-        &[source("/a.iso"), found("/a.iso", Ok(dead))],
+        &[source("/a.iso"), found("/a.iso", Ok(Box::new(dead)))],
         &place,
         Field::Source,
         warning,
     );
+    let zip = medium(MediumKind::Foreign(Foreign::Zip), None);
+    check(
+        &[source("/a.zip"), found("/a.zip", Ok(Box::new(zip.clone())))],
+        &place,
+        Field::Source,
+        error,
+    );
+    let image = |kind| {
+        let found = Choice::DiskInspected("/d".into(), Ok(Box::new(medium(kind, None))));
+        [existing("/d").to_vec(), vec![found]].concat()
+    };
+    let raw = MediumKind::RawDisk(Partitioning::Mbr);
+    check(&image(zip.kind), &place, Field::DiskFile, error);
+    check(
+        &image(MediumKind::Optical),
+        &place,
+        Field::DiskFile,
+        warning,
+    );
+    check(&image(raw), &place, Field::DiskFile, None);
     let taken = "/images/taken.qcow2";
     check(
         &[
             source(taken),
-            found(taken, Ok(medium(Role::Qcow2Disk, None))),
+            found(taken, Ok(Box::new(medium(MediumKind::Qcow2, None)))),
         ],
         &place,
         Field::Source,
@@ -259,7 +304,11 @@ fn each_rule_speaks_at_its_field() {
 #[test]
 fn the_command_makes_the_same_machine() {
     let place = place();
-    let mut draft = chosen("/my isos/it's.iso", medium(Role::Optical, None), &place);
+    let mut draft = chosen(
+        "/my isos/it's.iso",
+        medium(MediumKind::Optical, None),
+        &place,
+    );
     draft.take(Choice::Start(false), &place);
     assert_eq!(
         draft.command(),
