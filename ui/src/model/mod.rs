@@ -4,7 +4,6 @@
 
 mod machines;
 pub mod media;
-mod pending;
 
 pub use guesthouse_engine::definition::{
     Clock, Definition, Drive, DriveKind, Finding, Generation, Host, ImageFormat, Name, Severity,
@@ -15,10 +14,11 @@ pub use guesthouse_engine::input::{InputEvent, ScanCode};
 pub use guesthouse_engine::library::{
     BrokenMachine, Deleted, Entry, Library, LibraryError, MachineLog, NewDisk, StoredMachine,
 };
-pub use guesthouse_engine::machine::{MachineEvent, State};
+pub use guesthouse_engine::machine::{
+    CommandError, Machine, MachineEvent, StartError, StartOptions, State,
+};
 pub use guesthouse_engine::media::operating_system::Defaults;
 pub use guesthouse_engine::media::{
     Database, Medium, MediumKind, OperatingSystem, Verdict, operating_systems,
 };
 pub use machines::{Change, Machines};
-pub use pending::*;
