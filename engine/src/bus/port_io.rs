@@ -1,6 +1,5 @@
 //! The 65,536 I/O ports: who answers at which, and the way there.
 
-use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -47,11 +46,16 @@ pub trait PortDevice: Send {
 
 type Target = Shared<dyn PortDevice>;
 
+struct Entry {
+    device: Target,
+    /// At how many ports it answers; it is forgotten with the last one.
+    ports: u32,
+}
+
 struct Table {
-    /// For every port, the number of its device in `devices`, or 0.
+    /// For every port, the number of its device, counted from 1 in `devices`, or 0.
     owner: Box<[u16]>,
-    devices: HashMap<u16, Target>,
-    next: u16,
+    devices: Vec<Option<Entry>>,
 }
 
 /// The map from ports to devices.
@@ -64,8 +68,7 @@ impl Default for PortBus {
         Self {
             table: RwLock::new(Table {
                 owner: vec![0; 0x1_0000].into_boxed_slice(),
-                devices: HashMap::new(),
-                next: 1,
+                devices: Vec::new(),
             }),
         }
     }
@@ -92,28 +95,21 @@ impl PortBus {
     /// Stops `device` from answering at those of `ports` that are its own.
     pub fn unmap(&self, ports: RangeInclusive<u16>, device: &Target) {
         let mut table = self.table.write();
-        let Some(number) = table
-            .devices
-            .iter()
-            .find(|(_, other)| Arc::ptr_eq(other, device))
-            .map(|(number, _)| *number)
-        else {
+        let Some(number) = table.number_of(device) else {
             return;
         };
         for port in ports {
             if table.owner[usize::from(port)] == number {
-                table.owner[usize::from(port)] = 0;
+                table.set_owner(port, 0);
             }
         }
-        table.forget_unowned();
     }
 
     fn target(&self, port: u16) -> Option<Target> {
         let table = self.table.read();
-        match table.owner[usize::from(port)] {
-            0 => None,
-            number => table.devices.get(&number).cloned(),
-        }
+        let number = table.owner[usize::from(port)];
+        let entry = table.devices.get(usize::from(number.checked_sub(1)?))?;
+        entry.as_ref().map(|entry| Arc::clone(&entry.device))
     }
 
     /// The processor reads one item of `width` at `port`.
@@ -161,32 +157,58 @@ impl PortBus {
 
 impl Table {
     fn map(&mut self, ports: RangeInclusive<u16>, device: Target) {
-        let existing = self
-            .devices
-            .iter()
-            .find(|(_, other)| Arc::ptr_eq(other, &device))
-            .map(|(number, _)| *number);
-        let number = existing.unwrap_or_else(|| {
-            let mut number = self.next.max(1);
-            while self.devices.contains_key(&number) {
-                number = number.wrapping_add(1).max(1);
-            }
-            self.next = number.wrapping_add(1).max(1);
-            number
-        });
-        self.devices.insert(number, device);
-        for port in ports {
-            self.owner[usize::from(port)] = number;
+        if ports.is_empty() {
+            return;
         }
-        self.forget_unowned();
+        let number = self
+            .number_of(&device)
+            .or_else(|| self.add(device))
+            .unwrap_or(0);
+        for port in ports {
+            self.set_owner(port, number);
+        }
     }
 
-    fn forget_unowned(&mut self) {
-        let mut used = vec![false; 0x1_0000];
-        for number in &self.owner {
-            used[usize::from(*number)] = true;
+    fn number_of(&self, device: &Target) -> Option<u16> {
+        let index = self.devices.iter().position(|entry| {
+            entry
+                .as_ref()
+                .is_some_and(|entry| Arc::ptr_eq(&entry.device, device))
+        })?;
+        u16::try_from(index + 1).ok()
+    }
+
+    /// Gives `device` a number; there is one for all but one of the 65,536 devices that could answer at a port each.
+    fn add(&mut self, device: Target) -> Option<u16> {
+        let free = self.devices.iter().position(Option::is_none);
+        let index = free.unwrap_or(self.devices.len());
+        let number = u16::try_from(index + 1).ok()?;
+        let entry = Some(Entry { device, ports: 0 });
+        match self.devices.get_mut(index) {
+            Some(place) => *place = entry,
+            None => self.devices.push(entry),
         }
-        self.devices.retain(|number, _| used[usize::from(*number)]);
+        Some(number)
+    }
+
+    fn entry(&mut self, number: u16) -> Option<&mut Option<Entry>> {
+        self.devices.get_mut(usize::from(number.checked_sub(1)?))
+    }
+
+    fn set_owner(&mut self, port: u16, number: u16) {
+        // The new owner first: the old one may be the same device, which must not be forgotten in between.
+        if let Some(Some(entry)) = self.entry(number) {
+            entry.ports += 1;
+        }
+        let before = std::mem::replace(&mut self.owner[usize::from(port)], number);
+        if let Some(place) = self.entry(before)
+            && let Some(entry) = place
+        {
+            entry.ports -= 1;
+            if entry.ports == 0 {
+                *place = None;
+            }
+        }
     }
 }
 
@@ -286,6 +308,7 @@ mod tests {
                 bus.unmap(port..=port, &device);
             }
         }
-        assert!(bus.table.read().devices.is_empty());
+        assert!(bus.table.read().devices.iter().all(Option::is_none));
+        assert!(bus.table.read().devices.len() <= 1);
     }
 }

@@ -39,7 +39,7 @@ pub enum Window {
 /// own enable bit) and with an address assigned.
 #[derive(Debug, Clone)]
 pub struct BaseAddress {
-    /// Which: 0 to 5, or 6 for the expansion ROM.
+    /// Which: 0 to 5, 6 for the expansion ROM, 7 and up for windows that registers of the function's own place.
     pub number: u8,
     /// The first port or guest-physical address.
     pub base: u64,
