@@ -1,25 +1,37 @@
 //! The `guesthouse` program: the window and the command line over one engine.
 
+mod command_line;
+mod commands;
+mod control;
+mod output;
+mod run;
+mod size;
+mod window;
+
 use std::process::ExitCode;
 
-use guesthouse_engine::library::Library;
-use guesthouse_ui::model::Machines;
+use clap::Parser;
+use command_line::{Command, CommandLine};
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt::init();
-    let Some(folder) = Library::default_folder() else {
-        tracing::error!(
-            "neither HOME nor XDG_DATA_HOME says where the machines are; set one of them"
-        );
-        return ExitCode::FAILURE;
+    // A wrong command line ends here, with exit code 2.
+    let command_line = CommandLine::parse();
+    let default = match command_line.command {
+        None | Some(Command::Run(_)) => "info",
+        Some(_) => "warn",
     };
-    match Library::open(&folder) {
-        Ok(library) => guesthouse_ui::run(guesthouse_ui::Options {
-            machines: Machines::new(library),
-        }),
-        Err(error) => {
-            tracing::error!(%error, "the library of machines could not be opened");
-            ExitCode::FAILURE
-        }
-    }
+    let filter = tracing_subscriber::EnvFilter::try_from_env("GUESTHOUSE_LOG")
+        .unwrap_or_else(|_| default.into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let outcome = match &command_line.command {
+        None => window::open(&command_line),
+        Some(command) => commands::carry_out(&command_line, command).map(|()| ExitCode::SUCCESS),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("guesthouse: {error:#}");
+        ExitCode::FAILURE
+    })
 }

@@ -1,0 +1,213 @@
+//! The command line: what can be asked for, in clap's words. Without a command the window opens.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A virtual machine manager: without a command, its window.
+#[derive(Debug, Parser)]
+#[command(
+    name = "guesthouse",
+    version,
+    about = "Makes and runs virtual machines. Without a command, the window opens."
+)]
+pub struct CommandLine {
+    /// Print JSON instead of text.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// The folder that holds the machines [default: guesthouse/machines in the user's data folder]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FOLDER",
+        env = "GUESTHOUSE_MACHINES"
+    )]
+    pub machines: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a machine
+    Create(Create),
+    /// List the machines
+    List,
+    /// Show what a machine is and does
+    Show(Named),
+    /// Move a machine to the trash
+    Delete(Named),
+    /// Start a machine in the background
+    Start(Named),
+    /// Run a machine here, without a window, until its guest powers off
+    Run(Run),
+    /// Stop the guest where it is
+    Pause(Named),
+    /// Let a paused guest go on
+    Resume(Named),
+    /// Press the reset button
+    Reset(Named),
+    /// Press the power button: ask the guest to shut down
+    Shutdown(Named),
+    /// Pull the plug: what the guest has not written to its disk is lost
+    Poweroff(Named),
+    /// Store the screen as a picture (.png) or, in text modes, as text (.txt)
+    Screenshot(Screenshot),
+    /// Type a text on the machine's keyboard (US layout)
+    Type(TypeText),
+    /// Press keys together: ctrl-alt-delete, f12, enter
+    Keys(Keys),
+    /// Put a medium into an optical drive
+    Insert(Insert),
+    /// Take the medium out of an optical drive
+    Eject(Eject),
+    /// Say whether this computer can run machines, and if not, why
+    CheckHost,
+}
+
+/// A machine by its name.
+#[derive(Debug, Args)]
+pub struct Named {
+    /// The machine's name
+    pub name: String,
+}
+
+/// How a new machine is to be.
+#[derive(Debug, Args)]
+pub struct Create {
+    /// The machine's name
+    pub name: String,
+    /// An installation medium for its optical drive
+    #[arg(long, value_name = "FILE")]
+    pub iso: Option<PathBuf>,
+    /// Its hard disk: a size for a new one (20G), an image file, or "none" [default: what suits the operating system]
+    #[arg(long, value_name = "SIZE|FILE|none")]
+    pub disk: Option<String>,
+    /// Its memory (2G, 512M) [default: what suits the operating system]
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<String>,
+    /// Its processors [default: what suits the operating system]
+    #[arg(long, value_name = "N")]
+    pub cpus: Option<u32>,
+    /// The kind of machine: 1 is a BIOS machine that every operating system knows
+    #[arg(long, value_name = "1", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=1))]
+    pub generation: u8,
+    /// What its clock shows [default: what suits the operating system]
+    #[arg(long)]
+    pub clock: Option<ClockChoice>,
+    /// Show the firmware's boot menu at each start
+    #[arg(long)]
+    pub boot_menu: bool,
+    /// Start it at once, in the background
+    #[arg(long)]
+    pub start: bool,
+}
+
+/// What a clock shows.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ClockChoice {
+    /// Coordinated universal time: Linux and the BSDs
+    Utc,
+    /// Local time: Windows and DOS
+    Local,
+}
+
+/// How to run in the foreground.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The machine's name
+    pub name: String,
+    /// Let VNC viewers connect: a loopback address (127.0.0.1:5900) or unix:PATH; may be given several times
+    #[arg(long, value_name = "ADDRESS|unix:PATH")]
+    pub vnc: Vec<String>,
+    /// Where the first serial port goes: stdio, or a file to write what it sends to
+    #[arg(long, value_name = "stdio|PATH")]
+    pub serial: Option<String>,
+}
+
+/// Where to store the screen.
+#[derive(Debug, Args)]
+pub struct Screenshot {
+    /// The machine's name
+    pub name: String,
+    /// The file to write; its ending says what: .png or .txt
+    pub file: PathBuf,
+}
+
+/// What to type.
+#[derive(Debug, Args)]
+pub struct TypeText {
+    /// The machine's name
+    pub name: String,
+    /// The text
+    pub text: String,
+}
+
+/// What to press.
+#[derive(Debug, Args)]
+pub struct Keys {
+    /// The machine's name
+    pub name: String,
+    /// One or more combinations, pressed one after the other
+    #[arg(required = true, value_name = "KEYS")]
+    pub combinations: Vec<String>,
+}
+
+/// What to insert where.
+#[derive(Debug, Args)]
+pub struct Insert {
+    /// The machine's name
+    pub name: String,
+    /// The medium
+    pub file: PathBuf,
+    /// Which optical drive, counting from 1
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=4))]
+    pub drive: u8,
+}
+
+/// What to eject.
+#[derive(Debug, Args)]
+pub struct Eject {
+    /// The machine's name
+    pub name: String,
+    /// Which optical drive, counting from 1
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=4))]
+    pub drive: u8,
+    /// Even if the guest has locked it
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_grammar_holds_together() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_wrong_is_refused_as_usage() {
+        for wrong in [
+            vec!["create"],
+            vec!["create", "a", "--generation", "2"],
+            vec!["eject", "a", "--drive", "0"],
+            vec!["keys", "a"],
+            vec!["fly"],
+        ] {
+            let error = CommandLine::try_parse_from([vec!["guesthouse"], wrong.clone()].concat())
+                .unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{wrong:?}");
+        }
+        assert!(
+            CommandLine::try_parse_from(["guesthouse"])
+                .unwrap()
+                .command
+                .is_none()
+        );
+    }
+}

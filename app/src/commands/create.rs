@@ -1,0 +1,164 @@
+//! Makes a machine from what the command line says, and from what its medium tells where the command line says nothing.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use guesthouse_engine::definition::{Clock, Definition, Drive, Host, ImageFormat, Name, Severity};
+use guesthouse_engine::library::{Library, NewDisk};
+use guesthouse_engine::media::{self, Defaults, MediumKind};
+use serde_json::json;
+
+use crate::command_line::{ClockChoice, Create};
+use crate::output::{print, print_json};
+use crate::size;
+
+/// The hard disk that the command line asks for.
+enum Disk {
+    New(u64),
+    Existing(PathBuf, ImageFormat),
+    None,
+}
+
+/// What the image at `path` is, by its content: chosen once, here, by the person who brings the file.
+fn format(path: &Path) -> anyhow::Result<ImageFormat> {
+    let medium = media::inspect_path(path)?;
+    match medium.kind {
+        MediumKind::Qcow2 => Ok(ImageFormat::Qcow2),
+        MediumKind::RawDisk(_) | MediumKind::Unknown => Ok(ImageFormat::Raw),
+        MediumKind::Optical | MediumKind::Foreign(_) => bail!(
+            "{} is not a disk image that a machine can use; convert it to qcow2 or raw",
+            path.display()
+        ),
+    }
+}
+
+fn disk(text: Option<&str>, defaults: &Defaults) -> anyhow::Result<Disk> {
+    match text {
+        None => Ok(Disk::New(defaults.disk)),
+        Some("none") => Ok(Disk::None),
+        Some(text) => match size::parse(text) {
+            // A file of that name would be meant by "./20G".
+            Ok(bytes) => Ok(Disk::New(bytes)),
+            Err(error) => {
+                let path = std::fs::canonicalize(text).map_err(|missing| {
+                    anyhow::anyhow!("{error}, and there is no such image file ({missing})")
+                })?;
+                let format = format(&path)?;
+                Ok(Disk::Existing(path, format))
+            }
+        },
+    }
+}
+
+/// Makes the machine.
+///
+/// # Errors
+/// What is wrong with what was asked for; nothing is left behind.
+pub fn create(library: &Library, command: &Create, as_json: bool) -> anyhow::Result<()> {
+    let mut definition = Definition::new(Name::new(&command.name)?);
+    let medium = match &command.iso {
+        Some(file) => {
+            let path = std::fs::canonicalize(file)
+                .with_context(|| format!("{} could not be opened", file.display()))?;
+            let medium = media::inspect_path(&path)?;
+            for warning in &medium.warnings {
+                eprintln!("guesthouse: {}: {warning}", path.display());
+            }
+            if medium.bios_bootable == Some(false) {
+                eprintln!(
+                    "guesthouse: {} holds nothing that a BIOS machine can start",
+                    path.display()
+                );
+            }
+            Some((path, medium))
+        }
+        None => None,
+    };
+    let system = medium
+        .as_ref()
+        .and_then(|(_, medium)| medium.operating_system.as_ref());
+    let defaults = system.map_or(Defaults::UNKNOWN, |system| system.defaults());
+    definition.operating_system = system.map(|system| system.id.clone());
+    let host = Host::inspect()?;
+    definition.processor.count = command
+        .cpus
+        .unwrap_or_else(|| defaults.processors.min(host.processors));
+    definition.memory.mebibytes = match &command.memory {
+        Some(text) => {
+            let bytes = size::parse(text)?;
+            if bytes < 1 << 20 {
+                bail!("{text} of memory is too little; give the machine 1M at least");
+            }
+            bytes >> 20
+        }
+        None => defaults.memory_mebibytes,
+    };
+    definition.clock = match command.clock {
+        Some(ClockChoice::Utc) => Clock::Utc,
+        Some(ClockChoice::Local) => Clock::Local,
+        None => defaults.clock,
+    };
+    definition.firmware.boot_menu = command.boot_menu;
+
+    // A new disk holds nothing to start from: it is tried first and passed over until something was installed on it.
+    let mut disks = Vec::new();
+    match disk(command.disk.as_deref(), &defaults)? {
+        Disk::New(bytes) => {
+            let file = PathBuf::from("disk.qcow2");
+            definition.drives.push(Drive {
+                boot: Some(1),
+                ..Drive::disk(file.clone(), ImageFormat::Qcow2)
+            });
+            disks.push(NewDisk {
+                file,
+                format: ImageFormat::Qcow2,
+                size: bytes,
+            });
+        }
+        Disk::Existing(path, format) => {
+            let users = library.users_of(&path, None)?;
+            if !users.is_empty() {
+                let names = users
+                    .iter()
+                    .map(|machine| machine.definition.name.to_string())
+                    .collect::<Vec<_>>()
+                    .join(", ");
+                bail!(
+                    "{} belongs to {names}; two machines cannot share a disk",
+                    path.display()
+                );
+            }
+            definition.drives.push(Drive {
+                boot: Some(1),
+                ..Drive::disk(path, format)
+            });
+        }
+        Disk::None => {}
+    }
+    definition.drives.push(Drive {
+        boot: Some(2),
+        ..Drive::optical(medium.map(|(path, _)| path))
+    });
+    for finding in definition.findings(&host) {
+        match finding.severity {
+            Severity::Error => bail!("{}: {}", finding.field, finding.message),
+            Severity::Warning => eprintln!("guesthouse: {}", finding.message),
+        }
+    }
+    let machine = library.create(&definition, &disks)?;
+    if as_json {
+        print_json(
+            &json!({ "name": definition.name.as_str(), "uuid": definition.uuid, "folder": machine.folder }),
+        )?;
+    } else {
+        print(&format!(
+            "{} is in {}",
+            definition.name,
+            machine.folder.display()
+        ))?;
+    }
+    if command.start {
+        super::control::start(&definition, library.folder())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! What each command of the command line does.
+
+mod control;
+mod create;
+mod look;
+
+use anyhow::Context;
+use guesthouse_engine::library::Library;
+
+use crate::command_line::{Command, CommandLine};
+use crate::control::Request;
+
+/// The library of machines that the command line means.
+pub fn library(command_line: &CommandLine) -> anyhow::Result<Library> {
+    let folder = match &command_line.machines {
+        Some(folder) => std::path::absolute(folder)?,
+        None => Library::default_folder().context(
+            "the folder of machines is not known: set HOME, or name one with --machines",
+        )?,
+    };
+    Ok(Library::open(&folder)?)
+}
+
+/// Carries out a command.
+///
+/// # Errors
+/// What kept it from being done: cause and remedy.
+pub fn carry_out(command_line: &CommandLine, command: &Command) -> anyhow::Result<()> {
+    if matches!(command, Command::CheckHost) {
+        return look::check_host(command_line.json);
+    }
+    let library = library(command_line)?;
+    let definition = |name: &str| library.find(name).map(|machine| machine.definition);
+    match command {
+        Command::CheckHost => Ok(()),
+        Command::Create(create) => create::create(&library, create, command_line.json),
+        Command::List => look::list(&library, command_line.json),
+        Command::Show(named) => look::show(&library, &named.name, command_line.json),
+        Command::Delete(named) => look::delete(&library, &named.name),
+        Command::Start(named) => control::start(&definition(&named.name)?, library.folder()),
+        Command::Run(run) => {
+            let machine = library.find(&run.name)?;
+            crate::run::run(&machine.definition, &machine.folder, run)
+        }
+        Command::Pause(named) => control::ask(&definition(&named.name)?, &Request::Pause),
+        Command::Resume(named) => control::ask(&definition(&named.name)?, &Request::Resume),
+        Command::Reset(named) => control::ask(&definition(&named.name)?, &Request::Reset),
+        Command::Shutdown(named) => control::ask(&definition(&named.name)?, &Request::Shutdown),
+        Command::Poweroff(named) => control::ask(&definition(&named.name)?, &Request::PowerOff),
+        Command::Screenshot(screenshot) => {
+            control::screenshot(&definition(&screenshot.name)?, screenshot)
+        }
+        Command::Type(text) => control::type_text(&definition(&text.name)?, text),
+        Command::Keys(keys) => control::keys(&definition(&keys.name)?, keys),
+        Command::Insert(insert) => control::insert(&definition(&insert.name)?, insert),
+        Command::Eject(eject) => control::eject(&definition(&eject.name)?, eject),
+    }
+}
