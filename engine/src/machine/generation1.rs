@@ -205,7 +205,7 @@ impl Hardware {
             Renderer::new(vga.clone(), Arc::clone(&common.surface)),
             Box::new(DirtyLog(Arc::clone(vm.slots()))),
         )?;
-        *common.input.lock() = Some(isa.input());
+        *common.input.lock() = Some(isa.input(&common.surface));
         *common.text.lock() = Some(Box::new(move || vga.lock().text()));
 
         let count = definition.processor.count;

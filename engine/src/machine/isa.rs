@@ -10,7 +10,8 @@ use super::{MachineEvent, StartError};
 use crate::bus::{Shared, shared};
 use crate::chipset::{DebugConsole, ResetControl};
 use crate::definition::{Clock as ClockKind, Definition};
-use crate::input::InputSink;
+use crate::display::Surface;
+use crate::input::{InputEvent, InputSink};
 use crate::legacy::{
     Clock, Configuration, KeyboardController, Rtc, SerialPort, Timed, Wakeup, WallClock,
 };
@@ -31,6 +32,24 @@ pub(super) struct IsaDevices {
     rtc: Shared<Rtc>,
     keyboard: Shared<KeyboardController>,
     serial: Shared<SerialPort>,
+}
+
+/// Keys and the pointer, which go to the keyboard controller. The mouse moves by the difference between two places on the
+/// screen, so it has to know how large the screen is.
+struct Input {
+    controller: Shared<KeyboardController>,
+    surface: Arc<Surface>,
+}
+
+impl InputSink for Input {
+    fn input(&self, event: InputEvent) {
+        let size = matches!(event, InputEvent::Position { .. }).then(|| self.surface.view().size());
+        let mut controller = self.controller.lock();
+        if let Some((width, height)) = size {
+            controller.set_screen_size(width, height);
+        }
+        controller.take_input(event);
+    }
 }
 
 /// What the devices are wired to.
@@ -129,9 +148,12 @@ impl IsaDevices {
         })
     }
 
-    /// The device that keys and the pointer go to.
-    pub fn input(&self) -> Arc<dyn InputSink> {
-        self.keyboard.clone()
+    /// Where keys and the pointer go.
+    pub fn input(&self, surface: &Arc<Surface>) -> Arc<dyn InputSink> {
+        Arc::new(Input {
+            controller: self.keyboard.clone(),
+            surface: Arc::clone(surface),
+        })
     }
 
     /// The device that wants to be woken as time passes.
