@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
+
 use super::{Definition, Drive, DriveKind, Finding, ImageFormat, Severity};
 use crate::disk::inspect;
 
@@ -58,6 +61,19 @@ impl Definition {
 }
 
 fn check_image(drive: &Drive, path: &Path, add: &mut dyn FnMut(Severity, String)) {
+    if !drive.read_only
+        && drive.kind == DriveKind::Disk
+        && matches!(
+            access(path, Access::WRITE_OK),
+            Err(Errno::ACCESS | Errno::ROFS)
+        )
+    {
+        add(
+            Severity::Error,
+            "The image may not be written to; change its permissions or attach it read-only."
+                .to_owned(),
+        );
+    }
     let remedy = match drive.kind {
         DriveKind::Disk => "",
         DriveKind::Optical => " Or eject it.",

@@ -51,7 +51,7 @@ impl Library {
         let text = scan::read_text(&source)?;
         let text = document::merge(&source, &text, &machine.definition, &definition)?;
         let file = unfinished.folder().join(DEFINITION_FILE);
-        document::write_new(&file, &text)
+        document::write_whole(&file, &text)
             .map_err(|source| LibraryError::folder("write", &file, source))?;
         let _lock = self.lock()?;
         unfinished.publish(self, &definition.name)

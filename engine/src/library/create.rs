@@ -10,9 +10,9 @@ use uuid::Uuid;
 use super::document;
 use super::lock::FolderLock;
 use super::{DEFINITION_FILE, Library, LibraryError, StoredMachine};
-use crate::definition::{Definition, ImageFormat, Name};
-use crate::disk::create_disk;
+use crate::definition::{Definition, Finding, ImageFormat, Name, Severity};
 use crate::disk::place::{rename_to_free_name, sync_folder};
+use crate::disk::{MAX_DISK_SIZE, MIN_DISK_SIZE, Space, create_disk};
 
 /// How the names of folders begin that are no machines yet or any more.
 pub(super) const UNFINISHED: &str = ".unfinished-";
@@ -29,6 +29,43 @@ pub struct NewDisk {
     pub format: ImageFormat,
     /// The size that the guest sees, in bytes.
     pub size: u64,
+}
+
+impl NewDisk {
+    /// What speaks against making it where there is `space`; the field is `size`.
+    pub fn findings(&self, space: &Space) -> Vec<Finding> {
+        let finding = |severity, message: String| {
+            vec![Finding {
+                field: "size".to_owned(),
+                severity,
+                message,
+            }]
+        };
+        if !(MIN_DISK_SIZE..=MAX_DISK_SIZE).contains(&self.size) || !self.size.is_multiple_of(512) {
+            return finding(
+                Severity::Error,
+                "A disk has 1 MiB to 64 TiB, in whole sectors of 512 bytes.".to_owned(),
+            );
+        }
+        if let Some(limit) = space.largest_file
+            && self.size > limit
+        {
+            return finding(
+                Severity::Error,
+                "Files on this file system (FAT) are smaller than 4 GiB; choose a smaller disk or another folder.".to_owned(),
+            );
+        }
+        if self.size > space.available {
+            return finding(
+                Severity::Warning,
+                format!(
+                    "Only {} MiB are free there. The disk takes space as the guest fills it; the machine pauses if none is left.",
+                    space.available >> 20
+                ),
+            );
+        }
+        Vec::new()
+    }
 }
 
 /// A folder in the making: it is removed unless it is published.
@@ -126,7 +163,8 @@ impl Library {
 pub(super) fn write_definition(folder: &Path, definition: &Definition) -> Result<(), LibraryError> {
     let file = folder.join(DEFINITION_FILE);
     let text = document::text(&file, definition)?;
-    document::write_new(&file, &text).map_err(|source| LibraryError::folder("write", &file, source))
+    document::write_whole(&file, &text)
+        .map_err(|source| LibraryError::folder("write", &file, source))
 }
 
 /// A disk's name is one part, visible, and none of the machine's other files'.

@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Access, access};
 use trash::{TrashContext, TrashItem, os_limited};
 use uuid::Uuid;
 
@@ -40,6 +42,7 @@ impl Library {
             folder: machine.folder.clone(),
             reason,
         };
+        check_volume(&machine.folder).map_err(no_trash)?;
         let before: HashSet<_> = trashed(&machine.folder)
             .map_err(no_trash)?
             .into_iter()
@@ -97,6 +100,42 @@ impl Library {
         sync_folder(&self.folder).map_err(fault)?;
         fs::remove_dir_all(&gone).map_err(fault)
     }
+}
+
+/// Refuses where the volume of `folder` neither is that of the person's own Trash nor can have one: the machine would be copied to
+/// the other volume, its disks without their holes.
+fn check_volume(folder: &Path) -> Result<(), String> {
+    let device = |path: &Path| path.metadata().map(|metadata| metadata.dev());
+    let own = device(folder).map_err(|error| error.to_string())?;
+    let home = Library::default_folder().and_then(|default| {
+        default
+            .ancestors()
+            .find_map(|ancestor| device(ancestor).ok())
+    });
+    if home == Some(own) {
+        return Ok(());
+    }
+    let top = folder
+        .ancestors()
+        .take_while(|ancestor| device(ancestor).is_ok_and(|other| other == own))
+        .last()
+        .unwrap_or(folder);
+    let user = rustix::process::getuid().as_raw();
+    let places = [
+        top.join(".Trash"),
+        top.join(format!(".Trash-{user}")),
+        top.to_owned(),
+    ];
+    if places
+        .iter()
+        .any(|place| access(place, Access::WRITE_OK | Access::EXEC_OK).is_ok())
+    {
+        return Ok(());
+    }
+    Err(format!(
+        "there is no trash on its volume, {}, and none can be made",
+        top.display()
+    ))
 }
 
 /// What of the Trash was at `folder`.

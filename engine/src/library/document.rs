@@ -8,11 +8,13 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, TableLike};
-use uuid::Uuid;
 
 use super::LibraryError;
 use crate::definition::{Definition, Drive};
 use crate::disk::place::sync_folder;
+
+/// What a definition is called until it is whole.
+const TEMPORARY: &str = ".machine.toml.part";
 
 /// The text of a new definition.
 pub(super) fn text(file: &Path, definition: &Definition) -> Result<String, LibraryError> {
@@ -199,8 +201,9 @@ pub(super) fn replace_file(file: &Path, text: &str) -> Result<(), LibraryError> 
         // A link stays one.
         let target = fs::canonicalize(file)?;
         let folder = target.parent().ok_or(io::ErrorKind::InvalidInput)?;
-        let temporary = folder.join(format!(".{}.part", Uuid::new_v4()));
-        let result = write_new(&temporary, text)
+        // Whoever writes here holds the library's lock; what a killed one left is used again.
+        let temporary = folder.join(TEMPORARY);
+        let result = write_whole(&temporary, text)
             .and_then(|()| fs::set_permissions(&temporary, fs::metadata(&target)?.permissions()))
             .and_then(|()| fs::rename(&temporary, &target))
             .and_then(|()| sync_folder(folder));
@@ -212,9 +215,9 @@ pub(super) fn replace_file(file: &Path, text: &str) -> Result<(), LibraryError> 
     write().map_err(|source| LibraryError::folder("write", file, source))
 }
 
-/// Writes a file that does not exist yet, to the device.
-pub(super) fn write_new(file: &Path, text: &str) -> io::Result<()> {
-    let mut file = File::create_new(file)?;
+/// Writes a file to the device.
+pub(super) fn write_whole(file: &Path, text: &str) -> io::Result<()> {
+    let mut file = File::create(file)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::definition::{Drive, Finding, Host, ImageFormat, Severity};
+use crate::disk::Space;
 
 fn name(text: &str) -> Name {
     Name::new(text).unwrap()
@@ -589,6 +590,35 @@ fn findings_name_files_names_and_other_machines() {
                 .iter()
                 .any(|(at, message)| at == field && message.contains(words)),
             "{field} {words}: {known:?}"
+        );
+    }
+}
+
+#[test]
+fn a_new_disk_is_held_against_the_space_there() {
+    let (_, disks) = definition("Test");
+    let space = |available, largest_file| Space {
+        available,
+        largest_file,
+    };
+    let fat = Some(u64::from(u32::MAX));
+    for (size, space, severity) in [
+        (1 << 30, space(1 << 40, None), None),
+        (1 << 30, space(1 << 40, fat), None),
+        (1 << 30, space(1 << 29, None), Some(Severity::Warning)),
+        (4 << 30, space(1 << 40, fat), Some(Severity::Error)),
+        (100, space(1 << 40, None), Some(Severity::Error)),
+        (u64::MAX, space(u64::MAX, None), Some(Severity::Error)),
+    ] {
+        let disk = NewDisk {
+            size,
+            ..disks[0].clone()
+        };
+        let found = disk.findings(&space);
+        assert_eq!(
+            found.first().map(|finding| finding.severity),
+            severity,
+            "{size} {space:?}: {found:?}"
         );
     }
 }

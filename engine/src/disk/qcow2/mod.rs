@@ -63,6 +63,15 @@ impl Qcow2Image {
         path: PathBuf,
         read_only: bool,
     ) -> Result<Self, OpenError> {
+        Self::open_flushing(file, path, read_only, FLUSH_INTERVAL)
+    }
+
+    fn open_flushing(
+        file: Box<dyn HostFile>,
+        path: PathBuf,
+        read_only: bool,
+        interval: Duration,
+    ) -> Result<Self, OpenError> {
         let host = |source| OpenError::Io {
             file: path.clone(),
             source,
@@ -96,7 +105,7 @@ impl Qcow2Image {
         let flusher = if read_only {
             None
         } else {
-            Some(Flusher::start(Arc::clone(&inner)).map_err(host)?)
+            Some(Flusher::start(Arc::clone(&inner), interval).map_err(host)?)
         };
         Ok(Self { inner, flusher })
     }
@@ -185,7 +194,7 @@ struct Flusher {
 }
 
 impl Flusher {
-    fn start(image: Arc<Inner>) -> std::io::Result<Self> {
+    fn start(image: Arc<Inner>, interval: Duration) -> std::io::Result<Self> {
         let stop = Arc::new((Mutex::new(false), Condvar::new()));
         let theirs = Arc::clone(&stop);
         let thread = thread::Builder::new()
@@ -195,7 +204,7 @@ impl Flusher {
                 let mut failed = false;
                 let mut guard = stopped.lock();
                 while !*guard {
-                    wake.wait_for(&mut guard, FLUSH_INTERVAL);
+                    wake.wait_for(&mut guard, interval);
                     if *guard || !image.dirty.load(Ordering::Relaxed) {
                         continue;
                     }
