@@ -5,7 +5,11 @@ use relm4::gtk::gio;
 use relm4::gtk::glib;
 
 use super::keys;
+use crate::display::Scaling;
 use crate::model::State;
+
+const FIT: &str = "fit";
+const ONE_TO_ONE: &str = "one-to-one";
 
 /// Something a person wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub enum Act {
     SendKeys(String),
     /// Show the view with this name.
     View(String),
+    /// Fit the picture like this.
+    Scale(Scaling),
 }
 
 /// The actions.
@@ -70,6 +76,21 @@ impl Actions {
             });
             group.add_action(&action);
         }
+        let scale = gio::SimpleAction::new_stateful(
+            "scale",
+            Some(glib::VariantTy::STRING),
+            &FIT.to_variant(),
+        );
+        scale.connect_activate(move |action, target| {
+            if let Some(target) = target {
+                action.set_state(target);
+                act(Act::Scale(match target.str() {
+                    Some(ONE_TO_ONE) => Scaling::OneToOne,
+                    _ => Scaling::Fit,
+                }));
+            }
+        });
+        group.add_action(&scale);
         Self { group }
     }
 
@@ -126,6 +147,11 @@ pub fn machine_menu() -> gio::Menu {
     let menu = gio::Menu::new();
     let display = gio::Menu::new();
     display.append(Some("F_ull Screen"), Some("win.full-screen"));
+    let scale = gio::Menu::new();
+    for (label, target) in [("_Fit the Window", FIT), ("_One to One", ONE_TO_ONE)] {
+        scale.append(Some(label), Some(&format!("machine.scale::{target}")));
+    }
+    display.append_submenu(Some("_Scale"), &scale);
     display.append_submenu(Some("Send _Keys"), &keys);
     display.append(Some("_Take Screenshot"), Some("machine.screenshot"));
     menu.append_section(None, &display);

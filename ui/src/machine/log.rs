@@ -97,11 +97,12 @@ impl Component for LogView {
         };
         widgets.stack.set_visible_child_name(name);
         if following {
-            let end = self
-                .buffer
-                .create_mark(None, &self.buffer.end_iter(), false);
-            widgets.text.scroll_mark_onscreen(&end);
-            self.buffer.delete_mark(&end);
+            // The lines are laid out when the view is drawn next.
+            let text = widgets.text.clone();
+            gtk::glib::idle_add_local_once(move || {
+                let mut end = text.buffer().end_iter();
+                text.scroll_to_iter(&mut end, 0.0, false, 0.0, 1.0);
+            });
         }
     }
 }

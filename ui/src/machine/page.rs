@@ -12,7 +12,7 @@ use super::actions::{self, Act, Actions};
 use super::keys;
 use super::log::{self, LogInput, LogView};
 use super::overview::{Overview, OverviewInput, OverviewOutput};
-use super::screen::{Screen, ScreenInput};
+use super::screen::{Screen, ScreenInit, ScreenInput};
 use super::screenshot;
 use crate::access;
 use crate::dialogs::question::{self, Weight};
@@ -215,7 +215,12 @@ impl Component for MachinePage {
         );
         let model = Self {
             screen: Screen::builder()
-                .launch((machine.definition.name.to_string(), state.clone()))
+                .launch(ScreenInit {
+                    machines: machines.clone(),
+                    folder: machine.folder.clone(),
+                    name: machine.definition.name.to_string(),
+                    state: state.clone(),
+                })
                 .detach(),
             overview: Overview::builder()
                 .launch(overview)
@@ -264,6 +269,7 @@ impl Component for MachinePage {
                 widgets.views.set_visible_child_name("display");
             }
             PageInput::Act(Act::View(name)) => widgets.views.set_visible_child_name(&name),
+            PageInput::Act(Act::Scale(scaling)) => self.screen.emit(ScreenInput::Scale(scaling)),
             PageInput::Act(act) => self.act(act, &sender, root),
             PageInput::Confirmed(act) => self.confirmed(act, &sender),
             PageInput::Change(change) => self.change(change, &sender),
@@ -426,7 +432,7 @@ impl MachinePage {
                     }
                     done("reached", Ok(()))
                 }
-                Act::View(_) => done("shown", Ok(())),
+                Act::View(_) | Act::Scale(_) => done("shown", Ok(())),
             }
         });
     }

@@ -1,16 +1,43 @@
-//! The Display view: what stands where the guest's screen is while there is none, and the screen while there is.
+//! The Display view: the guest's screen while there is one, and what stands in its place while there is none.
+//!
+//! It connects a viewer to the machine as long as that is alive, and gives it the keyboard when the machine was just started.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use relm4::adw::prelude::*;
 use relm4::prelude::*;
-use relm4::{adw, gtk};
 
-use crate::model::State;
+use crate::display::{Scaling, Viewer, ViewerInput, ViewerOutput};
+use crate::model::{Machines, State};
 use crate::text;
+
+/// How long a viewer that lost its machine's screen waits before it tries again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// The view.
 pub struct Screen {
+    machines: Arc<Machines>,
+    folder: PathBuf,
     name: String,
     state: State,
+    viewer: Controller<Viewer>,
+    connected: bool,
+    /// The machine was started while this view was there: its screen gets the keyboard when it comes.
+    fresh: bool,
+}
+
+/// Which machine it is for.
+pub struct ScreenInit {
+    /// All of them.
+    pub machines: Arc<Machines>,
+    /// The machine's folder.
+    pub folder: PathBuf,
+    /// What it is called.
+    pub name: String,
+    /// What it is doing.
+    pub state: State,
 }
 
 /// What it is told.
@@ -20,31 +47,22 @@ pub enum ScreenInput {
     State(State),
     /// What it is called.
     Name(String),
+    /// How the picture is fitted.
+    Scale(Scaling),
+    /// What the viewer tells.
+    Viewer(ViewerOutput),
 }
 
-impl Screen {
-    fn page(&self) -> &'static str {
-        match self.state {
-            State::Off => "off",
-            State::Starting => "starting",
-            State::Running | State::Paused { .. } => "screen",
-            State::Crashed { .. } => "crashed",
-        }
-    }
-
-    fn reason(&self) -> String {
-        match &self.state {
-            State::Crashed { reason } => text::escape(reason),
-            _ => String::new(),
-        }
-    }
-}
+/// It is time to try again.
+#[derive(Debug)]
+pub struct Again;
 
 #[relm4::component(pub)]
-impl SimpleComponent for Screen {
-    type Init = (String, State);
+impl Component for Screen {
+    type Init = ScreenInit;
     type Input = ScreenInput;
     type Output = ();
+    type CommandOutput = Again;
 
     view! {
         #[root]
@@ -65,15 +83,16 @@ impl SimpleComponent for Screen {
                 set_paintable: Some(&adw::SpinnerPaintable::new(None::<&gtk::Widget>)),
                 set_title: "Starting…",
             },
-            add_named[Some("screen")] = &gtk::Box {},
+            add_named[Some("screen")]: model.viewer.widget(),
             add_named[Some("crashed")] = &adw::StatusPage {
                 set_icon_name: Some("dialog-error-symbolic"),
                 set_title: "The Machine Cannot Go On",
                 #[watch]
                 set_description: Some(&model.reason()),
-                gtk::Box {
-                    set_spacing: 12,
-                    set_halign: gtk::Align::Center,
+                adw::WrapBox {
+                    set_child_spacing: 12,
+                    set_line_spacing: 12,
+                    set_align: 0.5,
                     gtk::Button {
                         set_label: "Start Again",
                         set_css_classes: &["pill", "suggested-action"],
@@ -93,19 +112,107 @@ impl SimpleComponent for Screen {
     }
 
     fn init(
-        (name, state): (String, State),
+        init: ScreenInit,
         root: Self::Root,
-        _sender: ComponentSender<Self>,
+        sender: ComponentSender<Self>,
     ) -> ComponentParts<Self> {
-        let model = Self { name, state };
+        let viewer = Viewer::builder()
+            .launch(())
+            .forward(sender.input_sender(), ScreenInput::Viewer);
+        let fresh = init.state == State::Starting;
+        let mut model = Self {
+            machines: init.machines,
+            folder: init.folder,
+            name: init.name,
+            state: init.state,
+            viewer,
+            connected: false,
+            fresh,
+        };
+        model.follow();
         let widgets = view_output!();
         ComponentParts { model, widgets }
     }
 
-    fn update(&mut self, message: ScreenInput, _: ComponentSender<Self>) {
+    fn update(&mut self, message: ScreenInput, sender: ComponentSender<Self>, _: &Self::Root) {
         match message {
-            ScreenInput::State(state) => self.state = state,
+            ScreenInput::State(state) => {
+                self.fresh |= !self.state.is_alive() && state.is_alive();
+                self.state = state;
+                self.follow();
+            }
             ScreenInput::Name(name) => self.name = name,
+            ScreenInput::Scale(scaling) => self.viewer.emit(ViewerInput::SetScaling(scaling)),
+            ScreenInput::Viewer(ViewerOutput::Size(..)) => {
+                // Whoever is elsewhere in the window by now keeps the keyboard.
+                if std::mem::take(&mut self.fresh) && self.viewer.widget().is_mapped() {
+                    self.viewer
+                        .widget()
+                        .child_focus(gtk::DirectionType::TabForward);
+                }
+            }
+            ScreenInput::Viewer(ViewerOutput::Disconnected(reason)) => {
+                self.connected = false;
+                if self.shown() {
+                    tracing::warn!(reason, "the viewer lost the machine's screen");
+                    sender.oneshot_command(async {
+                        tokio::time::sleep(AGAIN).await;
+                        Again
+                    });
+                }
+            }
+            ScreenInput::Viewer(ViewerOutput::Grabbed(_) | ViewerOutput::Screenshot(_)) => {}
+        }
+    }
+
+    fn update_cmd(&mut self, Again: Again, _: ComponentSender<Self>, _: &Self::Root) {
+        self.follow();
+    }
+}
+
+impl Screen {
+    fn page(&self) -> &'static str {
+        match self.state {
+            State::Off => "off",
+            State::Starting => "starting",
+            State::Running | State::Paused { .. } => "screen",
+            State::Crashed { .. } => "crashed",
+        }
+    }
+
+    fn reason(&self) -> String {
+        match &self.state {
+            State::Crashed { reason } => text::escape(&text::sentence(reason)),
+            _ => String::new(),
+        }
+    }
+
+    /// Whether there is a screen to be shown.
+    fn shown(&self) -> bool {
+        matches!(self.state, State::Running | State::Paused { .. })
+    }
+
+    /// Connects the viewer while there is a screen, and takes it off when there is none.
+    fn follow(&mut self) {
+        if !self.shown() {
+            if std::mem::take(&mut self.connected) {
+                self.viewer.emit(ViewerInput::Disconnect);
+            }
+            return;
+        }
+        let Some(machine) = self
+            .machines
+            .handle(&self.folder)
+            .filter(|_| !self.connected)
+        else {
+            return;
+        };
+        match machine.connect_viewer() {
+            Ok(stream) => {
+                self.connected = true;
+                self.viewer.emit(ViewerInput::Connect(stream));
+            }
+            Err(error) => tracing::error!(%error, "the machine's screen could not be shown"),
         }
     }
 }

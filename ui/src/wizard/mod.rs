@@ -225,6 +225,7 @@ impl Component for Wizard {
             widgets.stack.set_visible_child_name("problem");
             model.host = Some(check);
         }
+        root.set_focus(Some(&model.source.widgets().entry));
         model.refresh();
         ComponentParts { model, widgets }
     }
