@@ -9,6 +9,7 @@ mod size;
 mod window;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use command_line::{Command, CommandLine};
@@ -26,6 +27,11 @@ fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
+    // A file that may not grow further is a full disk, which pauses a machine, and no reason to end the program.
+    let ignored = signal_hook::flag::register(signal_hook::consts::signal::SIGXFSZ, Arc::default());
+    if let Err(error) = ignored {
+        tracing::warn!(%error, "a limit on the size of files may end this program");
+    }
     let outcome = match &command_line.command {
         None => window::open(&command_line),
         Some(command) => commands::carry_out(&command_line, command).map(|()| ExitCode::SUCCESS),

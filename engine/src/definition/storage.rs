@@ -22,7 +22,8 @@ pub struct Drive {
     /// Whether the guest may only read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read_only: bool,
-    /// Its place in the boot order: 1 is tried first; without a number it is not booted from.
+    /// Its place in the boot order: 1 is tried first. A drive without a number is not booted from, unless none has a number: then
+    /// the firmware tries disks before optical drives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<u32>,
 }

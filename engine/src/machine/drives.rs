@@ -1,10 +1,12 @@
 //! The machine's drives: their images opened, placed on the IDE channels, and their media changed while the machine runs.
 
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
+use rustix::fs::OFlags;
 
 use super::conductor::Message;
 use super::{CommandError, StartError};
@@ -36,6 +38,15 @@ fn path(folder: &Path, file: &Path) -> PathBuf {
     folder.join(file)
 }
 
+/// Opens without waiting for the other end, should it be a pipe; a pipe is refused later.
+fn open_file(path: &Path) -> std::io::Result<File> {
+    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+    File::options()
+        .read(true)
+        .custom_flags(nonblocking)
+        .open(path)
+}
+
 fn open(folder: &Path, drive: &Drive, number: usize) -> Result<IdeDrive, StartError> {
     match drive.kind {
         DriveKind::Disk => {
@@ -50,7 +61,7 @@ fn open(folder: &Path, drive: &Drive, number: usize) -> Result<IdeDrive, StartEr
             let medium = match &drive.file {
                 Some(file) => {
                     let path = path(folder, file);
-                    let opened = File::open(&path).map_err(|source| StartError::Medium {
+                    let opened = open_file(&path).map_err(|source| StartError::Medium {
                         file: path.clone(),
                         source,
                     })?;

@@ -40,13 +40,6 @@ impl State {
 pub enum MachineEvent {
     /// Its state is another now.
     State(State),
-    /// The picture has a new size in pixels.
-    DisplaySize {
-        /// To the right.
-        width: u32,
-        /// Down.
-        height: u32,
-    },
     /// The guest switched its keyboard's lights.
     Lights {
         /// Scroll Lock.

@@ -261,7 +261,7 @@ impl Component for MachinePage {
             PageInput::Event(MachineEvent::Medium { .. }) => {
                 self.overview.emit(OverviewInput::Media)
             }
-            PageInput::Event(MachineEvent::DisplaySize { .. } | MachineEvent::Lights { .. }) => {}
+            PageInput::Event(MachineEvent::Lights { .. }) => {}
             PageInput::Started => {
                 self.show_log();
                 self.overview.emit(OverviewInput::Media);

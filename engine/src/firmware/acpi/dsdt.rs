@@ -14,9 +14,8 @@ use acpi_tables::aml::{
 
 use super::header;
 use super::resource::{Code, IsaInterrupt, PciInterrupts, Processor};
+use crate::chipset::SOFT_OFF_SLEEP_TYPE;
 
-/// The sleep type of S5 (soft off) in the PIIX4's PM1 control register.
-const SOFT_OFF: u8 = 0;
 /// What `_STA` says of a device that is present, enabled, and works, but is not to be shown.
 const PRESENT: u8 = 0x0b;
 const PRESENT_DISABLED: u8 = 0x09;
@@ -52,7 +51,7 @@ fn name(name: &str, value: &dyn Aml) -> Name {
 
 fn sleep_states() -> Code {
     let mut soft_off = PackageBuilder::new();
-    for value in [SOFT_OFF, SOFT_OFF, 0, 0] {
+    for value in [SOFT_OFF_SLEEP_TYPE, SOFT_OFF_SLEEP_TYPE, 0, 0] {
         soft_off.add_element(&value);
     }
     Code::of(&[&name("_S5_", &soft_off)])

@@ -6,17 +6,12 @@ use acpi_tables::gas::{AccessSize, AddressSpace, GAS};
 use acpi_tables::madt::{EnabledStatus, IoApic, ProcessorLocalApic};
 
 use super::{SCI_INTERRUPT, header};
+use crate::chipset::{ACPI_DISABLE, ACPI_ENABLE, COMMAND_PORT, GENERAL_EVENTS, POWER_PORTS};
 
-/// The PIIX4's power management registers, where SeaBIOS puts them when ACPI tables come with the machine.
-const PM_BASE: u16 = 0x600;
-const PM1_EVENT: u16 = PM_BASE;
-const PM1_CONTROL: u16 = PM_BASE + 4;
-const PM_TIMER: u16 = PM_BASE + 8;
-const GPE0: u16 = 0xafe0;
-/// The port that switches between ACPI and legacy power management, and what to write there.
-const APM_COMMAND: u16 = 0xb2;
-const ACPI_ENABLE: u8 = 0xf1;
-const ACPI_DISABLE: u8 = 0xf0;
+const PM1_EVENT: u16 = *POWER_PORTS.start();
+const PM1_CONTROL: u16 = PM1_EVENT + 4;
+const PM_TIMER: u16 = PM1_EVENT + 8;
+const GPE0: u16 = *GENERAL_EVENTS.start();
 const RESET_PORT: u16 = 0xcf9;
 const RESET_VALUE: u8 = 6;
 const CENTURY_REGISTER: u8 = 0x32;
@@ -53,7 +48,7 @@ pub(super) fn fadt(version: FadtVersion) -> Vec<u8> {
         .flag(Flags::SlpButton)
         .flag(Flags::FixRtc);
     table.sci_int = u16::try_from(SCI_INTERRUPT).unwrap_or(0).into();
-    table.smi_cmd = u32::from(APM_COMMAND).into();
+    table.smi_cmd = u32::from(COMMAND_PORT).into();
     table.acpi_enable = ACPI_ENABLE;
     table.acpi_disable = ACPI_DISABLE;
     table.pm1a_evt_blk = u32::from(PM1_EVENT).into();
