@@ -187,7 +187,7 @@ impl Component for App {
                     },
                     #[name = "split"]
                     add_named[Some("machines")] = &adw::NavigationSplitView {
-                        set_min_sidebar_width: 200.0,
+                        set_min_sidebar_width: 250.0,
                         set_max_sidebar_width: 280.0,
                         set_sidebar: Some(model.list.widget()),
                     },

@@ -156,7 +156,7 @@ pub fn machine_menu() -> gio::Menu {
     display.append(Some("_Take Screenshot"), Some("machine.screenshot"));
     menu.append_section(None, &display);
     let delete = gio::Menu::new();
-    delete.append(Some("_Delete…"), Some("machine.delete"));
+    delete.append(Some("_Delete"), Some("machine.delete"));
     menu.append_section(None, &delete);
     menu
 }

@@ -1,7 +1,9 @@
 //! The chosen machine's page: what can be done with it in the header, and its views beneath. It does what needs the machine's
 //! handle alone; starting, deleting and renaming concern the library, so it asks the window for them.
 
+use std::cell::Cell;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use relm4::adw::prelude::*;
@@ -26,6 +28,7 @@ pub struct MachinePage {
     machines: Arc<Machines>,
     machine: StoredMachine,
     state: State,
+    full_screen: Rc<Cell<bool>>,
     actions: Actions,
     screen: Controller<Screen>,
     overview: Controller<Overview>,
@@ -162,6 +165,14 @@ impl Component for MachinePage {
                         set_title_widget = &adw::ViewSwitcher {
                             set_policy: adw::ViewSwitcherPolicy::Wide,
                         },
+                        pack_end = &gtk::Button {
+                            set_icon_name: "view-restore-symbolic",
+                            set_tooltip_text: Some("Leave Full Screen"),
+                            set_action_name: Some("win.full-screen"),
+                            #[watch]
+                            set_visible: model.full_screen.get(),
+                            update_property: &[gtk::accessible::Property::Label("Leave Full Screen")],
+                        },
                         pack_end = &gtk::MenuButton {
                             set_icon_name: "view-more-symbolic",
                             set_tooltip_text: Some("Machine Menu"),
@@ -229,6 +240,7 @@ impl Component for MachinePage {
             machines,
             machine,
             state,
+            full_screen: Rc::default(),
             actions,
         };
         let widgets = view_output!();
@@ -236,6 +248,7 @@ impl Component for MachinePage {
         widgets.bottom.set_stack(Some(&widgets.views));
         access::name(&widgets.shut_down, "Shut Down");
         adapt(&widgets);
+        reveal_at_top(&widgets.view, model.full_screen.clone());
         model.show_log();
         ComponentParts { model, widgets }
     }
@@ -275,6 +288,7 @@ impl Component for MachinePage {
             PageInput::Change(change) => self.change(change, &sender),
             PageInput::Pull(drive) => self.change_medium(drive, None, true, &sender),
             PageInput::FullScreen(on) => {
+                self.full_screen.set(on);
                 widgets.view.set_reveal_top_bars(!on);
                 widgets.view.set_reveal_bottom_bars(!on);
                 widgets.view.set_extend_content_to_top_edge(on);
@@ -494,6 +508,21 @@ impl MachinePage {
     }
 }
 
+/// In full screen the header is shown while the pointer is at the upper edge, over the picture.
+fn reveal_at_top(view: &adw::ToolbarView, full_screen: Rc<Cell<bool>>) {
+    const EDGE: f64 = 2.0;
+    const AWAY: f64 = 120.0;
+    let pointer = gtk::EventControllerMotion::new();
+    pointer.set_propagation_phase(gtk::PropagationPhase::Capture);
+    let shown = view.clone();
+    pointer.connect_motion(move |_, _, y| {
+        if full_screen.get() && !(EDGE..AWAY).contains(&y) {
+            shown.set_reveal_top_bars(y < EDGE);
+        }
+    });
+    view.add_controller(pointer);
+}
+
 /// Where there is little room, the views are switched beneath, and the header says which machine it is.
 fn adapt(widgets: &MachinePageWidgets) {
     let below = |width: f64| {
@@ -515,6 +544,11 @@ fn adapt(widgets: &MachinePageWidgets) {
         &widgets.header,
         "title-widget",
         Some(&None::<gtk::Widget>.to_value()),
+    );
+    narrow.add_setter(
+        &widgets.header,
+        "decoration-layout",
+        Some(&":close".to_value()),
     );
     narrow.add_setter(&widgets.bottom, "reveal", Some(&true.to_value()));
     widgets.bin.add_breakpoint(narrower);
