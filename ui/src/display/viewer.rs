@@ -99,7 +99,11 @@ impl Component for Viewer {
             .description("The machine shows nothing at the moment.")
             .build();
         let screen = Screen::default();
-        let scroller = gtk::ScrolledWindow::builder().child(&screen).build();
+        // The keyboard's focus is for the screen, not for what scrolls it.
+        let scroller = gtk::ScrolledWindow::builder()
+            .child(&screen)
+            .focusable(false)
+            .build();
         let words = gtk::Label::builder()
             .label(WAY_OUT)
             .wrap(true)
