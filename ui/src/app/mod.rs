@@ -74,6 +74,7 @@ pub struct App {
     wizard: Option<Controller<Wizard>>,
     surveying: bool,
     closing: Closing,
+    _monitor: Option<gtk::gio::FileMonitor>,
 }
 
 /// What it is told.
@@ -215,6 +216,7 @@ impl Component for App {
                 MachineListOutput::Selected(folder) => AppInput::Selected(folder),
                 MachineListOutput::Opened => AppInput::Opened,
             });
+        let monitor = watch(&machines);
         let model = Self {
             machines,
             entries: Vec::new(),
@@ -225,11 +227,11 @@ impl Component for App {
             wizard: None,
             surveying: false,
             closing: Closing::default(),
+            _monitor: monitor,
         };
         let widgets = view_output!();
         actions::install(&root, sender.input_sender());
         relay(&model.machines, sender.input_sender().clone());
-        watch(&model.machines);
         sender.spawn_oneshot_command(|| AppCommand::Systems(operating_systems()));
         model.scan(&sender);
         ComponentParts { model, widgets }
@@ -533,14 +535,11 @@ fn relay(machines: &Machines, input: relm4::Sender<AppInput>) {
     }
 }
 
-/// Has the library looked at again when somebody else adds or removes a folder in it.
-fn watch(machines: &Arc<Machines>) {
+/// Has the library looked at again when somebody else adds or removes a folder in it, as long as the monitor lasts.
+fn watch(machines: &Arc<Machines>) -> Option<gtk::gio::FileMonitor> {
     let folder = gtk::gio::File::for_path(machines.folder());
-    let monitor = folder.monitor_directory(
-        gtk::gio::FileMonitorFlags::WATCH_MOVES,
-        gtk::gio::Cancellable::NONE,
-    );
-    match monitor {
+    let flags = gtk::gio::FileMonitorFlags::WATCH_MOVES;
+    match folder.monitor_directory(flags, gtk::gio::Cancellable::NONE) {
         Ok(monitor) => {
             let followed = Arc::downgrade(machines);
             monitor.connect_changed(move |_, _, _, _| {
@@ -548,10 +547,12 @@ fn watch(machines: &Arc<Machines>) {
                     machines.refresh();
                 }
             });
-            // It watches as long as the program lasts.
-            std::mem::forget(monitor);
+            Some(monitor)
         }
-        Err(error) => tracing::warn!(%error, "the library's folder is not watched"),
+        Err(error) => {
+            tracing::warn!(%error, "the library's folder is not watched");
+            None
+        }
     }
 }
 
