@@ -510,7 +510,7 @@ impl MachinePage {
 
 /// In full screen the header is shown while the pointer is at the upper edge, over the picture.
 fn reveal_at_top(view: &adw::ToolbarView, full_screen: Rc<Cell<bool>>) {
-    const EDGE: f64 = 2.0;
+    const EDGE: f64 = 8.0;
     const AWAY: f64 = 120.0;
     let pointer = gtk::EventControllerMotion::new();
     pointer.set_propagation_phase(gtk::PropagationPhase::Capture);
