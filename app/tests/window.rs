@@ -1,0 +1,51 @@
+//! The real window under a display of its own, worked only through the accessibility tree and the keyboard. What is done there
+//! stands in `tests/window/`, a script each; this file makes what the scripts boot and runs them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+
+use guesthouse_tests::media::{el_torito, program};
+use tempfile::TempDir;
+
+/// Firmware and a guest take a whole processor each: two windows at once would only wait for one another.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// Runs tests/window/NAME.py with these arguments.
+fn work_window(name: &str, arguments: &[&Path]) {
+    let _turn = ONE_AT_A_TIME.lock();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the workspace is above the crate");
+    let output = Command::new("python3")
+        .arg("-B")
+        .arg(source.join("tests/window").join(format!("{name}.py")))
+        .args(arguments)
+        .env("GUESTHOUSE_BINARY", env!("CARGO_BIN_EXE_guesthouse"))
+        .env("GUESTHOUSE_SCREENS", source.join("target/screens"))
+        .stdin(Stdio::null())
+        .output()
+        .expect("python3 is installed");
+    assert!(
+        output.status.success(),
+        "{name}.py ended with {}:\n{}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// A medium whose program says hello and echoes keys.
+fn hello() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder for the medium");
+    let path = folder.path().join("hello.iso");
+    let medium = el_torito("HELLO", &program::echo("Guesthouse says hello: "));
+    std::fs::write(&path, medium).expect("the medium is written");
+    (folder, path)
+}
+
+#[test]
+fn a_machine_is_made_worked_deleted_and_brought_back() {
+    let (_folder, medium) = hello();
+    work_window("machine", &[&medium]);
+}
