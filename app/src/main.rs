@@ -18,7 +18,9 @@ fn main() -> ExitCode {
     // A wrong command line ends here, with exit code 2.
     let command_line = CommandLine::parse();
     let default = match command_line.command {
-        None | Some(Command::Run(_)) => "info",
+        None | Some(Command::Run(_)) => {
+            "warn,guesthouse=info,guesthouse_engine=info,guesthouse_ui=info"
+        }
         Some(_) => "warn",
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("GUESTHOUSE_LOG")

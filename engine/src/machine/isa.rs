@@ -125,6 +125,8 @@ impl IsaDevices {
             interrupt("mouse", interrupt::MOUSE),
             lights_changed,
         ));
+        // The mouse wants motions; viewers that can send them instead of places do.
+        around.common.remote.set_relative(true);
         for port in KeyboardController::PORTS {
             ports.map(port..=port, keyboard.clone());
         }
