@@ -10,6 +10,8 @@ use guesthouse_engine::input::{InputEvent, ScanCode};
 use guesthouse_engine::machine::{Machine, StartOptions, State};
 use tempfile::TempDir;
 
+use crate::picture::Picture;
+
 /// A running machine in a folder of its own.
 pub struct Guest {
     /// The machine.
@@ -17,6 +19,7 @@ pub struct Guest {
     /// What it was made from.
     pub definition: Definition,
     folder: TempDir,
+    started: Instant,
 }
 
 /// A definition with 64 MiB of memory and `medium` in its optical drive.
@@ -37,14 +40,28 @@ impl Guest {
     /// # Panics
     /// When it does not start.
     pub fn start(definition: Definition, prepare: impl FnOnce(&Path)) -> Self {
+        Self::start_with(definition, StartOptions::default(), prepare)
+    }
+
+    /// Starts a machine as [`Guest::start`] does, with these options.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_with(
+        definition: Definition,
+        options: StartOptions,
+        prepare: impl FnOnce(&Path),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         prepare(folder.path());
-        let machine = Machine::start(&definition, folder.path(), StartOptions::default())
+        let started = Instant::now();
+        let machine = Machine::start(&definition, folder.path(), options)
             .unwrap_or_else(|error| panic!("the machine did not start: {error}"));
         Self {
             machine,
             definition,
             folder,
+            started,
         }
     }
 
@@ -84,24 +101,56 @@ impl Guest {
             if seen(&screen) {
                 return;
             }
-            if Instant::now() > end || !self.machine.state().is_alive() {
-                let picture = self.keep_screen("failed");
-                let log = self.machine.log();
-                let last = log
-                    .iter()
-                    .rev()
-                    .take(30)
-                    .rev()
-                    .cloned()
-                    .collect::<Vec<_>>()
-                    .join("\n");
-                panic!(
-                    "{what} did not come within {seconds} s; the machine is {:?}, its screen ({}):\n{screen}\nits log:\n{last}",
-                    self.machine.state(),
-                    picture.display()
-                );
-            }
+            self.check_time(what, seconds, end);
             std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Ends the test when it is later than `end` or the machine does not run any more.
+    fn check_time(&self, what: &str, seconds: u64, end: Instant) {
+        if Instant::now() <= end && self.machine.state().is_alive() {
+            return;
+        }
+        let picture = self.keep_screen("failed");
+        let log = self.machine.log();
+        let last = log[log.len().saturating_sub(30)..].join("\n");
+        panic!(
+            "{what} did not come within {seconds} s; the machine is {:?}, its screen ({}):\n{}\nits log:\n{last}",
+            self.machine.state(),
+            picture.display(),
+            self.screen()
+        );
+    }
+
+    /// The picture on the screen.
+    pub fn picture(&self) -> Picture {
+        Picture::of(self.machine.surface())
+    }
+
+    /// Waits until the screen shows a picture that `seen` accepts and that stays the same for `still` seconds.
+    ///
+    /// # Panics
+    /// When it does not within `seconds`; the screen is kept as a picture.
+    pub fn wait_for_picture(
+        &self,
+        what: &str,
+        seconds: u64,
+        still: u64,
+        seen: impl Fn(&Picture) -> bool,
+    ) -> Picture {
+        let end = Instant::now() + Duration::from_secs(seconds);
+        let mut last = self.picture();
+        let mut since = Instant::now();
+        loop {
+            std::thread::sleep(Duration::from_millis(250));
+            let picture = self.picture();
+            if picture != last {
+                last = picture;
+                since = Instant::now();
+            } else if since.elapsed() >= Duration::from_secs(still) && seen(&last) {
+                return last;
+            }
+            self.check_time(what, seconds, end);
         }
     }
 
@@ -176,7 +225,7 @@ impl Guest {
         }
     }
 
-    /// Stores the screen as target/screens/NAME.png, to be looked at.
+    /// Stores the screen as target/screens/TEST-NAME.png, to be looked at, and says how long after its start this was.
     ///
     /// # Panics
     /// When it cannot be stored.
@@ -189,6 +238,10 @@ impl Guest {
             .replace("::", "-");
         let path = folder.join(format!("{test}-{name}.png"));
         std::fs::write(&path, self.machine.screenshot().unwrap()).unwrap();
+        eprintln!(
+            "{test}: {name} {:.1} s after its start",
+            self.started.elapsed().as_secs_f64()
+        );
         path
     }
 }

@@ -4,3 +4,5 @@
 
 pub mod guest;
 pub mod media;
+pub mod picture;
+pub mod serial;
