@@ -52,6 +52,7 @@ impl SimpleComponent for HostCheck {
                     set_max_width_chars: 50,
                     set_justify: gtk::Justification::Center,
                 },
+                #[name = "button"]
                 gtk::Button {
                     set_label: "Check Again",
                     set_halign: gtk::Align::Center,

@@ -9,6 +9,7 @@ use relm4::prelude::*;
 use relm4::{adw, gtk};
 
 use super::drives::{self, Wish};
+use crate::access;
 use crate::dialogs::file_choice::{self, FileKind};
 use crate::model::{Definition, Host, Machines, Name, State};
 use crate::text;
@@ -88,14 +89,14 @@ impl Component for Overview {
             #[name = "hardware"]
             add = &adw::PreferencesGroup {
                 set_title: "Processors and Memory",
-                #[name = "processors"]
-                add = &adw::SpinRow {
+                #[local_ref]
+                add = processors -> adw::SpinRow {
                     set_title: "Processors",
                     set_numeric: true,
                     connect_value_notify => OverviewInput::Changed,
                 },
-                #[name = "memory"]
-                add = &adw::SpinRow {
+                #[local_ref]
+                add = memory -> adw::SpinRow {
                     set_title: "Memory in MiB",
                     set_numeric: true,
                     connect_value_notify => OverviewInput::Changed,
@@ -137,6 +138,7 @@ impl Component for Overview {
             system,
             drives: Vec::new(),
         };
+        let (processors, memory) = (&access::spin_row(), &access::spin_row());
         let widgets = view_output!();
         let host = Host::inspect().ok();
         let processors = host.map_or(256, |host| host.processors);

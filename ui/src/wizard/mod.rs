@@ -222,6 +222,13 @@ impl Component for Wizard {
                         HostCheckOutput::Usable => WizardInput::Usable,
                     });
             widgets.problem.set_content(Some(check.widget()));
+            // The dialog would look for its focus among the fields that are not shown, and then no key would move it.
+            check.widgets().button.connect_map(|button| {
+                let button = button.clone();
+                gtk::glib::idle_add_local_once(move || {
+                    button.grab_focus();
+                });
+            });
             widgets.stack.set_visible_child_name("problem");
             model.host = Some(check);
         }

@@ -10,6 +10,7 @@ use relm4::{adw, gtk};
 use super::draft::{Choice, DiskChoice, Inspection, Place};
 use super::field::{Guard, Reason, View};
 use super::findings::Field;
+use crate::access;
 use crate::dialogs::file_choice::{self, FileKind};
 use crate::model::media::{Role, role};
 use crate::text::{self, whole};
@@ -85,8 +86,8 @@ impl Component for StoragePage {
                                 }
                             },
                         },
-                        #[name = "size"]
-                        add = &adw::SpinRow {
+                        #[local_ref]
+                        add = size -> adw::SpinRow {
                             set_title: "Size in GiB",
                             set_subtitle: &model.room(),
                             set_adjustment: Some(&gtk::Adjustment::new(20.0, 1.0, 65_536.0, 1.0, 10.0, 0.0)),
@@ -146,7 +147,7 @@ impl Component for StoragePage {
             file: Reason::new(Field::DiskFile, &file),
             place,
         };
-        let (disk, file) = (&disk, &file);
+        let (disk, file, size) = (&disk, &file, &access::spin_row());
         let widgets = view_output!();
         ComponentParts { model, widgets }
     }

@@ -9,6 +9,7 @@ use relm4::{adw, gtk};
 use super::draft::{Choice, Place};
 use super::field::{Guard, Reason, View};
 use super::findings::Field;
+use crate::access;
 use crate::text::{self, whole};
 
 /// The page.
@@ -132,7 +133,7 @@ impl Component for SystemPage {
         sender: ComponentSender<Self>,
     ) -> ComponentParts<Self> {
         let (name, system) = (adw::EntryRow::new(), adw::ComboRow::new());
-        let (processors, memory) = (adw::SpinRow::default(), adw::SpinRow::default());
+        let (processors, memory) = (access::spin_row(), access::spin_row());
         let model = Self {
             name: (Guard::default(), Reason::new(Field::Name, &name)),
             system: (Guard::default(), Reason::new(Field::System, &system)),
