@@ -49,3 +49,19 @@ fn a_machine_is_made_worked_deleted_and_brought_back() {
     let (_folder, medium) = hello();
     work_window("machine", &[&medium]);
 }
+
+#[test]
+fn every_control_has_a_name() {
+    let (_folder, medium) = hello();
+    work_window("names", &[&medium]);
+}
+
+#[test]
+fn a_broken_file_is_shown_with_its_line() {
+    work_window("broken", &[]);
+}
+
+#[test]
+fn a_host_without_kvm_is_explained() {
+    work_window("host", &[]);
+}

@@ -21,6 +21,21 @@ import display  # noqa: E402
 
 Role = Atspi.Role
 State = Atspi.StateType
+# What a person works with. Items of menus are left out: GTK 4.18 gives those that it makes of a menu's model no names.
+CONTROLS = (
+    Role.BUTTON,
+    Role.TOGGLE_BUTTON,
+    Role.CHECK_BOX,
+    Role.TEXT,
+    Role.ENTRY,
+    Role.SPIN_BUTTON,
+    Role.COMBO_BOX,
+    Role.LIST_ITEM,
+    Role.PAGE_TAB,
+    Role.SLIDER,
+    Role.LINK,
+    Role.IMAGE,
+)
 ACCESSIBLE = "org.a11y.atspi.Accessible"
 
 # How long to wait for what the program does by itself, and for a guest whose firmware an emulated processor runs.
@@ -179,9 +194,29 @@ class Window:
 
         return self.wait(what, usable)
 
+    def can_press(self, name):
+        return any(node.has(State.SENSITIVE) for node in self.find_all(Role.BUTTON, name))
+
+    def selected(self, name):
+        return any(node.has(State.SELECTED) for node in self.find_all(Role.PAGE_TAB, name))
+
     def text(self):
         """Everything that is written on the screen."""
         return "\n".join(node.name for node in self.tree().walk() if node.name)
+
+    def unnamed(self):
+        """What a screen reader could only call "button": controls on the screen without a name."""
+
+        def silent(node):
+            # A list's item, such as a chosen value, may be named by what is written in it.
+            return not any(inner.name for inner in (node.walk() if node.role == Role.LIST_ITEM else [node]))
+
+        return [node for node in self.tree().walk() if node.role in CONTROLS and silent(node)]
+
+    def expect_names(self, where):
+        """Fails if a control is without a name."""
+        unnamed = "".join(f"\n  {node} in {node.parent}" for node in self.unnamed())
+        self.expect(f"all controls of {where} have names:{unnamed}", not unnamed)
 
     def wait_for_text(self, pattern, seconds=SOON):
         """Waits until this is written somewhere in the window."""
