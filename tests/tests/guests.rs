@@ -98,7 +98,7 @@ fn isolinux_takes_commands_and_shows_its_menus() {
     prompt();
 
     guest.type_text("hardware\n");
-    guest.wait_for("Syslinux", 120);
+    guest.wait_for("< Exit", 120);
     guest.wait_for("PCI Devices( 5)", 10);
     guest.keep_screen("hardware");
     guest.machine.reset().unwrap();
@@ -136,7 +136,7 @@ fn debian_installer_in_text_mode() {
     // Each page's last line is drawn last.
     let page = |title: &str, seconds| {
         guest.wait_until(title, seconds, |screen| {
-            screen.contains(title) && screen.contains("<Go Back>")
+            screen.contains(title) && screen.contains("<Enter> activates buttons")
         })
     };
     page("Select a language", 900);
