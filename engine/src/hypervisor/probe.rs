@@ -50,7 +50,7 @@ pub fn device_path() -> PathBuf {
 pub fn check_host() -> Result<HostCapabilities, HostProblem> {
     let path = device_path();
     let kvm = open(&path).map_err(|error| explain_open(&path, &error, &Surroundings::inspect()))?;
-    examine(&kvm)
+    examine(&path, &kvm)
 }
 
 /// Opens KVM.
@@ -60,7 +60,7 @@ pub fn check_host() -> Result<HostCapabilities, HostProblem> {
 pub(super) fn open_kvm() -> Result<Kvm, HostProblem> {
     let path = device_path();
     let kvm = open(&path).map_err(|error| explain_open(&path, &error, &Surroundings::inspect()))?;
-    examine(&kvm)?;
+    examine(&path, &kvm)?;
     Ok(kvm)
 }
 
@@ -69,13 +69,19 @@ fn open(path: &Path) -> io::Result<Kvm> {
     Kvm::new_with_path(name).map_err(|error| io::Error::from_raw_os_error(error.errno()))
 }
 
-fn examine(kvm: &Kvm) -> Result<HostCapabilities, HostProblem> {
+fn examine(path: &Path, kvm: &Kvm) -> Result<HostCapabilities, HostProblem> {
     let version = kvm.get_api_version();
     if version != 12 {
         return Err(HostProblem::new(
             "The device is not KVM",
-            format!("It answers with interface version {version} instead of 12."),
-            "Check what /dev/kvm is; after a kernel update, restart the computer.",
+            format!(
+                "{} does not answer as KVM's interface 12 does (but {version}).",
+                path.display()
+            ),
+            format!(
+                "Check what {} is; after a kernel update, restart the computer.",
+                path.display()
+            ),
         ));
     }
     let needed = [
@@ -245,6 +251,8 @@ mod tests {
     fn a_device_that_is_something_else_is_refused() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let kvm = open(file.path()).unwrap();
-        assert!(examine(&kvm).unwrap_err().title.contains("not KVM"));
+        let problem = examine(file.path(), &kvm).unwrap_err();
+        let name = file.path().display().to_string();
+        assert!(problem.title.contains("not KVM") && problem.cause.contains(&name));
     }
 }
