@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
 pub mod guest;
+pub mod image;
 pub mod media;
 pub mod picture;
 pub mod serial;

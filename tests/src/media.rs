@@ -120,6 +120,50 @@ pub mod program {
         code
     }
 
+    /// Prints "writing", then writes `count` sectors, `stride` sectors apart, to the first hard disk by the BIOS, over and over
+    /// until a key is pressed; then prints " stopped" (or " failed" when the BIOS reports an error) and halts. All 32-bit words of
+    /// a sector are the same: the number of the pass in the upper half, the sector's place in the row in the lower. The passes
+    /// go on counting from what the disk's first sector says. [`crate::image::Written`] reads what came of it.
+    pub fn write_sectors(count: u16, stride: u32) -> Vec<u8> {
+        let ([c0, c1], [s0, s1, s2, s3]) = (count.to_le_bytes(), stride.to_le_bytes());
+        let mut code = vec![
+            0xfc, 0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xc0, // ds = es = 0
+            0xbe, 0x9d, 0x7c, 0xe8, 0x70, 0x00, // print "writing"
+            // pass: the number of the last pass is in sector 0
+            0x66, 0xc7, 0x06, 0x91, 0x7c, 0, 0, 0, 0, // mov dword [sector], 0
+            0xb4, 0x42, 0xe8, 0x51, 0x00, // read
+            0xa1, 0x02, 0x80, 0x40, 0xa3, 0x9b,
+            0x7c, // mov ax, [8002h]; inc ax; mov [pass], ax
+            0xc7, 0x06, 0x99, 0x7c, 0, 0, // mov word [index], 0
+            // next: fill the buffer
+            0xa1, 0x9b, 0x7c, 0x66, 0xc1, 0xe0, 0x10, 0xa1, 0x99,
+            0x7c, // eax = pass << 16 | index
+            0xbf, 0x00, 0x80, 0xb9, 0x80, 0x00, 0x66, 0xf3,
+            0xab, // mov di, 8000h; mov cx, 128; rep stosd
+            0x66, 0x0f, 0xb7, 0x06, 0x99, 0x7c, // movzx eax, word [index]
+            0x66, 0x69, 0xc0, s0, s1, s2, s3, // imul eax, eax, stride
+            0x66, 0xa3, 0x91, 0x7c, // mov [sector], eax
+            0xb4, 0x43, 0xe8, 0x1b, 0x00, // write
+            0xff, 0x06, 0x99, 0x7c, 0x81, 0x3e, 0x99, 0x7c, c0,
+            c1, // inc word [index]; cmp word [index], count
+            0x72, 0xcb, // jb next
+            0xb4, 0x01, 0xcd, 0x16, 0x74, 0xaa, // no key: jz pass
+            0xbe, 0xa5, 0x7c, // mov si, stopped
+            // end: print and halt
+            0xe8, 0x14, 0x00, 0xf4, 0xeb, 0xfd, //
+            // disk: int 13h, function ah, with the packet
+            0xb0, 0x00, 0xb2, 0x80, 0xbe, 0x89, 0x7c, 0xcd, 0x13, //
+            0xbe, 0xae, 0x7c, 0x72, 0x01, 0xc3, 0xeb, 0xe9, // mov si, failed; jc end; ret
+            // print
+            0xac, 0x84, 0xc0, 0x74, 0x06, 0xb4, 0x0e, 0xcd, 0x10, 0xeb, 0xf5, 0xc3, //
+            // the disk address packet: 1 sector, 0000:8000, sector (8 bytes)
+            0x10, 0, 1, 0, 0x00, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, //
+            0, 0, 0, 0, // index, pass
+        ];
+        code.extend_from_slice(b"writing\0 stopped\0 failed\0");
+        code
+    }
+
     /// A boot sector for a hard disk that prints `text` and echoes keys.
     ///
     /// # Panics
