@@ -1,0 +1,193 @@
+//! A standard VNC viewer, TigerVNC's, at a machine's listeners: over TCP and over a Unix socket it shows the screen to the pixel
+//! and its keyboard is the machine's.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use guesthouse_engine::remote::Address;
+use guesthouse_tests::guest::Guest;
+use guesthouse_tests::media::{el_torito, program};
+
+const FIRMWARE: u64 = 90;
+/// How long a viewer may take on a busy computer, in seconds.
+const VIEWER: u64 = 60;
+
+/// A process that ends with the test.
+struct Background(Child);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// An X server without a screen; its display's name.
+fn x_server() -> (Background, String) {
+    let mut child = Command::new("Xvfb")
+        .args(["-displayfd", "1", "-screen", "0", "1024x768x24"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let output = child.stdout.take().unwrap();
+    let server = Background(child);
+    let mut number = String::new();
+    BufReader::new(output).read_line(&mut number).unwrap();
+    (server, format!(":{}", number.trim()))
+}
+
+/// A picture in memory: width, and three bytes for each pixel.
+struct Picture {
+    width: usize,
+    pixels: Vec<u8>,
+}
+
+impl Picture {
+    fn decode(file: &Path) -> Self {
+        let size = Command::new("identify")
+            .args(["-format", "%w"])
+            .arg(file)
+            .output()
+            .unwrap();
+        let decoded = Command::new("convert")
+            .arg(file)
+            .args(["-depth", "8", "rgb:-"])
+            .output()
+            .unwrap();
+        assert!(decoded.status.success(), "{decoded:?}");
+        Self {
+            width: String::from_utf8(size.stdout).unwrap().parse().unwrap(),
+            pixels: decoded.stdout,
+        }
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        self.pixels.chunks(self.width * 3)
+    }
+
+    /// Whether `other` is somewhere in this picture, every pixel as it is.
+    fn holds(&self, other: &Self) -> bool {
+        let length = other.width * 3;
+        let Some(room) = self.width.checked_sub(other.width) else {
+            return false;
+        };
+        (0..self.rows().count()).any(|top| {
+            (0..=room).any(|left| {
+                let mut rows = self.rows().skip(top);
+                other.rows().all(|row| {
+                    rows.next()
+                        .is_some_and(|of| of[left * 3..][..length] == *row)
+                })
+            })
+        })
+    }
+}
+
+/// A viewer at `address` must show `guest`'s screen, and what is typed on its keyboard must reach the guest after `text`.
+fn view(guest: &Guest, address: &str, text: &str, key: &str) {
+    let (_server, display) = x_server();
+    let log = guest.folder().join("viewer.log");
+    let mut viewer = Background(
+        Command::new("vncviewer")
+            .args(["-SecurityTypes", "None", "-AlertOnFatalError=0"])
+            .args(["-ReconnectOnError=0", address])
+            .env("DISPLAY", &display)
+            .env("HOME", guest.folder())
+            .env_remove("WAYLAND_DISPLAY")
+            .stdout(Stdio::null())
+            .stderr(File::create(&log).unwrap())
+            .spawn()
+            .unwrap(),
+    );
+    let end = Instant::now() + Duration::from_secs(VIEWER);
+    let (window, screen) = (
+        guest.folder().join("window.png"),
+        guest.folder().join("screen.png"),
+    );
+    // The cursor blinks: the two pictures are of one moment sooner or later.
+    loop {
+        let said = std::fs::read_to_string(&log).unwrap();
+        assert!(viewer.0.try_wait().unwrap().is_none(), "it ended: {said}");
+        assert!(
+            Instant::now() < end,
+            "the screen does not appear in the viewer; {} shows what does; it said: {said}",
+            {
+                let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/screens");
+                std::fs::create_dir_all(&kept).unwrap();
+                let kept = kept.join(format!("viewer-{key}.png"));
+                let _ = std::fs::copy(&window, &kept);
+                kept.display().to_string()
+            }
+        );
+        let grabbed = Command::new("import")
+            .args(["-display", &display, "-window", "root"])
+            .arg(&window)
+            .status()
+            .unwrap();
+        assert!(grabbed.success());
+        std::fs::write(&screen, guest.machine.screenshot().unwrap()).unwrap();
+        let screen = Picture::decode(&screen);
+        assert!(screen.pixels.iter().any(|byte| *byte > 100), "it is black");
+        if Picture::decode(&window).holds(&screen) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // Without a window manager, nobody gives the viewer the keyboard.
+    let typed = Command::new("xdotool")
+        .args(["search", "--onlyvisible", "--name", "TigerVNC"])
+        .args([
+            "windowfocus",
+            "--sync",
+            "mousemove",
+            "512",
+            "384",
+            "click",
+            "1",
+        ])
+        .args(["sleep", "0.5", "key", "--delay", "50", key])
+        .env("DISPLAY", &display)
+        .output()
+        .unwrap();
+    assert!(typed.status.success(), "{typed:?}");
+    guest.wait_for(&format!("{text}{key}"), 30);
+}
+
+#[test]
+fn tigervnc_shows_the_screen_and_types() {
+    let guest = Guest::boot(&el_torito("VIEWED", &program::echo("viewed: ")));
+    guest.wait_for("viewed:", FIRMWARE);
+    let loopback = guest
+        .machine
+        .listen(&Address::Tcp(([127, 0, 0, 1], 0).into()))
+        .unwrap();
+    let Address::Tcp(loopback) = loopback else {
+        panic!("{loopback:?}");
+    };
+    view(
+        &guest,
+        &format!("127.0.0.1::{}", loopback.port()),
+        "viewed: ",
+        "k",
+    );
+    let socket = guest.folder().join("viewers");
+    guest
+        .machine
+        .listen(&Address::Unix(socket.clone()))
+        .unwrap();
+    view(&guest, socket.to_str().unwrap(), "viewed: k", "m");
+    assert!(
+        guest
+            .machine
+            .listen(&Address::Tcp(([0, 0, 0, 0], 0).into()))
+            .is_err(),
+        "nobody listens to the network"
+    );
+    guest.machine.power_off().unwrap();
+}
