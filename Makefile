@@ -53,6 +53,7 @@ shell: dependencies
 install:
 	@test -x target/release/guesthouse || { echo 'run `make build` first' >&2; exit 1; }
 	install -D -m 755 target/release/guesthouse '$(DESTDIR)$(PREFIX)/bin/guesthouse'
+	install -D -m 755 target/release/guesthouse-window '$(DESTDIR)$(PREFIX)/libexec/guesthouse/guesthouse-window'
 	install -D -m 644 data/$(APPLICATION).desktop '$(DESTDIR)$(PREFIX)/share/applications/$(APPLICATION).desktop'
 	install -D -m 644 data/$(APPLICATION).metainfo.xml '$(DESTDIR)$(PREFIX)/share/metainfo/$(APPLICATION).metainfo.xml'
 	install -D -m 644 icons/scalable/$(APPLICATION).svg \
@@ -62,7 +63,7 @@ install:
 	install -D -m 644 LICENSE '$(DESTDIR)$(PREFIX)/share/licenses/guesthouse/LICENSE'
 
 uninstall:
-	rm -f '$(DESTDIR)$(PREFIX)/bin/guesthouse' \
+	rm -f '$(DESTDIR)$(PREFIX)/bin/guesthouse' '$(DESTDIR)$(PREFIX)/libexec/guesthouse/guesthouse-window' \
 		'$(DESTDIR)$(PREFIX)/share/applications/$(APPLICATION).desktop' \
 		'$(DESTDIR)$(PREFIX)/share/metainfo/$(APPLICATION).metainfo.xml' \
 		'$(DESTDIR)$(PREFIX)/share/icons/hicolor/scalable/apps/$(APPLICATION).svg' \

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use guesthouse_engine::library::Library;
 
 /// A virtual machine manager: without a command, its window.
 #[derive(Debug, Parser)]
@@ -15,6 +17,17 @@ pub struct CommandLine {
     /// Print JSON instead of text.
     #[arg(long, global = true)]
     pub json: bool,
+    /// Where the machines are.
+    #[command(flatten)]
+    pub place: Place,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Where the machines are.
+#[derive(Debug, Args)]
+pub struct Place {
     /// The folder that holds the machines [default: guesthouse/machines in the user's data folder]
     #[arg(
         long,
@@ -23,9 +36,22 @@ pub struct CommandLine {
         env = "GUESTHOUSE_MACHINES"
     )]
     pub machines: Option<PathBuf>,
-    /// What to do.
-    #[command(subcommand)]
-    pub command: Option<Command>,
+}
+
+impl Place {
+    /// The library of machines that is meant.
+    ///
+    /// # Errors
+    /// When its folder is not known or cannot be used.
+    pub fn library(&self) -> anyhow::Result<Library> {
+        let folder = match &self.machines {
+            Some(folder) => std::path::absolute(folder)?,
+            None => Library::default_folder().context(
+                "the folder of machines is not known: set HOME, or name one with --machines",
+            )?,
+        };
+        Ok(Library::open(&folder)?)
+    }
 }
 
 /// What can be done.

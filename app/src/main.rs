@@ -1,45 +1,57 @@
-//! The `guesthouse` program: the window and the command line over one engine.
+//! The `guesthouse` program: the command line over the engine, and the way to the window.
 
-mod command_line;
-mod commands;
-mod control;
-mod output;
-mod run;
-mod size;
-mod window;
-
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
+use anyhow::Context;
 use clap::Parser;
-use command_line::{Command, CommandLine};
+use guesthouse_app::command_line::{Command, CommandLine, Place};
+use guesthouse_app::commands;
 
 fn main() -> ExitCode {
     // A wrong command line ends here, with exit code 2.
     let command_line = CommandLine::parse();
-    let default = match command_line.command {
-        None | Some(Command::Run(_)) => {
-            "warn,guesthouse=info,guesthouse_engine=info,guesthouse_ui=info"
-        }
-        Some(_) => "warn",
-    };
-    let filter = tracing_subscriber::EnvFilter::try_from_env("GUESTHOUSE_LOG")
-        .unwrap_or_else(|_| default.into());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
-    // A file that may not grow further is a full disk, which pauses a machine, and no reason to end the program.
-    let ignored = signal_hook::flag::register(signal_hook::consts::signal::SIGXFSZ, Arc::default());
-    if let Err(error) = ignored {
-        tracing::warn!(%error, "a limit on the size of files may end this program");
-    }
+    guesthouse_app::prepare(match command_line.command {
+        Some(Command::Run(_)) => "warn,guesthouse=info,guesthouse_engine=info",
+        _ => "warn",
+    });
     let outcome = match &command_line.command {
-        None => window::open(&command_line),
-        Some(command) => commands::carry_out(&command_line, command).map(|()| ExitCode::SUCCESS),
+        None => become_window(&command_line.place),
+        Some(command) => commands::carry_out(&command_line, command),
     };
-    outcome.unwrap_or_else(|error| {
-        eprintln!("guesthouse: {error:#}");
-        ExitCode::FAILURE
-    })
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("guesthouse: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Goes on as the window's program, which is beside this one, or where `make install` puts it.
+fn become_window(place: &Place) -> anyhow::Result<()> {
+    const NAME: &str = "guesthouse-window";
+    let this = std::env::current_exe().context("this program's own file was not found")?;
+    let beside = this.with_file_name(NAME);
+    let installed = this
+        .parent()
+        .and_then(|folder| folder.parent())
+        .map(|prefix| prefix.join("libexec/guesthouse").join(NAME));
+    let program: PathBuf = [Some(beside.clone()), installed]
+        .into_iter()
+        .flatten()
+        .find(|path| path.is_file())
+        .with_context(|| {
+            format!(
+                "the window's program is missing ({}); install Guesthouse anew",
+                beside.display()
+            )
+        })?;
+    let mut command = std::process::Command::new(&program);
+    if let Some(folder) = &place.machines {
+        command.arg("--machines").arg(folder);
+    }
+    let error = command.exec();
+    Err(error).with_context(|| format!("{} could not be started", program.display()))
 }

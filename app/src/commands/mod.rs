@@ -4,22 +4,8 @@ mod control;
 mod create;
 mod look;
 
-use anyhow::Context;
-use guesthouse_engine::library::Library;
-
 use crate::command_line::{Command, CommandLine};
 use crate::control::Request;
-
-/// The library of machines that the command line means.
-pub fn library(command_line: &CommandLine) -> anyhow::Result<Library> {
-    let folder = match &command_line.machines {
-        Some(folder) => std::path::absolute(folder)?,
-        None => Library::default_folder().context(
-            "the folder of machines is not known: set HOME, or name one with --machines",
-        )?,
-    };
-    Ok(Library::open(&folder)?)
-}
 
 /// Carries out a command.
 ///
@@ -29,7 +15,7 @@ pub fn carry_out(command_line: &CommandLine, command: &Command) -> anyhow::Resul
     if matches!(command, Command::CheckHost) {
         return look::check_host(command_line.json);
     }
-    let library = library(command_line)?;
+    let library = command_line.place.library()?;
     let definition = |name: &str| library.find(name).map(|machine| machine.definition);
     match command {
         Command::CheckHost => Ok(()),

@@ -1,4 +1,7 @@
 //! The window, and the control sockets of the machines that run in it.
+//!
+//! A program of its own so that the toolkit and its hundred libraries are only loaded where there is a window: `guesthouse`
+//! without a command becomes this one.
 
 use std::collections::HashMap;
 use std::process::ExitCode;
@@ -7,15 +10,30 @@ use std::sync::Arc;
 use guesthouse_engine::machine::MachineEvent;
 use guesthouse_ui::model::{Change, Machines};
 
-use crate::command_line::CommandLine;
-use crate::control::Server;
+use clap::Parser;
+use guesthouse_app::command_line::Place;
+use guesthouse_app::control::Server;
+
+/// The window of Guesthouse, a virtual machine manager; "guesthouse" opens it.
+#[derive(Debug, Parser)]
+#[command(name = "guesthouse-window", version)]
+struct Arguments {
+    #[command(flatten)]
+    place: Place,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    guesthouse_app::prepare("warn,guesthouse=info,guesthouse_engine=info,guesthouse_ui=info");
+    open(&arguments.place).unwrap_or_else(|error| {
+        eprintln!("guesthouse: {error:#}");
+        ExitCode::FAILURE
+    })
+}
 
 /// Opens the window; returns when it is closed for good.
-///
-/// # Errors
-/// When the library of machines cannot be opened.
-pub fn open(command_line: &CommandLine) -> anyhow::Result<ExitCode> {
-    let machines = Machines::new(crate::commands::library(command_line)?);
+fn open(place: &Place) -> anyhow::Result<ExitCode> {
+    let machines = Machines::new(place.library()?);
     let changes = machines.subscribe();
     let weak = Arc::downgrade(&machines);
     std::thread::Builder::new()

@@ -1,0 +1,27 @@
+//! What the two programs of Guesthouse share: the command line with what its commands do, and the sockets by which processes
+//! reach the one that holds a running machine. `guesthouse` is the program that people call; without a command it becomes
+//! `guesthouse-window`, the only one that needs the toolkit.
+
+pub mod command_line;
+pub mod commands;
+pub mod control;
+mod output;
+mod run;
+mod size;
+
+use std::sync::Arc;
+
+/// What either program does first: its log goes to standard error, as much of it as `GUESTHOUSE_LOG` says or else `filter`.
+pub fn prepare(filter: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("GUESTHOUSE_LOG")
+        .unwrap_or_else(|_| filter.into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    // A file that may not grow further is a full disk, which pauses a machine, and no reason to end the program.
+    let ignored = signal_hook::flag::register(signal_hook::consts::signal::SIGXFSZ, Arc::default());
+    if let Err(error) = ignored {
+        tracing::warn!(%error, "a limit on the size of files may end this program");
+    }
+}
