@@ -1,10 +1,10 @@
-//! A standard VNC viewer, TigerVNC's, at a machine's listeners: over TCP and over a Unix socket it shows the screen to the pixel
-//! and its keyboard is the machine's.
+//! Standard VNC clients at a machine's listeners: TigerVNC's viewer, over TCP and over a Unix socket, and vncdotool, over TCP, show
+//! the screen to the pixel, and their keyboard is the machine's.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use guesthouse_tests::guest::Guest;
 use guesthouse_tests::media::{el_torito, program};
 
 const FIRMWARE: u64 = 90;
-/// How long a viewer may take on a busy computer, in seconds.
+/// How long a client may take on a busy computer, in seconds.
 const VIEWER: u64 = 60;
 
 /// A process that ends with the test.
@@ -43,6 +43,7 @@ fn x_server() -> (Background, String) {
 }
 
 /// A picture in memory: width, and three bytes for each pixel.
+#[derive(PartialEq)]
 struct Picture {
     width: usize,
     pixels: Vec<u8>,
@@ -67,6 +68,15 @@ impl Picture {
         }
     }
 
+    /// What `guest`'s screen shows now, which must not be nothing.
+    fn of(guest: &Guest) -> Self {
+        let file = guest.folder().join("screen.png");
+        std::fs::write(&file, guest.machine.screenshot().unwrap()).unwrap();
+        let screen = Self::decode(&file);
+        assert!(screen.pixels.iter().any(|byte| *byte > 100), "it is black");
+        screen
+    }
+
     fn rows(&self) -> impl Iterator<Item = &[u8]> + Clone {
         self.pixels.chunks(self.width * 3)
     }
@@ -89,6 +99,24 @@ impl Picture {
     }
 }
 
+/// Copies a picture, when there is one, to target/screens/NAME.png, to be looked at.
+fn keep(picture: &Path, name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/screens");
+    std::fs::create_dir_all(&folder).unwrap();
+    let kept = folder.join(format!("{name}.png"));
+    let _ = std::fs::copy(picture, &kept);
+    kept
+}
+
+/// Makes the machine listen at a free port of the loopback address; the port.
+fn listen_on_loopback(guest: &Guest) -> u16 {
+    let address = Address::Tcp(([127, 0, 0, 1], 0).into());
+    match guest.machine.listen(&address).unwrap() {
+        Address::Tcp(address) => address.port(),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// A viewer at `address` must show `guest`'s screen, and what is typed on its keyboard must reach the guest after `text`.
 fn view(guest: &Guest, address: &str, text: &str, key: &str) {
     let (_server, display) = x_server();
@@ -106,10 +134,7 @@ fn view(guest: &Guest, address: &str, text: &str, key: &str) {
             .unwrap(),
     );
     let end = Instant::now() + Duration::from_secs(VIEWER);
-    let (window, screen) = (
-        guest.folder().join("window.png"),
-        guest.folder().join("screen.png"),
-    );
+    let window = guest.folder().join("window.png");
     // The cursor blinks: the two pictures are of one moment sooner or later.
     loop {
         let said = std::fs::read_to_string(&log).unwrap();
@@ -117,13 +142,7 @@ fn view(guest: &Guest, address: &str, text: &str, key: &str) {
         assert!(
             Instant::now() < end,
             "the screen does not appear in the viewer; {} shows what does; it said: {said}",
-            {
-                let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/screens");
-                std::fs::create_dir_all(&kept).unwrap();
-                let kept = kept.join(format!("viewer-{key}.png"));
-                let _ = std::fs::copy(&window, &kept);
-                kept.display().to_string()
-            }
+            keep(&window, &format!("viewer-{key}")).display()
         );
         let grabbed = Command::new("import")
             .args(["-display", &display, "-window", "root"])
@@ -131,10 +150,7 @@ fn view(guest: &Guest, address: &str, text: &str, key: &str) {
             .status()
             .unwrap();
         assert!(grabbed.success());
-        std::fs::write(&screen, guest.machine.screenshot().unwrap()).unwrap();
-        let screen = Picture::decode(&screen);
-        assert!(screen.pixels.iter().any(|byte| *byte > 100), "it is black");
-        if Picture::decode(&window).holds(&screen) {
+        if Picture::decode(&window).holds(&Picture::of(guest)) {
             break;
         }
         std::thread::sleep(Duration::from_millis(100));
@@ -163,19 +179,8 @@ fn view(guest: &Guest, address: &str, text: &str, key: &str) {
 fn tigervnc_shows_the_screen_and_types() {
     let guest = Guest::boot(&el_torito("VIEWED", &program::echo("viewed: ")));
     guest.wait_for("viewed:", FIRMWARE);
-    let loopback = guest
-        .machine
-        .listen(&Address::Tcp(([127, 0, 0, 1], 0).into()))
-        .unwrap();
-    let Address::Tcp(loopback) = loopback else {
-        panic!("{loopback:?}");
-    };
-    view(
-        &guest,
-        &format!("127.0.0.1::{}", loopback.port()),
-        "viewed: ",
-        "k",
-    );
+    let port = listen_on_loopback(&guest);
+    view(&guest, &format!("127.0.0.1::{port}"), "viewed: ", "k");
     let socket = guest.folder().join("viewers");
     guest
         .machine
@@ -189,5 +194,70 @@ fn tigervnc_shows_the_screen_and_types() {
             .is_err(),
         "nobody listens to the network"
     );
+    guest.machine.power_off().unwrap();
+}
+
+/// vncdotool, which must be here.
+fn vncdotool() -> Command {
+    let path = std::env::var_os("PATH").unwrap();
+    if std::env::split_paths(&path).any(|folder| folder.join("vncdotool").exists()) {
+        return Command::new("vncdotool");
+    }
+    // Where the distribution has no package of it, the build root, which `make test` makes everywhere for its media, has.
+    assert!(
+        std::env::var_os("GUESTHOUSE_BUILD_ROOT").is_none(),
+        "vncdotool is missing: run `make test`, which installs it"
+    );
+    let mut command =
+        Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../build-aux/enter-root"));
+    command.arg("vncdotool");
+    command
+}
+
+/// Runs vncdotool with these commands at a port of the loopback address.
+fn automate(port: u16, commands: &[&str]) {
+    let done = vncdotool()
+        .args(["--timeout", &VIEWER.to_string()])
+        .args(["--server", &format!("127.0.0.1::{port}")])
+        .args(commands)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(
+        done.status.success(),
+        "vncdotool, which `make test` installs, failed: {done:?}"
+    );
+}
+
+/// What vncdotool captures must be `guest`'s screen.
+fn capture(guest: &Guest, port: u16, name: &str) {
+    let file = guest.folder().join(format!("{name}.png"));
+    let end = Instant::now() + Duration::from_secs(VIEWER);
+    // The cursor blinks: the two pictures are of one moment sooner or later.
+    loop {
+        automate(port, &["capture", file.to_str().unwrap()]);
+        if Picture::decode(&file) == Picture::of(guest) {
+            return;
+        }
+        assert!(
+            Instant::now() < end,
+            "what vncdotool captures, {}, is not the screen, {}",
+            keep(&file, name).display(),
+            guest.keep_screen("screen").display()
+        );
+    }
+}
+
+#[test]
+fn vncdotool_captures_the_screen_and_types() {
+    let guest = Guest::boot(&el_torito("AUTOMATED", &program::echo("automated: ")));
+    guest.wait_for("automated:", FIRMWARE);
+    let port = listen_on_loopback(&guest);
+    capture(&guest, port, "before");
+    automate(port, &["key", "k"]);
+    guest.wait_for("automated: k", 30);
+    capture(&guest, port, "after");
+    automate(port, &["type", "Ab1"]);
+    guest.wait_for("automated: kAb1", 30);
     guest.machine.power_off().unwrap();
 }
