@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use crate::bus::{Action, IoError, IoResult, Width};
-use crate::pci::{BaseAddress, ConfigSpace, Identity, PciFunction};
+use crate::bus::{Action, Width};
+use crate::pci::{ConfigSpace, Identity, PciFunction};
 
 const PAM: u8 = 0x59;
 const SMRAM: u8 = 0x72;
@@ -135,23 +135,6 @@ impl PciFunction for I440fx {
         }
         self.update_pam(false);
         None
-    }
-
-    fn base_addresses(&self) -> Vec<BaseAddress> {
-        Vec::new()
-    }
-
-    fn read_window(&mut self, _number: u8, _offset: u64, _data: &mut [u8]) -> IoResult<()> {
-        Err(IoError::Unmapped)
-    }
-
-    fn write_window(
-        &mut self,
-        _number: u8,
-        _offset: u64,
-        _data: &[u8],
-    ) -> IoResult<Option<Action>> {
-        Err(IoError::Unmapped)
     }
 
     fn reset(&mut self) {

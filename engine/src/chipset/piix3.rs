@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::bus::{Action, InterruptLine, InterruptSink, IoError, IoResult, Width};
-use crate::pci::{BaseAddress, ConfigSpace, Identity, PciFunction};
+use crate::bus::{Action, InterruptLine, InterruptSink, Width};
+use crate::pci::{ConfigSpace, Identity, PciFunction};
 
 const ROUTES: u8 = 0x60;
 const ROUTE_DISABLED: u8 = 0x80;
@@ -142,23 +142,6 @@ impl PciFunction for Piix3 {
         self.space.write(offset, width, value);
         self.update_routes();
         None
-    }
-
-    fn base_addresses(&self) -> Vec<BaseAddress> {
-        Vec::new()
-    }
-
-    fn read_window(&mut self, _number: u8, _offset: u64, _data: &mut [u8]) -> IoResult<()> {
-        Err(IoError::Unmapped)
-    }
-
-    fn write_window(
-        &mut self,
-        _number: u8,
-        _offset: u64,
-        _data: &[u8],
-    ) -> IoResult<Option<Action>> {
-        Err(IoError::Unmapped)
     }
 
     fn reset(&mut self) {

@@ -1,6 +1,6 @@
 //! What a function on the bus offers: its configuration space and its windows into the address spaces.
 
-use crate::bus::{Action, IoResult, Width};
+use crate::bus::{Action, IoError, IoResult, Width};
 use crate::memory::MemoryRegion;
 
 /// Where a function sits on bus 0.
@@ -49,7 +49,7 @@ pub struct BaseAddress {
     pub window: Window,
 }
 
-/// One function on the bus. The bus calls it with its lock held for one access at a time.
+/// One function on the bus; one without windows leaves out what concerns them. The bus calls it with its lock held for one access at a time.
 pub trait PciFunction: Send {
     /// Reads the configuration space at byte `offset` (0 to 255); the access never crosses a dword.
     fn read_config(&mut self, offset: u8, width: Width) -> u32;
@@ -59,19 +59,30 @@ pub trait PciFunction: Send {
     fn write_config(&mut self, offset: u8, width: Width, value: u32) -> Option<Action>;
 
     /// The base address registers that are decoded now.
-    fn base_addresses(&self) -> Vec<BaseAddress>;
+    fn base_addresses(&self) -> Vec<BaseAddress> {
+        Vec::new()
+    }
 
-    /// Reads `data.len()` bytes at `offset` of window `number`.
+    /// Reads `_data.len()` bytes at `_offset` of window `_number`.
     ///
     /// # Errors
     /// When nothing answers there: the guest reads all ones.
-    fn read_window(&mut self, number: u8, offset: u64, data: &mut [u8]) -> IoResult<()>;
+    fn read_window(&mut self, _number: u8, _offset: u64, _data: &mut [u8]) -> IoResult<()> {
+        Err(IoError::Unmapped)
+    }
 
-    /// Writes `data` at `offset` of window `number`.
+    /// Writes `_data` at `_offset` of window `_number`.
     ///
     /// # Errors
     /// When nothing answers there: the write is lost.
-    fn write_window(&mut self, number: u8, offset: u64, data: &[u8]) -> IoResult<Option<Action>>;
+    fn write_window(
+        &mut self,
+        _number: u8,
+        _offset: u64,
+        _data: &[u8],
+    ) -> IoResult<Option<Action>> {
+        Err(IoError::Unmapped)
+    }
 
     /// As after power-on: configuration space (base addresses cleared, command register 0) and registers.
     fn reset(&mut self);
