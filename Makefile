@@ -43,7 +43,7 @@ check: dependencies
 	$(ENTER) build-aux/check-licences
 	$(ENTER) build-aux/check-data
 
-bench: dependencies
+bench: build
 	$(ENTER) cargo bench --workspace --locked
 
 shell: dependencies
