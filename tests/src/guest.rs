@@ -192,6 +192,28 @@ impl Guest {
         self.press_keys(&keys);
     }
 
+    /// Presses keys together every three seconds until `seen` says so of the screen's text.
+    ///
+    /// # Panics
+    /// When it does not within `seconds`, or there is no such key.
+    pub fn press_until(&self, combination: &str, seconds: u64, seen: impl Fn(&str) -> bool) {
+        let end = Instant::now() + Duration::from_secs(seconds);
+        loop {
+            self.press(combination);
+            let next = Instant::now() + Duration::from_secs(3);
+            while Instant::now() < next {
+                if seen(&self.screen()) {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            if Instant::now() > end {
+                self.wait_until(&format!("what {combination} does"), 0, &seen);
+                return;
+            }
+        }
+    }
+
     /// Types a text on a US keyboard.
     ///
     /// # Panics
