@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
-use guesthouse_tests::media::{el_torito, program};
+use guesthouse_tests::media::{el_torito, gathered, program};
 use tempfile::TempDir;
 
 /// Firmware and a guest take a whole processor each: two windows at once would only wait for one another.
@@ -64,4 +64,9 @@ fn a_broken_file_is_shown_with_its_line() {
 #[test]
 fn a_host_without_kvm_is_explained() {
     work_window("host", &[]);
+}
+
+#[test]
+fn grub_draws_its_menu_and_takes_keys() {
+    work_window("grub", &[&gathered("grub-rescue.iso")]);
 }
