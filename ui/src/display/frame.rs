@@ -19,6 +19,13 @@ pub struct Area {
 }
 
 impl Area {
+    fn contains(self, other: Self) -> bool {
+        self.x <= other.x
+            && self.y <= other.y
+            && self.x + self.width >= other.x + other.width
+            && self.y + self.height >= other.y + other.height
+    }
+
     /// The smallest area around both.
     fn joined(self, other: Self) -> Self {
         let (x, y) = (self.x.min(other.x), self.y.min(other.y));
@@ -36,8 +43,12 @@ impl Area {
 pub struct Damage(Vec<Area>);
 
 impl Damage {
-    /// Notes one.
+    /// Notes one. What lies within another is not kept: buffers that are some pictures old copy each place once.
     pub fn add(&mut self, area: Area) {
+        if self.0.iter().any(|other| other.contains(area)) {
+            return;
+        }
+        self.0.retain(|other| !area.contains(*other));
         if self.0.len() < MOST_AREAS {
             self.0.push(area);
         } else {
@@ -243,6 +254,20 @@ mod tests {
         assert!(frame.take_damage().1);
         assert!(frame.announce());
         assert!(!frame.take_damage().1);
+    }
+
+    #[test]
+    fn damage_within_damage_is_noted_once() {
+        let mut damage = Damage::default();
+        for area in [area(0, 0, 4, 2), area(0, 2, 4, 2), area(2, 1, 2, 2)] {
+            damage.add(area);
+        }
+        let noted = damage.clone();
+        damage.extend(&noted);
+        damage.add(area(1, 0, 3, 2));
+        assert_eq!(damage.areas(), noted.areas());
+        damage.add(area(0, 0, 4, 3));
+        assert_eq!(damage.areas(), [area(0, 2, 4, 2), area(0, 0, 4, 3)]);
     }
 
     #[test]
