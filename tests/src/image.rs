@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant, SystemTime};
 
 /// Lets `qemu-img check` judge the image.
 ///
@@ -20,6 +21,27 @@ pub fn assert_sound(image: &Path) {
         String::from_utf8_lossy(&check.stdout),
         String::from_utf8_lossy(&check.stderr)
     );
+}
+
+/// Waits until a guest has written to `image` after `since`, and the file is `length` bytes or longer.
+///
+/// # Panics
+/// When it has not within `seconds`.
+pub fn wait_for_writes(image: &Path, since: SystemTime, length: u64, seconds: u64) {
+    let end = Instant::now() + Duration::from_secs(seconds);
+    loop {
+        let data = std::fs::metadata(image).unwrap();
+        if data.modified().unwrap() > since && data.len() >= length {
+            return;
+        }
+        assert!(
+            Instant::now() < end,
+            "the guest does not write: {} bytes, last changed {:?}, looked since {since:?}",
+            data.len(),
+            data.modified()
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// What [`crate::media::program::write_sectors`] left on a disk.
