@@ -8,5 +8,5 @@ mod validate;
 pub use machine::{
     Clock, Definition, Firmware, Generation, Memory, Name, NameError, Processor, SCHEMA,
 };
-pub use storage::{Bus, Drive, DriveKind, ImageFormat};
+pub use storage::{Bus, CacheMode, DiscardMode, Drive, DriveKind, ErrorPolicy, ImageFormat};
 pub use validate::{Finding, Host, Severity};

@@ -26,6 +26,23 @@ pub struct Drive {
     /// the firmware tries disks before optical drives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<u32>,
+    /// What stands between the guest's writes and the device that holds the image.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub cache: CacheMode,
+    /// What becomes of ranges that the guest discards.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub discard: DiscardMode,
+    /// What happens when the image fails; without a choice, see [`Drive::error_policy`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_error: Option<ErrorPolicy>,
+    /// The files outside the machine's folder that the image may take data from because its header names them (backing files,
+    /// external data files), as whole paths: those the person has agreed to. Files in the machine's own folder need no consent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backing: Vec<PathBuf>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Drive {
@@ -38,6 +55,10 @@ impl Drive {
             format,
             read_only: false,
             boot: None,
+            cache: CacheMode::default(),
+            discard: DiscardMode::default(),
+            on_error: None,
+            backing: Vec::new(),
         }
     }
 
@@ -50,7 +71,20 @@ impl Drive {
             format: ImageFormat::Raw,
             read_only: true,
             boot: None,
+            cache: CacheMode::default(),
+            discard: DiscardMode::default(),
+            on_error: None,
+            backing: Vec::new(),
         }
+    }
+
+    /// What happens when the image fails: the machine pauses for a disk, whose data would otherwise be in danger, and the guest
+    /// hears of it for an optical drive, where media with scratches are everyday things.
+    pub fn error_policy(&self) -> ErrorPolicy {
+        self.on_error.unwrap_or(match self.kind {
+            DriveKind::Disk => ErrorPolicy::Pause,
+            DriveKind::Optical => ErrorPolicy::Report,
+        })
     }
 }
 
@@ -82,4 +116,40 @@ pub enum ImageFormat {
     Raw,
     /// QEMU's copy-on-write format, version 2 or 3.
     Qcow2,
+}
+
+/// What stands between the guest's writes and the device that holds the image; QEMU's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CacheMode {
+    /// The host's page cache. What the guest flushes is on the device; what it does not may be lost in a crash of the host.
+    #[default]
+    Writeback,
+    /// The host's page cache for reads; each write is on the device before the guest hears that it is done.
+    Writethrough,
+    /// Past the host's page cache (O_DIRECT), where the file system can. What the guest flushes is on the device.
+    None,
+    /// The host's page cache, and flushes are ignored: a crash of the host may destroy the whole disk. For disks that can be lost.
+    Unsafe,
+}
+
+/// What becomes of ranges that the guest discards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DiscardMode {
+    /// The host gets their space back.
+    #[default]
+    Unmap,
+    /// Nothing: the image keeps their space.
+    Ignore,
+}
+
+/// What happens when an image cannot do what the guest asked of its drive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ErrorPolicy {
+    /// The machine pauses and says why; when it is resumed the request is made again.
+    Pause,
+    /// The guest hears that its drive failed. A full disk pauses the machine all the same: guests take that for a broken drive.
+    Report,
 }

@@ -3,6 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::memory::GuestBuffer;
+
+/// Guest memory is copied in pieces of this many bytes where an image cannot reach it itself.
+const BOUNCE: usize = 1 << 20;
+
 /// Why a request to an image failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
@@ -39,6 +44,16 @@ pub enum ImageError {
         /// The image.
         file: PathBuf,
     },
+    /// The image cannot do this at all.
+    #[error("{file} cannot be {action}: {reason}", file = .file.display())]
+    Unsupported {
+        /// "resized".
+        action: &'static str,
+        /// The image.
+        file: PathBuf,
+        /// Why, and what to do instead.
+        reason: String,
+    },
 }
 
 impl ImageError {
@@ -64,7 +79,16 @@ impl ImageError {
         offset: u64,
         length: usize,
     ) -> Result<(), Self> {
-        let length = length as u64;
+        Self::check_long_range(file, size, offset, length as u64)
+    }
+
+    /// As [`ImageError::check_range`] for lengths that need not fit in memory.
+    pub(super) fn check_long_range(
+        file: &Path,
+        size: u64,
+        offset: u64,
+        length: u64,
+    ) -> Result<(), Self> {
         match offset.checked_add(length) {
             Some(end) if end <= size => Ok(()),
             _ => Err(Self::OutOfRange {
@@ -76,10 +100,41 @@ impl ImageError {
     }
 }
 
-/// A disk image, opened: an array of bytes that outlives the machine. All calls may come from several threads at once.
+/// What a drive tells its guest of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Features {
+    /// Discarded ranges give their space back to the host; otherwise a discard is taken and does nothing.
+    pub discard: bool,
+    /// Bytes: what of a discarded range does not fill such a unit is kept. A power of two, 512 at least.
+    pub discard_granularity: u32,
+    /// Bytes: requests that start and end on such a border do not make the host read before it writes. A power of two.
+    pub optimal_block_size: u32,
+    /// Written data may be lost in a crash until it is flushed: the drive has a write cache that the guest must flush. Without it
+    /// each write is on the device when it returns.
+    pub write_cache: bool,
+}
+
+impl Default for Features {
+    fn default() -> Self {
+        Self {
+            discard: false,
+            discard_granularity: 4096,
+            optimal_block_size: 4096,
+            write_cache: true,
+        }
+    }
+}
+
+/// A disk image, opened: an array of bytes that outlives the machine. All calls may come from several threads at once; calls whose
+/// ranges overlap are carried out in any order.
 pub trait Image: Send + Sync {
-    /// The size that the guest sees, in bytes.
+    /// The size that the guest sees, in bytes. Only [`Image::resize`] changes it.
     fn size(&self) -> u64;
+
+    /// What a drive tells its guest of the image.
+    fn features(&self) -> Features {
+        Features::default()
+    }
 
     /// Whether writes are refused.
     fn read_only(&self) -> bool;
@@ -104,4 +159,82 @@ pub trait Image: Send + Sync {
     /// # Errors
     /// When the host cannot say so; what was written since the last flush may then be lost.
     fn flush(&self) -> Result<(), ImageError>;
+    /// Fills `buffer` from byte `offset` on: [`Image::read_at`] into guest memory.
+    ///
+    /// # Errors
+    /// As [`Image::read_at`]; a part of the buffer may have been filled then.
+    fn read_guest(&self, offset: u64, buffer: &GuestBuffer) -> Result<(), ImageError> {
+        ImageError::check_range(self.file(), self.size(), offset, buffer.len())?;
+        let mut data = vec![0; buffer.len().min(BOUNCE)];
+        let mut at = 0;
+        while at < buffer.len() {
+            let count = data.len().min(buffer.len() - at);
+            let piece = data.get_mut(..count).unwrap_or_default();
+            self.read_at(offset.saturating_add(at as u64), piece)?;
+            buffer.write(at, piece);
+            at += count;
+        }
+        Ok(())
+    }
+
+    /// Writes `buffer` from byte `offset` on: [`Image::write_at`] from guest memory.
+    ///
+    /// # Errors
+    /// As [`Image::write_at`].
+    fn write_guest(&self, offset: u64, buffer: &GuestBuffer) -> Result<(), ImageError> {
+        ImageError::check_range(self.file(), self.size(), offset, buffer.len())?;
+        let mut data = vec![0; buffer.len().min(BOUNCE)];
+        let mut at = 0;
+        while at < buffer.len() {
+            let count = data.len().min(buffer.len() - at);
+            let piece = data.get_mut(..count).unwrap_or_default();
+            buffer.read(at, piece);
+            self.write_at(offset.saturating_add(at as u64), piece)?;
+            at += count;
+        }
+        Ok(())
+    }
+
+    /// The guest does not need `length` bytes from `offset` on any more: reading them gives what was there or zeros, and the host
+    /// gets the space back where it can be given (see [`Features`]).
+    ///
+    /// # Errors
+    /// When the range is not all in the image, the image is read-only, or the host fails; what was in the range may be gone then.
+    fn discard(&self, offset: u64, length: u64) -> Result<(), ImageError> {
+        ImageError::check_long_range(self.file(), self.size(), offset, length)
+    }
+
+    /// Makes `length` bytes from `offset` on read as zeros, in the cheapest way there is; with `may_unmap` the host gets the space
+    /// back where it can be given, else the space stays the guest's.
+    ///
+    /// # Errors
+    /// As [`Image::write_at`].
+    fn write_zeroes(&self, offset: u64, length: u64, may_unmap: bool) -> Result<(), ImageError> {
+        let _ = may_unmap;
+        ImageError::check_long_range(self.file(), self.size(), offset, length)?;
+        let zeros = vec![0; usize::try_from(length).unwrap_or(BOUNCE).min(BOUNCE)];
+        let mut at = 0;
+        while at < length {
+            let count = usize::try_from(length - at).unwrap_or(BOUNCE).min(BOUNCE);
+            self.write_at(
+                offset.saturating_add(at),
+                zeros.get(..count).unwrap_or(&zeros),
+            )?;
+            at += count as u64;
+        }
+        Ok(())
+    }
+
+    /// Makes the disk `size` bytes large, larger than it was; what is added reads as zeros. On the device when it returns.
+    ///
+    /// # Errors
+    /// When the image cannot grow, `size` is smaller than what it has, or the host refuses; the size is then as it was.
+    fn resize(&self, size: u64) -> Result<(), ImageError> {
+        let _ = size;
+        Err(ImageError::Unsupported {
+            action: "resized",
+            file: self.file().to_owned(),
+            reason: "its kind has a fixed size; convert it to another format".to_owned(),
+        })
+    }
 }

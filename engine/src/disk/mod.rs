@@ -15,9 +15,9 @@ mod raw;
 mod tests;
 
 pub use create::{CreateError, MAX_DISK_SIZE, MIN_DISK_SIZE, create_disk};
-pub use image::{Image, ImageError};
+pub use image::{Features, Image, ImageError};
 pub use info::{ImageInfo, inspect};
-pub use open::{OpenError, open_disk, open_optical};
+pub use open::{Backing, DiskOptions, OpenError, open_disk, open_optical};
 pub use place::Space;
 
 use std::io;

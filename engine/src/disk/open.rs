@@ -12,7 +12,7 @@ use super::Image;
 use super::lock::{self, Access};
 use super::qcow2::{HeaderFault, Qcow2Image};
 use super::raw::RawImage;
-use crate::definition::ImageFormat;
+use crate::definition::{CacheMode, DiscardMode, Drive, ImageFormat};
 
 /// Why an image cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -119,44 +119,104 @@ impl OpenError {
     }
 }
 
-/// Opens the disk image at `path` and locks it: against every other use when it may be written to, against writers otherwise.
-///
-/// The format is never guessed: a guest could write another format's header onto its disk.
+/// Which files a disk image may take data from because its header names them: its backing file, that one's and so on, and an
+/// external data file. A guest or whoever made the image could name any file of the host there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Backing {
+    /// Those that the person has agreed to.
+    pub files: Vec<PathBuf>,
+    /// Everything below these folders.
+    pub folders: Vec<PathBuf>,
+}
+
+/// How a disk image is to be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskOptions {
+    /// What its content is. The format is never guessed: a guest could write another format's header onto its disk.
+    pub format: ImageFormat,
+    /// Writes are refused, and other programs may read it too.
+    pub read_only: bool,
+    /// What stands between writes and the device.
+    pub cache: CacheMode,
+    /// What becomes of discarded ranges.
+    pub discard: DiscardMode,
+    /// The other files that it may need.
+    pub backing: Backing,
+}
+
+impl DiskOptions {
+    /// To read and write an image of `format` that needs no other files.
+    pub fn new(format: ImageFormat) -> Self {
+        Self {
+            format,
+            read_only: false,
+            cache: CacheMode::default(),
+            discard: DiscardMode::default(),
+            backing: Backing::default(),
+        }
+    }
+
+    /// As `drive` says, for a machine in `folder`.
+    pub fn of_drive(drive: &Drive, folder: &Path) -> Self {
+        Self {
+            format: drive.format,
+            read_only: drive.read_only,
+            cache: drive.cache,
+            discard: drive.discard,
+            backing: Backing {
+                files: drive.backing.clone(),
+                folders: vec![folder.to_owned()],
+            },
+        }
+    }
+
+    /// Opens the disk image at `path` and locks it: against every other use when it may be written to, against writers otherwise.
+    ///
+    /// # Errors
+    /// When the file or one that it needs cannot be opened, another program uses it, or its content is not what the format says or
+    /// not supported.
+    pub fn open(&self, path: &Path) -> Result<Arc<dyn Image>, OpenError> {
+        let write = !self.read_only;
+        let file = open_file(path, write)?;
+        let size = size(&file, path)?;
+        let access = if write { Access::Write } else { Access::Read };
+        if !lock::acquire(&file, access)
+            .map_err(|source| OpenError::from_host(path, write, source))?
+        {
+            return Err(OpenError::InUse {
+                file: path.to_owned(),
+            });
+        }
+        match self.format {
+            ImageFormat::Raw => Ok(Arc::new(RawImage::new(
+                file,
+                path.to_owned(),
+                size,
+                self.read_only,
+            ))),
+            ImageFormat::Qcow2 => Ok(Arc::new(Qcow2Image::open(
+                Box::new(file),
+                path.to_owned(),
+                self.read_only,
+            )?)),
+        }
+    }
+}
+
+/// Opens the disk image at `path` with the defaults of [`DiskOptions::new`].
 ///
 /// # Errors
-/// When the file cannot be opened, another program uses it, or its content is not what `format` says or not supported.
+/// As [`DiskOptions::open`].
 pub fn open_disk(
     path: &Path,
     format: ImageFormat,
     read_only: bool,
 ) -> Result<Arc<dyn Image>, OpenError> {
-    let file = open_file(path, !read_only)?;
-    let size = size(&file, path)?;
-    let access = if read_only {
-        Access::Read
-    } else {
-        Access::Write
-    };
-    if !lock::acquire(&file, access)
-        .map_err(|source| OpenError::from_host(path, !read_only, source))?
-    {
-        return Err(OpenError::InUse {
-            file: path.to_owned(),
-        });
+    DiskOptions {
+        read_only,
+        ..DiskOptions::new(format)
     }
-    match format {
-        ImageFormat::Raw => Ok(Arc::new(RawImage::new(
-            file,
-            path.to_owned(),
-            size,
-            read_only,
-        ))),
-        ImageFormat::Qcow2 => Ok(Arc::new(Qcow2Image::open(
-            Box::new(file),
-            path.to_owned(),
-            read_only,
-        )?)),
-    }
+    .open(path)
 }
 
 /// Takes `file`, opened by somebody who may (the file dialog's portal), as an optical medium; `path` is what messages call it. The

@@ -12,7 +12,7 @@ use super::conductor::Message;
 use super::{CommandError, StartError};
 use crate::bus::InterruptLine;
 use crate::definition::{Definition, Drive, DriveKind};
-use crate::disk::{open_disk, open_optical};
+use crate::disk::{DiskOptions, open_optical};
 use crate::memory::GuestMemory;
 use crate::storage::FaultHandler;
 use crate::storage::ide::{DriveError, IdeController, IdeDrive, IdeDrives, Place};
@@ -51,7 +51,7 @@ fn open(folder: &Path, drive: &Drive, number: usize) -> Result<IdeDrive, StartEr
     match drive.kind {
         DriveKind::Disk => {
             let file = drive.file.as_deref().unwrap_or(Path::new(""));
-            let image = open_disk(&path(folder, file), drive.format, drive.read_only)?;
+            let image = DiskOptions::of_drive(drive, folder).open(&path(folder, file))?;
             Ok(IdeDrive::Disk {
                 image,
                 name: format!("hard disk {number}"),
