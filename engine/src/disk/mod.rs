@@ -13,6 +13,7 @@ mod qcow2;
 mod raw;
 #[cfg(test)]
 mod tests;
+pub mod tools;
 
 pub use create::{CreateError, MAX_DISK_SIZE, MIN_DISK_SIZE, create_disk};
 pub use image::{Features, Image, ImageError};
