@@ -8,6 +8,7 @@ mod locate;
 mod memory_map;
 mod smbios;
 
+pub use boot_order::BootEntry;
 pub use fw_cfg::FwCfg;
 pub use locate::{DIRECTORY_VARIABLE, FirmwareFile, LocateError, Locations};
 
@@ -37,13 +38,14 @@ pub enum FirmwareError {
     Contents(#[from] ContentsError),
 }
 
-/// What the firmware of a generation 1 machine is told, ready for [`FwCfg::new`].
+/// What the firmware of a generation 1 machine is told, ready for [`FwCfg::new`]. `boot` is what it may be started from.
 ///
 /// # Errors
 /// When the definition has no processors or more than the tables can name.
 pub fn bios_contents(
     definition: &Definition,
     memory: &MemoryLayout,
+    boot: &[BootEntry],
 ) -> Result<Contents, FirmwareError> {
     let count = definition.processor.count;
     let processors = match u8::try_from(count) {
@@ -73,7 +75,7 @@ pub fn bios_contents(
     let smbios = smbios::smbios_files(&identity, memory);
     contents.add_file(smbios::ANCHOR_FILE, smbios.anchor);
     contents.add_file(smbios::TABLES_FILE, smbios.tables);
-    if let Some(file) = boot_order::boot_order(&definition.drives) {
+    if let Some(file) = boot_order::boot_order(boot) {
         contents.add_file(boot_order::FILE, file);
     }
     contents.add_file("etc/boot-menu-wait", BOOT_MENU_WAIT.to_le_bytes().to_vec());
@@ -92,26 +94,30 @@ pub fn build_fw_cfg(
     definition: &Definition,
     layout: &MemoryLayout,
     memory: GuestMemory,
+    boot: &[BootEntry],
 ) -> Result<FwCfg, FirmwareError> {
-    Ok(FwCfg::new(bios_contents(definition, layout)?, memory)?)
+    Ok(FwCfg::new(
+        bios_contents(definition, layout, boot)?,
+        memory,
+    )?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::definition::{Drive, ImageFormat, Name};
+    use crate::definition::Name;
 
     fn definition() -> Definition {
-        let mut definition = Definition::new(Name::new("Test").unwrap());
-        let mut disk = Drive::disk("disk.qcow2".into(), ImageFormat::Qcow2);
-        disk.boot = Some(1);
-        definition.drives.push(disk);
-        definition
+        Definition::new(Name::new("Test").unwrap())
     }
 
     #[test]
     fn a_machine_tells_the_firmware_all_that_it_asks_for() {
-        let contents = bios_contents(&definition(), &MemoryLayout::new(1 << 30)).unwrap();
+        let boot = [BootEntry {
+            number: 1,
+            path: "/pci@i0cf8/ide@1,1/drive@0/disk@0".to_owned(),
+        }];
+        let contents = bios_contents(&definition(), &MemoryLayout::new(1 << 30), &boot).unwrap();
         for file in [
             "etc/e820",
             "etc/table-loader",
@@ -142,7 +148,7 @@ mod tests {
             (70000, Some(FirmwareError::Processors(70000))),
         ] {
             definition.processor.count = count;
-            assert_eq!(bios_contents(&definition, &layout).err(), expected);
+            assert_eq!(bios_contents(&definition, &layout, &[]).err(), expected);
         }
     }
 }

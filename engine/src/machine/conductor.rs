@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
 
+use super::board::Order;
 use super::fault::{Fault, FaultBridge};
-use super::generation1::Hardware;
 use super::handle::{Command, Common};
+use super::hardware::Hardware;
 use super::processors::{Report, Reporter, panic_text};
 use super::{CommandError, MachineEvent, StartError, StartOptions, State};
 use crate::bus::Action;
@@ -56,9 +57,14 @@ pub(super) fn conduct(
         }
     });
     let built = catch_unwind(AssertUnwindSafe(|| {
-        Hardware::build(
-            common, definition, folder, options, &faults, &reporter, sender,
-        )
+        let order = Order {
+            common,
+            definition,
+            folder,
+            faults: &faults,
+            sender,
+        };
+        Hardware::build(order, options, &reporter)
     }));
     let hardware = match built {
         Ok(Ok(hardware)) => hardware,

@@ -1,41 +1,45 @@
-//! The machine's drives: their images opened, placed on the IDE channels, and their media changed while the machine runs.
+//! The machine's drives: their images opened, connected to the controllers that the definition names, and their media changed
+//! while the machine runs.
 
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crossbeam_channel::Sender;
 use rustix::fs::OFlags;
 
+use super::board::{Board, Chipset};
 use super::conductor::Message;
-use super::{CommandError, StartError};
-use crate::bus::InterruptLine;
-use crate::definition::{Definition, Drive, DriveKind};
+use super::{CommandError, StartError, generation1};
+use crate::bus::shared;
+use crate::definition::{Bus, Drive, DriveKind};
 use crate::disk::{DiskOptions, open_optical};
-use crate::memory::GuestMemory;
-use crate::storage::FaultHandler;
-use crate::storage::ide::{DriveError, IdeController, IdeDrive, IdeDrives, Place};
+use crate::storage::ide::IdeController;
 use crate::storage::scsi::optical::EjectError;
+use crate::storage::{DriveError, DriveGroup, NewDrive};
+
+/// Where a drive is connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Connection {
+    /// The number of the controller.
+    group: usize,
+    /// Its place there.
+    place: usize,
+}
 
 /// The handle on the drives of a running machine.
 pub(super) struct Drives {
-    ide: IdeDrives,
+    groups: Vec<Arc<dyn DriveGroup>>,
     /// Where each optical drive is connected, in the definition's order.
-    optical: Vec<Place>,
+    optical: Vec<Connection>,
 }
 
-/// Where drive number `number` of a definition is connected: the channels' places in turn.
-fn place(number: usize) -> Place {
-    Place {
-        channel: number / 2 % 2,
-        unit: number % 2,
-    }
-}
-
-/// The file that a definition names: relative to the machine's folder.
-fn path(folder: &Path, file: &Path) -> PathBuf {
-    folder.join(file)
+/// A drive whose image is open, not connected yet.
+struct Opened<'a> {
+    drive: &'a Drive,
+    content: NewDrive,
+    /// Its number among the optical drives, if it is one.
+    optical: Option<usize>,
 }
 
 /// Opens without waiting for the other end, should it be a pipe; a pipe is refused later.
@@ -47,12 +51,13 @@ fn open_file(path: &Path) -> std::io::Result<File> {
         .open(path)
 }
 
-fn open(folder: &Path, drive: &Drive, number: usize) -> Result<IdeDrive, StartError> {
+/// Opens drive number `number` of its kind, counting from 1.
+fn open(folder: &Path, drive: &Drive, number: usize) -> Result<NewDrive, StartError> {
     match drive.kind {
         DriveKind::Disk => {
             let file = drive.file.as_deref().unwrap_or(Path::new(""));
-            let image = DiskOptions::of_drive(drive, folder).open(&path(folder, file))?;
-            Ok(IdeDrive::Disk {
+            let image = DiskOptions::of_drive(drive, folder).open(&folder.join(file))?;
+            Ok(NewDrive::Disk {
                 image,
                 name: format!("hard disk {number}"),
             })
@@ -60,7 +65,7 @@ fn open(folder: &Path, drive: &Drive, number: usize) -> Result<IdeDrive, StartEr
         DriveKind::Optical => {
             let medium = match &drive.file {
                 Some(file) => {
-                    let path = path(folder, file);
+                    let path = folder.join(file);
                     let opened = open_file(&path).map_err(|source| StartError::Medium {
                         file: path.clone(),
                         source,
@@ -69,7 +74,7 @@ fn open(folder: &Path, drive: &Drive, number: usize) -> Result<IdeDrive, StartEr
                 }
                 None => None,
             };
-            Ok(IdeDrive::Optical {
+            Ok(NewDrive::Optical {
                 medium,
                 name: format!("optical drive {number}"),
             })
@@ -77,56 +82,107 @@ fn open(folder: &Path, drive: &Drive, number: usize) -> Result<IdeDrive, StartEr
     }
 }
 
+/// Opens all drives of the definition.
+fn open_all<'a>(board: &Board<'a>) -> Result<Vec<Opened<'a>>, StartError> {
+    let (mut disks, mut opticals) = (0, 0);
+    let drives = board.order.definition.drives.iter();
+    drives
+        .map(|drive| {
+            let optical = (drive.kind == DriveKind::Optical).then_some(opticals);
+            let count = if optical.is_some() {
+                &mut opticals
+            } else {
+                &mut disks
+            };
+            *count += 1;
+            Ok(Opened {
+                drive,
+                content: open(board.order.folder, drive, *count)?,
+                optical,
+            })
+        })
+        .collect()
+}
+
 impl Drives {
-    /// Opens what `definition` names and makes the controller for it.
+    /// Opens what the definition names and connects it.
     ///
     /// # Errors
     /// When an image cannot be opened, or the host gives no thread.
-    pub fn build(
-        definition: &Definition,
-        folder: &Path,
-        lines: [InterruptLine; 2],
-        memory: GuestMemory,
-        faults: Arc<dyn FaultHandler>,
-        sender: &Sender<Message>,
-    ) -> Result<(IdeController, Self), StartError> {
-        let mut places: [[Option<IdeDrive>; 2]; 2] = Default::default();
-        let mut optical = Vec::new();
-        let mut disks = 0;
-        // More than four were refused when the definition was checked.
-        for (number, drive) in definition.drives.iter().enumerate().take(4) {
-            let place = place(number);
-            let ordinal = match drive.kind {
-                DriveKind::Disk => {
-                    disks += 1;
-                    disks
-                }
-                DriveKind::Optical => {
-                    optical.push(place);
-                    optical.len()
-                }
-            };
-            places[place.channel][place.unit] = Some(open(folder, drive, ordinal)?);
+    pub fn build(board: &Board<'_>, _chipset: &dyn Chipset) -> Result<Self, StartError> {
+        let mut ide = Vec::new();
+        for opened in open_all(board)? {
+            match opened.drive.bus {
+                Bus::Ide => ide.push(opened),
+            }
         }
-        let controller = IdeController::new(lines, memory, faults, places)
-            .map_err(|error| StartError::Internal(error.to_string()))?;
-        let ide = controller.drives();
-        ide.observe_trays(Arc::new({
-            let (sender, optical) = (sender.clone(), optical.clone());
-            move |place| {
-                if let Some(number) = optical.iter().position(|drive| *drive == place) {
+        let mut drives = Self {
+            groups: Vec::new(),
+            optical: Vec::new(),
+        };
+        let mut optical = Vec::new();
+        drives.connect_ide(board, ide, &mut optical)?;
+        optical.sort_by_key(|(number, _)| *number);
+        drives.optical = optical
+            .into_iter()
+            .map(|(_, connection)| connection)
+            .collect();
+        drives.observe(board);
+        Ok(drives)
+    }
+
+    /// The IDE controller with its four places, taken in the definition's order. More drives than that were refused when the
+    /// definition was checked.
+    fn connect_ide(
+        &mut self,
+        board: &Board<'_>,
+        drives: Vec<Opened<'_>>,
+        optical: &mut Vec<(usize, Connection)>,
+    ) -> Result<(), StartError> {
+        let mut places: [[Option<NewDrive>; 2]; 2] = Default::default();
+        let group = self.groups.len();
+        for (place, opened) in drives.into_iter().enumerate().take(4) {
+            let (channel, unit) = (place / 2, place % 2);
+            if let Some(number) = opened.optical {
+                optical.push((number, Connection { group, place }));
+            }
+            let path = format!("/pci@i0cf8/ide@1,1/drive@{channel}/disk@{unit}");
+            board.add_boot_entry(opened.drive.boot, path);
+            places[channel][unit] = Some(opened.content);
+        }
+        let controller = IdeController::new(
+            generation1::ide_lines(board),
+            board.memory.clone(),
+            Arc::clone(board.order.faults) as _,
+            places,
+        )
+        .map_err(|error| StartError::Internal(error.to_string()))?;
+        self.groups.push(Arc::new(controller.drives()));
+        let controller = shared(controller);
+        for range in IdeController::PORTS {
+            board.buses.ports.map(range, controller.clone());
+        }
+        board.attach(generation1::IDE, controller)
+    }
+
+    /// Tells the machine's thread when the guest moves a tray.
+    fn observe(&self, board: &Board<'_>) {
+        for (group, drives) in self.groups.iter().enumerate() {
+            let (sender, optical) = (board.order.sender.clone(), self.optical.clone());
+            drives.observe_trays(Arc::new(move |place| {
+                let moved = Connection { group, place };
+                if let Some(number) = optical.iter().position(|drive| *drive == moved) {
                     // A machine that is gone needs no news.
                     let _ = sender.send(Message::TrayMoved(number));
                 }
-            }
-        }));
-        Ok((controller, Self { ide, optical }))
+            }));
+        }
     }
 
-    fn place(&self, drive: usize) -> Result<Place, CommandError> {
+    fn find(&self, drive: usize) -> Result<(&dyn DriveGroup, usize), CommandError> {
         self.optical
             .get(drive)
-            .copied()
+            .and_then(|at| Some((self.groups.get(at.group)?.as_ref(), at.place)))
             .ok_or(CommandError::NoDrive { number: drive + 1 })
     }
 
@@ -135,12 +191,12 @@ impl Drives {
     /// # Errors
     /// When there is no such drive, the guest has locked it, or the file cannot be a medium. The old medium stays then.
     pub fn insert(&self, drive: usize, file: File, path: &Path) -> Result<(), CommandError> {
-        let place = self.place(drive)?;
+        let (group, place) = self.find(drive)?;
         let medium = open_optical(file, path).map_err(|error| CommandError::Medium {
             reason: error.to_string(),
         })?;
         self.eject(drive, false)?;
-        self.ide
+        group
             .insert(place, medium)
             .map_err(|error| CommandError::Medium {
                 reason: error.to_string(),
@@ -152,7 +208,8 @@ impl Drives {
     /// # Errors
     /// When there is no such drive, or the guest has locked it and `force` is not set.
     pub fn eject(&self, drive: usize, force: bool) -> Result<(), CommandError> {
-        match self.ide.eject(self.place(drive)?, force) {
+        let (group, place) = self.find(drive)?;
+        match group.eject(place, force) {
             Ok(_) => Ok(()),
             Err(DriveError::Eject(EjectError::Locked)) => Err(CommandError::Locked),
             Err(error) => Err(CommandError::Medium {
@@ -163,12 +220,15 @@ impl Drives {
 
     /// What is in optical drive number `drive`; nothing if there is no such drive.
     pub fn medium(&self, drive: usize) -> Option<PathBuf> {
-        let medium = self.ide.medium(self.place(drive).ok()?).ok()??;
+        let (group, place) = self.find(drive).ok()?;
+        let medium = group.medium(place).ok()??;
         Some(medium.file().to_owned())
     }
 
     /// Waits until no request is under way.
     pub fn drain(&self) {
-        self.ide.drain();
+        for group in &self.groups {
+            group.drain();
+        }
     }
 }

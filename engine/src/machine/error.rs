@@ -59,6 +59,14 @@ pub enum StartError {
     /// The firmware cannot be told of the machine.
     #[error(transparent)]
     Tables(#[from] FirmwareError),
+    /// There are more cards than slots.
+    #[error(
+        "the machine has room for {most} cards (network adapters, virtio devices); remove some"
+    )]
+    Slots {
+        /// How many there can be.
+        most: u8,
+    },
     /// The kernel refused something.
     #[error(transparent)]
     Kernel(#[from] HypervisorError),

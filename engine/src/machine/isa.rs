@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::generation1::Interrupts;
 use super::handle::Common;
+use super::interrupts::Interrupts;
 use super::processors::Buses;
 use super::serial::{self, SerialConnection};
 use super::{MachineEvent, StartError};
@@ -73,7 +73,7 @@ impl IsaDevices {
         connection: Option<SerialConnection>,
     ) -> Result<Self, StartError> {
         let ports = &around.buses.ports;
-        let interrupt = |name, irq| around.interrupts.line(name, irq, 0);
+        let interrupt = |name, irq| around.interrupts.isa(name, irq);
 
         let reset_control = shared(ResetControl::default());
         for port in ResetControl::PORTS {

@@ -3,6 +3,7 @@
 //! [`Machine`] is the handle. Behind it a thread of the machine's own (the conductor) carries out commands one after the other and
 //! hears what the processors' and drives' threads report. A panic in any of them makes this one machine [`State::Crashed`].
 
+mod board;
 mod conductor;
 mod drives;
 mod error;
@@ -10,6 +11,8 @@ mod event;
 mod fault;
 mod generation1;
 mod handle;
+mod hardware;
+mod interrupts;
 mod isa;
 mod log;
 mod memory_map;

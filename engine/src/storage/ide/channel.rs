@@ -4,11 +4,11 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::bus::InterruptLine;
 use crate::memory::GuestMemory;
+use crate::storage::TrayObserver;
 use crate::storage::scsi::optical::Moved;
 
 use super::adapter::Adapter;
 use super::bus_master::Switched;
-use super::drives::{Place, TrayObserver};
 use super::task_file::{device, status};
 use super::unit::{Drive, Unit};
 use super::worker::{Outcome, Worker};
@@ -65,11 +65,9 @@ impl Channel {
         }
     }
 
-    pub(super) fn place(&self, unit: usize) -> Place {
-        Place {
-            channel: self.number,
-            unit,
-        }
+    /// The number of the place among the controller's.
+    pub(super) fn place(&self, unit: usize) -> usize {
+        2 * self.number + unit
     }
 
     pub(super) fn wake(&self, unit: usize) -> &Condvar {

@@ -6,12 +6,12 @@ use std::thread::{Builder, JoinHandle};
 use crate::bus::{Action, InterruptLine, IoError, IoResult, PortDevice, Width};
 use crate::memory::GuestMemory;
 use crate::pci::{BaseAddress, ConfigSpace, Identity, PciFunction};
-use crate::storage::FaultHandler;
 use crate::storage::scsi::optical;
+use crate::storage::{Activity, FaultHandler, NewDrive};
 
 use super::channel::{Channel, DATA_PORT};
 use super::disk::Disk;
-use super::drives::{Activity, IdeDrive, IdeDrives};
+use super::drives::IdeDrives;
 use super::packet::PacketDrive;
 use super::unit::Drive;
 use super::worker::DriveThread;
@@ -68,7 +68,7 @@ impl IdeController {
         lines: [InterruptLine; 2],
         memory: GuestMemory,
         faults: Arc<dyn FaultHandler>,
-        drives: [[Option<IdeDrive>; 2]; 2],
+        drives: [[Option<NewDrive>; 2]; 2],
     ) -> Result<Self, StartError> {
         let mut channels = Vec::new();
         let mut to_start = Vec::new();
@@ -146,14 +146,14 @@ impl IdeController {
 }
 
 /// Puts a drive in its place; returns also its name.
-fn connect(channel: usize, unit: usize, drive: Option<IdeDrive>) -> (Drive, Option<String>) {
+fn connect(channel: usize, unit: usize, drive: Option<NewDrive>) -> (Drive, Option<String>) {
     match drive {
         None => (Drive::Absent, None),
-        Some(IdeDrive::Disk { image, name }) => {
+        Some(NewDrive::Disk { image, name }) => {
             let serial = format!("GUESTHOUSE-HD-{channel}{unit}");
             (Drive::Disk(Disk::new(image, serial)), Some(name))
         }
-        Some(IdeDrive::Optical { medium, name }) => {
+        Some(NewDrive::Optical { medium, name }) => {
             let serial = format!("GUESTHOUSE-CD-{channel}{unit}");
             let identity = optical::Identity {
                 serial: serial.clone(),

@@ -26,4 +26,4 @@ mod unit;
 mod worker;
 
 pub use controller::{IdeController, StartError};
-pub use drives::{Activity, DriveError, IdeDrive, IdeDrives, Place, TrayObserver};
+pub use drives::IdeDrives;

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use parking_lot::MutexGuard;
 
 use crate::disk::{Image, ImageError};
-use crate::storage::{FaultHandler, Verdict};
+use crate::storage::{Activity, FaultHandler, Verdict};
 
 use super::channel::{Channel, ChannelState};
-use super::drives::Activity;
 use super::unit::CHUNK;
 
 /// What a drive's thread does at this moment.

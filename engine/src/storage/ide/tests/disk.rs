@@ -83,11 +83,7 @@ fn sectors_and_multiple_blocks_are_written_and_read_back() {
             "one before each block"
         );
     }
-    let place = Place {
-        channel: 0,
-        unit: 0,
-    };
-    let activity = bench.drives.activity(place).unwrap();
+    let activity = bench.drives.activity(0).unwrap();
     assert_eq!(activity.bytes_read(), activity.bytes_written());
     assert_eq!(
         activity.bytes_written(),

@@ -206,7 +206,7 @@ fn a_panic_in_an_image_is_an_error_to_the_guest() {
             Ok(())
         }
     }
-    let drive = IdeDrive::Disk {
+    let drive = NewDrive::Disk {
         image: Arc::new(Broken),
         name: "hard disk 1".into(),
     };

@@ -23,7 +23,7 @@ use crate::bus::{InterruptLine, InterruptSink, PortDevice, Width};
 use crate::disk::{Image, ImageError};
 use crate::memory::{GuestMemory, MemoryRegion};
 use crate::pci::PciFunction;
-use crate::storage::{FaultHandler, ReportFaults};
+use crate::storage::{DriveError, DriveGroup, FaultHandler, NewDrive, ReportFaults};
 
 /// An image in memory that writes down in which order it was written and flushed.
 pub(super) struct MemoryImage {
@@ -154,29 +154,29 @@ pub(super) const PRIMARY: u16 = 0x1f0;
 pub(super) const SECONDARY: u16 = 0x170;
 pub(super) const MEMORY: usize = 0x80_0000;
 
-pub(super) fn disk(image: &Arc<MemoryImage>) -> Option<IdeDrive> {
-    Some(IdeDrive::Disk {
+pub(super) fn disk(image: &Arc<MemoryImage>) -> Option<NewDrive> {
+    Some(NewDrive::Disk {
         image: image.clone(),
         name: "hard disk 1".into(),
     })
 }
 
-pub(super) fn optical(image: Option<&Arc<MemoryImage>>) -> Option<IdeDrive> {
-    Some(IdeDrive::Optical {
+pub(super) fn optical(image: Option<&Arc<MemoryImage>>) -> Option<NewDrive> {
+    Some(NewDrive::Optical {
         medium: image.map(|image| image.clone() as Arc<dyn Image>),
         name: "optical drive 1".into(),
     })
 }
 
 impl Bench {
-    pub(super) fn new(drives: [[Option<IdeDrive>; 2]; 2]) -> Self {
+    pub(super) fn new(drives: [[Option<NewDrive>; 2]; 2]) -> Self {
         let mut bench = Self::with_faults(drives, Arc::new(ReportFaults));
         bench.judged = false;
         bench
     }
 
     pub(super) fn with_faults(
-        drives: [[Option<IdeDrive>; 2]; 2],
+        drives: [[Option<NewDrive>; 2]; 2],
         faults: Arc<dyn FaultHandler>,
     ) -> Self {
         let lines = Arc::new(Lines::default());

@@ -1,0 +1,194 @@
+//! A running machine's hardware, whatever its generation: put together from its definition, run, stopped and reset as a whole.
+
+use std::sync::Arc;
+
+use super::board::{Board, Chipset, Order};
+use super::drives::Drives;
+use super::generation1::{self, Generation1};
+use super::isa::{IsaDevices, Surroundings};
+use super::memory_map::DirtyLog;
+use super::processors::{Processors, Reporter};
+use super::{StartError, StartOptions};
+use crate::bus::{Shared, shared};
+use crate::definition::{Definition, Generation, Host, Severity};
+use crate::display::DisplayThread;
+use crate::display::vga::Renderer;
+use crate::firmware::{FwCfg, build_fw_cfg};
+use crate::hypervisor::{HypervisorError, Vm};
+use crate::legacy::{RunningClock, TimerThread, Wakeup};
+use crate::library::MachineLock;
+use crate::memory::GuestMemory;
+use crate::pci::PciBus;
+
+/// The devices that start anew at a reset.
+struct Devices {
+    pci: Arc<PciBus>,
+    chipset: Box<dyn Chipset>,
+    isa: IsaDevices,
+    fw_cfg: Shared<FwCfg>,
+}
+
+impl Devices {
+    fn reset(&self) -> Result<(), HypervisorError> {
+        self.pci.reset();
+        self.isa.reset();
+        self.fw_cfg.lock().reset();
+        self.chipset.reset()
+    }
+}
+
+/// Everything that a running machine is made of. Dropped in the order of its fields: first what runs, then what it runs on.
+pub(super) struct Hardware {
+    processors: Processors,
+    _display: DisplayThread,
+    _timers: TimerThread,
+    running: Arc<RunningClock>,
+    wakeup: Wakeup,
+    drives: Drives,
+    devices: Devices,
+    /// Keeps what the memory slots refer to.
+    _memory: GuestMemory,
+    vm: Vm,
+    /// Nobody else runs the machine meanwhile.
+    _lock: MachineLock,
+}
+
+impl Hardware {
+    /// Puts the machine together. Its processors stand still.
+    ///
+    /// # Errors
+    /// What keeps it from starting.
+    pub fn build(
+        order: Order<'_>,
+        options: StartOptions,
+        reporter: &Reporter,
+    ) -> Result<Self, StartError> {
+        let (definition, common) = (order.definition, order.common);
+        let lock = MachineLock::acquire(order.folder)?;
+        check(definition)?;
+        let layout = match definition.generation {
+            Generation::One => generation1::layout(definition.memory.bytes()),
+        };
+        let board = Board::new(order, layout)?;
+        let chipset: Box<dyn Chipset> = match definition.generation {
+            Generation::One => Box::new(Generation1::build(&board)?),
+        };
+        let vga = match definition.generation {
+            Generation::One => generation1::display(&board)?,
+        };
+        let drives = Drives::build(&board, chipset.as_ref())?;
+
+        let around = Surroundings {
+            common,
+            buses: &board.buses,
+            interrupts: &board.interrupts,
+            wakeup: &board.wakeup,
+            clock: &board.clock,
+        };
+        let isa = IsaDevices::build(definition, board.layout, &around, options.serial)?;
+        let mut timed = chipset.timed();
+        timed.push(isa.timed());
+        let timers = TimerThread::start(&board.wakeup, timed)?;
+        let fw_cfg = shared(build_fw_cfg(
+            definition,
+            &board.layout,
+            board.memory.clone(),
+            &board.boot_entries(),
+        )?);
+        board.buses.ports.map(FwCfg::PORTS, fw_cfg.clone());
+
+        let display = DisplayThread::spawn(
+            Renderer::new(vga.clone(), Arc::clone(&common.surface)),
+            Box::new(DirtyLog(Arc::clone(board.vm.slots()))),
+        )?;
+        *common.input.lock() = Some(isa.input(&common.surface));
+        *common.text.lock() = Some(Box::new(move || vga.lock().text()));
+
+        let count = definition.processor.count;
+        let vcpus = (0..count)
+            .map(|index| board.vm.processor(index, count))
+            .collect::<Result<Vec<_>, _>>()?;
+        let processors = Processors::new(definition.name.as_str(), vcpus, &board.buses, reporter)?;
+        Ok(Self {
+            processors,
+            _display: display,
+            _timers: timers,
+            running: board.running,
+            wakeup: board.wakeup,
+            drives,
+            devices: Devices {
+                pci: board.pci,
+                chipset,
+                isa,
+                fw_cfg,
+            },
+            _memory: board.memory,
+            vm: board.vm,
+            _lock: lock,
+        })
+    }
+
+    /// Lets the guest run.
+    pub fn run(&self) {
+        self.running.resume();
+        self.wakeup.set_paused(false);
+        self.processors.run();
+    }
+
+    /// Stops the guest and what its drives have under way.
+    pub fn stop(&self) {
+        self.processors.stop();
+        self.drives.drain();
+        self.wakeup.set_paused(true);
+        self.running.pause();
+    }
+
+    /// Puts everything into the state it has after power-on. To be called while the guest stands still.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn reset(&self) -> Result<(), HypervisorError> {
+        self.devices.reset()?;
+        self.vm.interrupts().reset()?;
+        self.processors.reset();
+        Ok(())
+    }
+
+    /// Presses the power button.
+    pub fn press_power_button(&self) {
+        self.devices.chipset.press_power_button();
+    }
+
+    /// The drives, to change what is in them.
+    pub fn drives(&self) -> &Drives {
+        &self.drives
+    }
+
+    /// The processors.
+    #[cfg(feature = "fault-injection")]
+    pub fn panic_processor(&self) {
+        self.processors.panic_one();
+    }
+}
+
+/// Refuses what cannot run on this host.
+fn check(definition: &Definition) -> Result<(), StartError> {
+    let host = Host::inspect()?;
+    if let Some(finding) = definition
+        .findings(&host)
+        .into_iter()
+        .find(|finding| finding.severity == Severity::Error)
+    {
+        return Err(StartError::Definition {
+            field: finding.field,
+            message: finding.message,
+        });
+    }
+    if definition.memory.bytes() > host.available {
+        return Err(StartError::Memory {
+            needed: definition.memory.mebibytes,
+            free: host.available >> 20,
+        });
+    }
+    Ok(())
+}
