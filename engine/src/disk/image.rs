@@ -1,7 +1,9 @@
 //! The one face that every disk image shows to the drive in front of it.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::memory::GuestBuffer;
 
@@ -125,6 +127,15 @@ impl Default for Features {
     }
 }
 
+/// A file that requests may go to without the image's help.
+#[derive(Debug, Clone)]
+pub struct DirectFile {
+    /// The file.
+    pub file: Arc<File>,
+    /// Bytes: offsets, addresses and lengths must be multiples of it (a power of two).
+    pub alignment: usize,
+}
+
 /// A disk image, opened: an array of bytes that outlives the machine. All calls may come from several threads at once; calls whose
 /// ranges overlap are carried out in any order.
 pub trait Image: Send + Sync {
@@ -193,6 +204,13 @@ pub trait Image: Send + Sync {
             at += count;
         }
         Ok(())
+    }
+
+    /// The file that holds the disk's byte n at its byte n, if reads (or with `write` writes) within the image may go to it without
+    /// the image's help.
+    fn direct_file(&self, write: bool) -> Option<DirectFile> {
+        let _ = write;
+        None
     }
 
     /// The guest does not need `length` bytes from `offset` on any more: reading them gives what was there or zeros, and the host

@@ -1,22 +1,25 @@
 //! Disk images: what a guest's drive reads and writes ends in one of these.
 //!
 //! [`open_disk`] and [`open_optical`] give an [`Image`]; [`create_disk`] makes a new one, [`inspect`] says what one is without
-//! opening it, [`Space`] what a folder has room for.
+//! opening it, [`Space`] what a folder has room for. [`queue`] carries out a drive's requests.
 
 mod create;
+mod fault;
 mod image;
 mod info;
 mod lock;
 mod open;
 pub(crate) mod place;
 mod qcow2;
+pub mod queue;
 mod raw;
 #[cfg(test)]
 mod tests;
 pub mod tools;
 
 pub use create::{CreateError, MAX_DISK_SIZE, MIN_DISK_SIZE, create_disk};
-pub use image::{Features, Image, ImageError};
+pub use fault::{FaultHandler, ReportFaults, Verdict};
+pub use image::{DirectFile, Features, Image, ImageError};
 pub use info::{ImageInfo, inspect};
 pub use open::{Backing, DiskOptions, OpenError, open_disk, open_optical};
 pub use place::Space;

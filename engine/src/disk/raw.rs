@@ -4,14 +4,16 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Image, ImageError};
+use super::{DirectFile, Image, ImageError};
+use crate::memory::GuestBuffer;
 
 /// A raw image, opened. Its size is the file's at that time: a file that others make shorter underneath gives errors, not zeros.
 #[derive(Debug)]
 pub(super) struct RawImage {
-    file: File,
+    file: Arc<File>,
     path: PathBuf,
     size: u64,
     read_only: bool,
@@ -23,7 +25,7 @@ pub(super) struct RawImage {
 impl RawImage {
     pub(super) fn new(file: File, path: PathBuf, size: u64, read_only: bool) -> Self {
         Self {
-            file,
+            file: Arc::new(file),
             path,
             size,
             read_only,
@@ -81,6 +83,36 @@ impl Image for RawImage {
         self.file
             .write_all_at(data, offset)
             .map_err(|source| self.error("write to", source))
+    }
+
+    fn read_guest(&self, offset: u64, buffer: &GuestBuffer) -> Result<(), ImageError> {
+        ImageError::check_range(&self.path, self.size, offset, buffer.len())?;
+        let read = buffer
+            .read_from_file(&self.file, offset)
+            .map_err(|source| self.error("read", source))?;
+        if read < buffer.len() {
+            return Err(self.error("read", self.truncated()));
+        }
+        Ok(())
+    }
+
+    fn write_guest(&self, offset: u64, buffer: &GuestBuffer) -> Result<(), ImageError> {
+        if self.read_only {
+            return Err(ImageError::ReadOnly {
+                file: self.path.clone(),
+            });
+        }
+        ImageError::check_range(&self.path, self.size, offset, buffer.len())?;
+        buffer
+            .write_to_file(&self.file, offset)
+            .map_err(|source| self.error("write to", source))
+    }
+
+    fn direct_file(&self, write: bool) -> Option<DirectFile> {
+        (!write || !self.read_only).then(|| DirectFile {
+            file: Arc::clone(&self.file),
+            alignment: 1,
+        })
     }
 
     fn flush(&self) -> Result<(), ImageError> {

@@ -171,7 +171,7 @@ impl GuestBuffer {
     }
 
     /// The host's places of the list from byte `skip` on.
-    fn vectors(&self, skip: usize) -> Vec<libc::iovec> {
+    pub(super) fn vectors(&self, skip: usize) -> Vec<libc::iovec> {
         let mut at = 0;
         self.pieces
             .iter()

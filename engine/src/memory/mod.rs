@@ -2,6 +2,7 @@
 
 mod guest_buffer;
 mod guest_memory;
+pub(crate) mod io_ring;
 pub mod layout;
 mod region;
 pub mod shadow;

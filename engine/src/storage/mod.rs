@@ -1,9 +1,8 @@
 //! Drives and the controllers in front of them.
 
 mod drive;
-mod fault;
 pub mod ide;
 pub mod scsi;
 
+pub use crate::disk::{FaultHandler, ReportFaults, Verdict};
 pub use drive::{Activity, DriveError, DriveGroup, NewDrive, TrayObserver};
-pub use fault::{FaultHandler, ReportFaults, Verdict};

@@ -1,6 +1,6 @@
 //! What happens when an image cannot do what the guest asked of its drive.
 
-use crate::disk::ImageError;
+use super::ImageError;
 
 /// What the drive does with a request that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
