@@ -19,6 +19,7 @@ pub mod memory;
 pub mod pci;
 pub mod remote;
 pub mod storage;
+pub mod virtio;
 
 pub use definition::Definition;
 pub use library::Library;

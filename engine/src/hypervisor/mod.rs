@@ -2,6 +2,7 @@
 //! its virtual processors. Follows the kernel's KVM API documentation (virt/kvm/api). With `memory` the only place of `unsafe`.
 
 mod cpuid;
+mod doorbells;
 mod error;
 mod failure;
 mod interrupts;
@@ -10,6 +11,7 @@ mod slots;
 mod vcpu;
 mod vm;
 
+pub use doorbells::Doorbells;
 pub use error::HypervisorError;
 pub use interrupts::InterruptController;
 pub use probe::{HostCapabilities, HostProblem, check_host, device_path};

@@ -8,7 +8,9 @@ use kvm_bindings::{
 };
 use kvm_ioctls::{Cap, VmFd};
 
-use super::{HostProblem, HypervisorError, InterruptController, MemorySlots, Vcpu, cpuid, probe};
+use super::{
+    Doorbells, HostProblem, HypervisorError, InterruptController, MemorySlots, Vcpu, cpuid, probe,
+};
 
 /// Where KVM keeps its own four pages in the guest-physical address space; firmware is told that they are reserved.
 pub const PRIVATE_PAGES: u64 = 0xfeff_c000;
@@ -31,6 +33,7 @@ pub struct Vm {
     vm: Arc<VmFd>,
     slots: Arc<MemorySlots>,
     interrupts: Arc<InterruptController>,
+    doorbells: Arc<Doorbells>,
     supported: CpuId,
     deadline_timer: bool,
 }
@@ -76,6 +79,7 @@ impl Vm {
         Ok(Self {
             slots,
             interrupts,
+            doorbells: Arc::new(Doorbells::new(Arc::clone(&vm))),
             supported,
             deadline_timer: kvm.check_extension(Cap::TscDeadlineTimer),
             vm,
@@ -87,7 +91,12 @@ impl Vm {
         &self.slots
     }
 
-    /// Where interrupt lines end.
+    /// Watches addresses for writes.
+    pub fn doorbells(&self) -> &Arc<Doorbells> {
+        &self.doorbells
+    }
+
+    /// Where interrupt lines and messages end.
     pub fn interrupts(&self) -> &Arc<InterruptController> {
         &self.interrupts
     }

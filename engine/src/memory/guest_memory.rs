@@ -51,6 +51,11 @@ impl GuestMemory {
         })
     }
 
+    /// The map, for the crates that work on it.
+    pub(crate) fn map(&self) -> &GuestMemoryMmap<()> {
+        &self.map
+    }
+
     /// The regions with the guest-physical address each starts at.
     pub fn regions(&self) -> &[(u64, MemoryRegion)] {
         &self.regions

@@ -13,6 +13,7 @@ const COMMAND: u8 = 0x04;
 const STATUS: u8 = 0x06;
 const FIRST_BASE_ADDRESS: u8 = 0x10;
 const EXPANSION_ROM: u8 = 0x30;
+const CAPABILITIES: u8 = 0x34;
 const INTERRUPT_LINE: u8 = 0x3c;
 const INTERRUPT_PIN: u8 = 0x3d;
 
@@ -24,6 +25,7 @@ const COMMAND_INTERRUPT_DISABLE: u16 = 1 << 10;
 const COMMAND_WRITABLE: u16 = 0x0547;
 
 const STATUS_INTERRUPT: u16 = 1 << 3;
+const STATUS_CAPABILITIES: u8 = 1 << 4;
 /// Medium DEVSEL# timing and fast back-to-back capable, as every chip of the time answers.
 const STATUS_POWER_ON: u16 = 0x0280;
 /// The error bits of the status register, cleared by writing ones.
@@ -54,6 +56,8 @@ pub struct ConfigSpaceBuilder {
     writable: [u8; 256],
     cleared_by_ones: [u8; 256],
     windows: Vec<(u8, u64, Window)>,
+    /// Where the next capability's place is to be written.
+    link: u8,
 }
 
 impl ConfigSpaceBuilder {
@@ -102,6 +106,23 @@ impl ConfigSpaceBuilder {
         writable: [u8; N],
     ) -> Self {
         self.set(offset, power_on).allow(offset, writable)
+    }
+
+    /// A capability: an entry of the list that software finds by the pointer at 0x34, in the order they are added. `id` says
+    /// which, `body` is what follows the two bytes of its header, `writable` the bits of it that software may change. `offset`
+    /// is a multiple of 4, 0x40 at least.
+    pub fn capability<const N: usize>(
+        mut self,
+        offset: u8,
+        id: u8,
+        body: [u8; N],
+        writable: [u8; N],
+    ) -> Self {
+        self.bytes[usize::from(STATUS)] |= STATUS_CAPABILITIES;
+        let link = std::mem::replace(&mut self.link, offset.saturating_add(1));
+        self.set(link, [offset])
+            .set(offset, [id, 0])
+            .registers_of_its_own(offset.saturating_add(2), body, writable)
     }
 
     fn base_address(mut self, number: u8, size: u64, low_bits: u8, window: Window) -> Self {
@@ -177,6 +198,7 @@ impl ConfigSpace {
             writable: [0; 256],
             cleared_by_ones,
             windows: Vec::new(),
+            link: CAPABILITIES,
         }
         .set(0x00, identity.vendor.to_le_bytes())
         .set(0x02, identity.device.to_le_bytes())
@@ -237,6 +259,11 @@ impl ConfigSpace {
         self.bytes[usize::from(offset)] = value;
     }
 
+    /// Whether software has disabled the INTx line.
+    pub fn is_interrupt_disabled(&self) -> bool {
+        self.word(COMMAND) & COMMAND_INTERRUPT_DISABLE != 0
+    }
+
     /// Whether the function may reach memory by itself.
     pub fn is_bus_master(&self) -> bool {
         self.word(COMMAND) & COMMAND_BUS_MASTER != 0
@@ -248,7 +275,7 @@ impl ConfigSpace {
         let status =
             self.word(STATUS) & !STATUS_INTERRUPT | if asked { STATUS_INTERRUPT } else { 0 };
         self.set_byte(STATUS, status.to_le_bytes()[0]);
-        asked && self.word(COMMAND) & COMMAND_INTERRUPT_DISABLE == 0
+        asked && !self.is_interrupt_disabled()
     }
 
     /// The base address registers that are decoded: enabled by the command register, the expansion ROM also by its own bit, and
@@ -401,6 +428,29 @@ mod tests {
         assert!(!space.interrupt_level(true));
         assert!(!space.interrupt_level(false));
         assert_eq!(space.word(0x06), 0x7a80);
+    }
+
+    #[test]
+    fn capabilities_are_found_by_their_list() {
+        let mut space = ConfigSpace::builder(Identity {
+            vendor: 0x1234,
+            device: 0x1111,
+            revision: 0,
+            class: 0,
+        })
+        .capability(0x80, 0x05, [0x80, 0], [1, 0])
+        .capability(0x40, 0x11, [1; 10], [0; 10])
+        .build();
+        assert_eq!(space.word(0x06) & 0x10, 0x10);
+        assert_eq!(space.byte(0x34), 0x80);
+        assert_eq!(space.dword(0x80), 0x0080_4005);
+        assert_eq!(space.dword(0x40), 0x0101_0011);
+        space.write(0x80, Width::Dword, 0xffff_ffff);
+        assert_eq!(
+            space.dword(0x80),
+            0x0081_4005,
+            "the header is not software's"
+        );
     }
 
     #[test]

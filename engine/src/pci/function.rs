@@ -84,6 +84,9 @@ pub trait PciFunction: Send {
         Err(IoError::Unmapped)
     }
 
+    /// Window `_number` is reached at `_base` from now on, or (`None`) not any more: for doorbells that the hypervisor watches.
+    fn window_placed(&mut self, _number: u8, _base: Option<u64>) {}
+
     /// As after power-on: configuration space (base addresses cleared, command register 0) and registers.
     fn reset(&mut self);
 }

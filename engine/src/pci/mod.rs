@@ -5,9 +5,13 @@ mod bus;
 mod config_space;
 mod function;
 mod intx;
+mod msi;
+mod msix;
 mod windows;
 
 pub use bus::{DirectMapper, Occupied, PciBus};
 pub use config_space::{ConfigSpace, ConfigSpaceBuilder, Identity, ROM_WINDOW};
 pub use function::{Address, BaseAddress, PciFunction, Window};
 pub use intx::{IntxWiring, Pin};
+pub use msi::Msi;
+pub use msix::Msix;

@@ -59,6 +59,7 @@ enum Target {
 
 struct Placement {
     owner: Address,
+    function: Shared<dyn PciFunction>,
     number: u8,
     base: u64,
     last: u64,
@@ -145,6 +146,7 @@ impl Windows {
         if !old.placed {
             return;
         }
+        old.function.lock().window_placed(old.number, None);
         match &old.target {
             Target::Ports(adapter) => {
                 let device: Shared<dyn PortDevice> = adapter.clone();
@@ -173,6 +175,10 @@ impl Windows {
                     base = waiting.base,
                     "a PCI window lies where it cannot be reached"
                 );
+            }
+            if placed {
+                let base = Some(waiting.base);
+                waiting.function.lock().window_placed(waiting.number, base);
             }
             if let Some(window) = self.placements.get_mut(index) {
                 window.placed = placed;
@@ -233,6 +239,7 @@ fn placement(owner: Address, function: &Shared<dyn PciFunction>, window: BaseAdd
     };
     Placement {
         owner,
+        function: Arc::clone(function),
         number: window.number,
         base: window.base,
         last,
