@@ -27,7 +27,7 @@ use guesthouse_engine::{
     input::{InputEvent, InputSink},
     remote::{Options, RemoteServer},
 };
-use guesthouse_ui::display::{Viewer, ViewerInput};
+use guesthouse_ui::display::{Connection, Viewer, ViewerInput};
 use relm4::adw;
 use relm4::gtk::{self, glib, prelude::*, subclass::prelude::ObjectSubclassIsExt};
 use relm4::prelude::*;
@@ -176,7 +176,9 @@ fn measure() -> Outcome<()> {
         .default_height(HEIGHT.try_into()?)
         .build();
     window.present();
-    viewer.emit(ViewerInput::Connect(server.connect()?));
+    viewer.emit(ViewerInput::Connect(Connection::Local(
+        server.connect_looker()?,
+    )));
     let drawn = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&drawn);
     thread::Builder::new()

@@ -10,7 +10,7 @@ use std::time::Duration;
 use guesthouse_engine::display::{Frame, Surface};
 use guesthouse_engine::input::{InputEvent, InputSink, ScanCode};
 use guesthouse_engine::remote::{Options, RemoteServer};
-use guesthouse_ui::display::{Scaling, Viewer, ViewerInput, ViewerOutput};
+use guesthouse_ui::display::{Connection, Scaling, Viewer, ViewerInput, ViewerOutput};
 use relm4::adw;
 use relm4::adw::prelude::*;
 use relm4::gtk;
@@ -146,8 +146,8 @@ impl SimpleComponent for App {
         let viewer = Viewer::builder()
             .launch(())
             .forward(sender.input_sender(), |output| output);
-        match server.connect() {
-            Ok(stream) => viewer.emit(ViewerInput::Connect(stream)),
+        match server.connect_looker() {
+            Ok(screen) => viewer.emit(ViewerInput::Connect(Connection::Local(screen))),
             Err(error) => println!("{error}"),
         }
         let model = Self {

@@ -48,6 +48,33 @@ impl Rectangle {
             .then(|| Self::new(self.x, self.y, right - self.x, bottom - self.y))
     }
 
+    /// Whether all of `other` lies within it.
+    pub fn contains(self, other: Self) -> bool {
+        self.x <= other.x
+            && self.y <= other.y
+            && self.right() >= other.right()
+            && self.bottom() >= other.bottom()
+    }
+
+    /// The smallest rectangle around both.
+    pub fn joined(self, other: Self) -> Self {
+        let (x, y) = (self.x.min(other.x), self.y.min(other.y));
+        Self::new(
+            x,
+            y,
+            self.right().max(other.right()) - x,
+            self.bottom().max(other.bottom()) - y,
+        )
+    }
+
+    fn right(self) -> u32 {
+        self.x.saturating_add(self.width)
+    }
+
+    fn bottom(self) -> u32 {
+        self.y.saturating_add(self.height)
+    }
+
     /// How many pixels it covers.
     pub fn area(self) -> u64 {
         u64::from(self.width) * u64::from(self.height)
@@ -160,6 +187,39 @@ impl Frame {
         }
         self.pending |= changed;
         changed
+    }
+
+    /// Draws what is at `from` (column and line) at `to` too; tells whether both are within the picture.
+    pub fn copy(&mut self, to: Rectangle, from: (u32, u32)) -> bool {
+        let all = Rectangle::new(0, 0, self.width, self.height);
+        let source = Rectangle::new(from.0, from.1, to.width, to.height);
+        if to.area() == 0 || !all.contains(to) || !all.contains(source) {
+            return false;
+        }
+        let width = self.width;
+        let mut copy = |line: u32| {
+            let start = index(source.x, source.y + line, width);
+            self.pixels.copy_within(
+                start..start + to.width as usize,
+                index(to.x, to.y + line, width),
+            );
+        };
+        // Lines that are still to be read must not be written before.
+        if source.y >= to.y {
+            (0..to.height).for_each(&mut copy);
+        } else {
+            (0..to.height).rev().for_each(&mut copy);
+        }
+        let columns = self.width.div_ceil(TILE);
+        for row in to.y / TILE..=(to.bottom() - 1) / TILE {
+            for column in to.x / TILE..=(to.right() - 1) / TILE {
+                if let Some(number) = self.tiles.get_mut(index(column, row, columns)) {
+                    *number = self.sequence + 1;
+                }
+            }
+        }
+        self.pending = true;
+        true
     }
 
     /// Sets (or with `None` takes away) the pointer shape that viewers draw.
@@ -347,6 +407,56 @@ mod tests {
         drop(view);
         surface.draw(|frame| frame.resize(u32::MAX, 0));
         assert_eq!(surface.view().size(), (MAXIMUM_EDGE, 1));
+    }
+
+    #[test]
+    fn copies_that_overlap() {
+        for (to, from, expected) in [
+            (
+                Rectangle::new(0, 0, 3, 2),
+                (0, 1),
+                [3, 4, 5, 6, 7, 8, 6, 7, 8],
+            ),
+            (
+                Rectangle::new(0, 1, 3, 2),
+                (0, 0),
+                [0, 1, 2, 0, 1, 2, 3, 4, 5],
+            ),
+            (
+                Rectangle::new(1, 0, 2, 3),
+                (0, 0),
+                [0, 0, 1, 3, 3, 4, 6, 6, 7],
+            ),
+        ] {
+            let surface = Surface::new(3, 3);
+            surface.draw(|frame| {
+                for y in 0..3 {
+                    frame.draw_row(0, y, &[3 * y, 3 * y + 1, 3 * y + 2]);
+                }
+            });
+            surface.draw(|frame| assert!(frame.copy(to, from)));
+            assert_eq!(surface.view().pixels(), expected);
+        }
+    }
+
+    #[test]
+    fn a_copy_damages_where_it_goes_and_stays_within() {
+        let surface = Surface::new(200, 130);
+        let seen = surface.view().sequence();
+        surface.draw(|frame| {
+            assert!(frame.copy(Rectangle::new(63, 10, 2, 54), (0, 0)));
+            for (to, from) in [
+                (Rectangle::new(199, 0, 2, 1), (0, 0)),
+                (Rectangle::new(0, 0, 2, 1), (0, 130)),
+                (Rectangle::new(0, 0, 0, 1), (0, 0)),
+                (Rectangle::new(1, 1, u32::MAX, 1), (0, 0)),
+                (Rectangle::new(1, 1, 1, 1), (u32::MAX, 0)),
+            ] {
+                assert!(!frame.copy(to, from), "{to:?} {from:?}");
+            }
+        });
+        let damage = surface.view().changed_since(seen);
+        assert_eq!(damage, [Rectangle::new(0, 0, 128, 64)]);
     }
 
     #[test]

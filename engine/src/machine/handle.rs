@@ -16,7 +16,7 @@ use super::{CommandError, MachineEvent, SerialConnection, StartError, State};
 use crate::definition::Definition;
 use crate::display::{ScreenshotError, Surface};
 use crate::input::{InputEvent, InputSink, Lights};
-use crate::remote::{Address, Options, RemoteError, RemoteServer};
+use crate::remote::{Address, LocalScreen, Options, RemoteError, RemoteServer};
 
 /// How a machine is started.
 #[derive(Debug, Default)]
@@ -308,12 +308,20 @@ impl Machine {
         self.common.log.lines()
     }
 
-    /// A new viewer of the screen that also takes input, by the remote framebuffer protocol.
+    /// A new viewer of the screen in another process of this user, which also takes input, by the remote framebuffer protocol.
     ///
     /// # Errors
     /// When the host gives no socket or thread.
     pub fn connect_viewer(&self) -> Result<UnixStream, RemoteError> {
         self.common.remote.connect()
+    }
+
+    /// A new viewer of the screen in this process: it takes pixels from the surface.
+    ///
+    /// # Errors
+    /// When the host gives no socket or thread.
+    pub fn connect_looker(&self) -> Result<LocalScreen, RemoteError> {
+        self.common.remote.connect_looker()
     }
 
     /// Lets viewers connect at `address` from now on; returns the address with the port that was found if it was 0.

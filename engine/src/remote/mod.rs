@@ -6,7 +6,8 @@
 //! maps, and pointer shapes for viewers that cannot draw one themselves.
 //!
 //! Each viewer has two threads. One reads and notes what the client wants; one waits for a change of the [`Surface`] that the client
-//! has room for, copies it, and sends it from the copy. A viewer that reads slowly is behind, and nothing is kept for it.
+//! has room for, copies it, and sends it from the copy. A viewer that reads slowly is behind, and nothing is kept for it. A viewer of
+//! this process is spared the pixels ([`RemoteServer::connect_looker`]).
 //!
 //! [`Surface`]: crate::display::Surface
 
@@ -29,6 +30,7 @@ mod tests;
 
 pub use keysym::{scan_code, us_keysym};
 pub use server::{
-    Address, AskForSize, Options, RemoteError, RemoteServer, TakeText, ViewerInformation,
+    Address, AskForSize, LocalScreen, Options, RemoteError, RemoteServer, TakeText,
+    ViewerInformation,
 };
 pub use stream::Stream;

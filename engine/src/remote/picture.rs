@@ -7,6 +7,8 @@ use crate::display::{Frame, Rectangle};
 const SCROLL_ROWS: u32 = 96;
 /// ... and columns.
 const SCROLL_COLUMNS: u32 = 128;
+/// Rows of a part that is sent whole at a time.
+const STRIP: u32 = 64;
 
 /// A part of the picture that moved up or down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +17,16 @@ pub struct Scroll {
     pub to: Rectangle,
     /// The row its top came from; the columns stay the same.
     pub from_y: u32,
+}
+
+impl Scroll {
+    /// From a place to itself: says that the place changed, to a client that sees how.
+    fn in_place(part: Rectangle) -> Self {
+        Self {
+            to: part,
+            from_y: part.y,
+        }
+    }
 }
 
 /// What a client has to be told to have the same picture.
@@ -31,6 +43,8 @@ pub struct Picture {
     width: u32,
     height: u32,
     pixels: Vec<u32>,
+    /// The client sees the pixels without being sent them; none are kept here.
+    shared: bool,
 }
 
 impl Picture {
@@ -40,6 +54,26 @@ impl Picture {
             width,
             height,
             pixels: vec![0; width as usize * height as usize],
+            shared: false,
+        }
+    }
+
+    /// The picture of a client that looks at the surface itself and is only told where it changed.
+    pub fn shared(width: u32, height: u32) -> Self {
+        Self {
+            width,
+            height,
+            pixels: Vec::new(),
+            shared: true,
+        }
+    }
+
+    /// The same kind of picture in another size, black.
+    pub fn resized(&self, width: u32, height: u32) -> Self {
+        if self.shared {
+            Self::shared(width, height)
+        } else {
+            Self::new(width, height)
         }
     }
 
@@ -64,7 +98,7 @@ impl Picture {
     }
 
     /// Takes over all of `part` from `frame`, whether it changed or not. What the frame does not have becomes black.
-    pub fn take_all(&mut self, frame: &Frame, part: Rectangle) {
+    fn take_all(&mut self, frame: &Frame, part: Rectangle) {
         for y in part.y..part.y + part.height {
             let from = part_of(frame.row(y), part.x, part.width);
             let to = self.row_mut(part.x, y, part.width);
@@ -74,8 +108,37 @@ impl Picture {
         }
     }
 
-    /// Takes over what differs in `damage` (within both pictures) from `frame`.
-    pub fn take(&mut self, frame: &Frame, damage: &[Rectangle], scrolls: bool) -> Changes {
+    /// What to tell of `damage` (within both pictures) in `frame`, and of all of `wanted`; takes it over.
+    pub fn changes(
+        &mut self,
+        frame: &Frame,
+        damage: &[Rectangle],
+        wanted: Option<Rectangle>,
+        scrolls: bool,
+    ) -> Changes {
+        if self.shared {
+            return Changes {
+                scroll: damage
+                    .iter()
+                    .copied()
+                    .chain(wanted)
+                    .reduce(Rectangle::joined)
+                    .map(Scroll::in_place),
+                parts: Vec::new(),
+            };
+        }
+        let mut changes = self.take(frame, damage, scrolls && wanted.is_none());
+        if let Some(part) = wanted {
+            self.take_all(frame, part);
+            // What changed outside is still to be told; what changed inside is told with the rest.
+            changes.parts.retain(|other| !part.contains(*other));
+            changes.parts.extend(strips(part));
+        }
+        changes
+    }
+
+    /// Takes over what differs in `damage` from `frame`.
+    fn take(&mut self, frame: &Frame, damage: &[Rectangle], scrolls: bool) -> Changes {
         let scroll = if scrolls {
             self.find_scroll(frame, damage)
         } else {
@@ -175,6 +238,13 @@ impl Picture {
     }
 }
 
+fn strips(part: Rectangle) -> impl Iterator<Item = Rectangle> {
+    let bottom = part.y + part.height;
+    (part.y..bottom)
+        .step_by(STRIP as usize)
+        .map(move |y| Rectangle::new(part.x, y, part.width, STRIP.min(bottom - y)))
+}
+
 fn part_of(row: &[u32], x: u32, width: u32) -> &[u32] {
     let row = row.get(x as usize..).unwrap_or(&[]);
     row.get(..width as usize).unwrap_or(row)
@@ -245,6 +315,26 @@ mod tests {
         assert_eq!(changes.parts, [Rectangle::new(0, 70, 200, 10)]);
         let again = picture.take(&view, &view.changed_since(0), true);
         assert_eq!(again, Changes::default());
+    }
+
+    #[test]
+    fn who_sees_the_pixels_is_told_where_they_changed() {
+        let surface = Surface::new(200, 200);
+        let mut picture = Picture::shared(200, 200);
+        let everything = Rectangle::new(0, 0, 200, 200);
+        let view = surface.view();
+        let changes = picture.changes(&view, &[], Some(everything), true);
+        assert_eq!(changes.scroll, Some(Scroll::in_place(everything)));
+        assert_eq!(picture.changes(&view, &[], None, true), Changes::default());
+        let damage = [
+            Rectangle::new(0, 0, 64, 64),
+            Rectangle::new(128, 64, 64, 64),
+        ];
+        let changes = picture.changes(&view, &damage, None, true);
+        let both = Rectangle::new(0, 0, 192, 128);
+        assert_eq!(changes.scroll, Some(Scroll::in_place(both)));
+        assert_eq!(changes.parts, []);
+        assert!(picture.resized(10, 10).row(0, 0, 10).is_empty());
     }
 
     #[test]

@@ -23,6 +23,7 @@ use super::{
     handshake::shake_hands,
     keyboard::Keyboard,
     message::LONGEST_TEXT,
+    picture::Picture,
     pointer::Pointer,
     stream::Stream,
     update::Writer,
@@ -112,6 +113,33 @@ pub struct ViewerInformation {
     pub peer: String,
 }
 
+/// How a viewer of this process reaches a screen: pixels and their size by the surface, everything else by the protocol.
+pub struct LocalScreen {
+    /// To the server.
+    pub stream: UnixStream,
+    /// What is on the screen.
+    pub surface: Arc<Surface>,
+}
+
+/// Who is let in, and what is sent.
+enum Admission {
+    /// Everyone.
+    Anyone,
+    /// Who knows this.
+    Password(String),
+    /// One that sees the pixels without being sent them.
+    Looker,
+}
+
+impl Admission {
+    fn password(&self) -> Option<&str> {
+        match self {
+            Self::Password(password) => Some(password),
+            Self::Anyone | Self::Looker => None,
+        }
+    }
+}
+
 /// What all threads of a server share.
 pub struct Shared {
     surface: Arc<Surface>,
@@ -175,7 +203,7 @@ impl Shared {
     fn attach(
         self: &Arc<Self>,
         stream: Box<dyn Stream>,
-        password: Option<String>,
+        admission: Admission,
     ) -> Result<u64, RemoteError> {
         let control = stream.duplicate()?;
         let identity = self.next.fetch_add(1, Ordering::Relaxed);
@@ -196,9 +224,7 @@ impl Shared {
             .name(format!("viewer-{identity}-in"))
             .spawn(move || {
                 let leave = Leave { shared, viewer };
-                leave
-                    .shared
-                    .serve(&leave.viewer, stream, password.as_deref());
+                leave.shared.serve(&leave.viewer, stream, &admission);
             });
         if let Err(error) = spawned {
             self.viewers.lock().remove(&identity);
@@ -212,17 +238,18 @@ impl Shared {
         self: &Arc<Self>,
         viewer: &Arc<Viewer>,
         mut stream: Box<dyn Stream>,
-        password: Option<&str>,
+        admission: &Admission,
     ) {
         let peer = &viewer.peer;
         let size = || self.surface.view().size();
-        let size = match shake_hands(&mut *stream, password, &self.name(), size) {
-            Ok(size) => size,
-            Err(error) => {
-                tracing::info!(%peer, %error, "a viewer was not let in");
-                return;
-            }
-        };
+        let (width, height) =
+            match shake_hands(&mut *stream, admission.password(), &self.name(), size) {
+                Ok(size) => size,
+                Err(error) => {
+                    tracing::info!(%peer, %error, "a viewer was not let in");
+                    return;
+                }
+            };
         let writing = match stream.duplicate() {
             Ok(writing) => writing,
             Err(error) => {
@@ -230,7 +257,11 @@ impl Shared {
                 return;
             }
         };
-        let mut writer = Writer::new(Arc::clone(self), Arc::clone(viewer), writing, size);
+        let picture = match admission {
+            Admission::Looker => Picture::shared(width, height),
+            Admission::Anyone | Admission::Password(_) => Picture::new(width, height),
+        };
+        let mut writer = Writer::new(Arc::clone(self), Arc::clone(viewer), writing, picture);
         let writers_viewer = Arc::clone(viewer);
         let spawned = std::thread::Builder::new()
             .name(format!("viewer-{}-out", viewer.identity))
@@ -336,15 +367,25 @@ impl RemoteServer {
 
     /// Serves whoever is at the other end of `stream`, and tells under which number.
     pub fn attach(&self, stream: impl Stream) -> Result<u64, RemoteError> {
-        let password = self.shared.options.password.clone();
-        self.shared.attach(Box::new(stream), password)
+        offered(&self.shared, Box::new(stream))
     }
 
-    /// Connects a viewer of this process, which needs no password.
+    /// Connects a viewer of this user, who needs no password.
     pub fn connect(&self) -> Result<UnixStream, RemoteError> {
         let (ours, theirs) = UnixStream::pair()?;
-        self.shared.attach(Box::new(ours), None)?;
+        self.shared.attach(Box::new(ours), Admission::Anyone)?;
         Ok(theirs)
+    }
+
+    /// Connects a viewer of this process that looks at the surface itself. It needs no password, and in place of pixels it is
+    /// told where they changed: by CopyRect, from a place to itself.
+    pub fn connect_looker(&self) -> Result<LocalScreen, RemoteError> {
+        let (ours, theirs) = UnixStream::pair()?;
+        self.shared.attach(Box::new(ours), Admission::Looker)?;
+        Ok(LocalScreen {
+            stream: theirs,
+            surface: Arc::clone(&self.shared.surface),
+        })
     }
 
     /// Lets viewers come by `address`. Returns the address, with the port that was found if it was 0.
@@ -506,9 +547,16 @@ impl Drop for RemoteServer {
     }
 }
 
-fn offer(shared: &Arc<Shared>, stream: Box<dyn Stream>) {
+fn offered(shared: &Arc<Shared>, stream: Box<dyn Stream>) -> Result<u64, RemoteError> {
     let password = shared.options.password.clone();
-    if let Err(error) = shared.attach(stream, password) {
+    shared.attach(
+        stream,
+        password.map_or(Admission::Anyone, Admission::Password),
+    )
+}
+
+fn offer(shared: &Arc<Shared>, stream: Box<dyn Stream>) {
+    if let Err(error) = offered(shared, stream) {
         tracing::warn!(%error, "a viewer was sent away");
     }
 }

@@ -11,9 +11,6 @@ use super::{
 };
 use crate::display::{Cursor, Rectangle};
 
-/// Rows of a part that is sent whole at a time.
-const STRIP: u32 = 64;
-
 /// The writing half.
 pub struct Writer {
     shared: Arc<Shared>,
@@ -40,18 +37,18 @@ struct Update {
 }
 
 impl Writer {
-    /// For a client that was told the size of the picture at the handshake.
+    /// For a client that was told the size of `picture` at the handshake.
     pub fn new(
         shared: Arc<Shared>,
         viewer: Arc<Viewer>,
         stream: Box<dyn Stream>,
-        (width, height): (u32, u32),
+        picture: Picture,
     ) -> Self {
         Self {
             shared,
             viewer,
             out: Output::new(stream),
-            picture: Picture::new(width, height),
+            picture,
             encoders: Encoders::default(),
             seen: 0,
             resized: 0,
@@ -145,7 +142,7 @@ impl Writer {
             if self.picture.size() != (width, height)
                 && (extensions.desktop_size || extensions.extended_desktop_size)
             {
-                self.picture = Picture::new(width, height);
+                self.picture = self.picture.resized(width, height);
                 new_size = true;
                 news.desktop = true;
             }
@@ -171,15 +168,10 @@ impl Writer {
                 .into_iter()
                 .filter_map(|part| part.clipped(width, height))
                 .collect();
-            let scrolls = extensions.copy_rectangle && wanted.is_none();
-            changes = self.picture.take(&view, &damage, scrolls);
+            let scrolls = extensions.copy_rectangle;
+            let wanted = wanted.and_then(|part| part.clipped(width, height));
+            changes = self.picture.changes(&view, &damage, wanted, scrolls);
             self.seen = view.sequence();
-            if let Some(part) = wanted.and_then(|part| part.clipped(width, height)) {
-                self.picture.take_all(&view, part);
-                // What changed outside is still to be told; what changed inside is told with the rest.
-                changes.parts.retain(|other| !contains(part, *other));
-                changes.parts.extend(strips(part));
-            }
         }
         drop(view);
         let update = Update {
@@ -319,18 +311,4 @@ fn send_desktop(out: &mut Output, place: Rectangle) -> io::Result<()> {
     out.long(0)?;
     out.shorts([0, 0, short(place.width), short(place.height)])?;
     out.long(0)
-}
-
-fn contains(outer: Rectangle, inner: Rectangle) -> bool {
-    outer.x <= inner.x
-        && outer.y <= inner.y
-        && outer.x + outer.width >= inner.x + inner.width
-        && outer.y + outer.height >= inner.y + inner.height
-}
-
-fn strips(part: Rectangle) -> impl Iterator<Item = Rectangle> {
-    let bottom = part.y + part.height;
-    (part.y..bottom)
-        .step_by(STRIP as usize)
-        .map(move |y| Rectangle::new(part.x, y, part.width, STRIP.min(bottom - y)))
 }

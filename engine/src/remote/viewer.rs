@@ -155,7 +155,7 @@ pub struct State {
 impl State {
     /// Notes that all of `part` is wanted.
     pub fn want(&mut self, part: Rectangle) {
-        self.wanted = Some(self.wanted.map_or(part, |other| joined(other, part)));
+        self.wanted = Some(self.wanted.map_or(part, |other| other.joined(part)));
     }
 
     /// Whether the client may be sent an update.
@@ -336,19 +336,4 @@ impl Reader {
         state.end_of_continuous |= now.continuous_updates && !before.continuous_updates;
         state.continuous &= now.continuous_updates;
     }
-}
-
-/// The smallest rectangle around both.
-fn joined(left: Rectangle, right: Rectangle) -> Rectangle {
-    let (x, y) = (left.x.min(right.x), left.y.min(right.y));
-    let end = |at: fn(Rectangle) -> u32, size: fn(Rectangle) -> u32| {
-        let end = |part| at(part).saturating_add(size(part));
-        end(left).max(end(right))
-    };
-    Rectangle::new(
-        x,
-        y,
-        end(|part| part.x, |part| part.width) - x,
-        end(|part| part.y, |part| part.height) - y,
-    )
 }

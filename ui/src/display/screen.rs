@@ -2,21 +2,21 @@
 
 use relm4::gtk::{gdk, glib, graphene, gsk, prelude::*, subclass::prelude::*};
 
-use super::frame::SharedFrame;
 use super::geometry::{Filter, Placement, Room, Scaling, place, units};
+use super::picture::Picture;
 
 mod imp {
     use std::cell::{Cell, OnceCell, RefCell};
 
     use relm4::gtk::{self, gdk, glib, prelude::*, subclass::prelude::*};
 
-    use super::super::frame::SharedFrame;
     use super::super::geometry::Scaling;
+    use super::super::picture::Picture;
     use super::super::texture::Textures;
 
     #[derive(Default)]
     pub struct Screen {
-        pub frame: RefCell<SharedFrame>,
+        pub picture: RefCell<Option<Picture>>,
         pub textures: RefCell<Textures>,
         pub texture: RefCell<Option<gdk::Texture>>,
         pub scaling: Cell<Scaling>,
@@ -91,7 +91,7 @@ mod imp {
 }
 
 glib::wrapper! {
-    /// Shows a [`SharedFrame`], on whole pixels of the screen.
+    /// Shows a [`Picture`], on whole pixels of the screen.
     pub struct Screen(ObjectSubclass<imp::Screen>)
         @extends relm4::gtk::Widget,
         @implements relm4::gtk::Accessible, relm4::gtk::Buildable, relm4::gtk::ConstraintTarget;
@@ -112,8 +112,8 @@ impl Screen {
     }
 
     /// Shows another picture.
-    pub fn set_frame(&self, frame: SharedFrame) {
-        self.imp().frame.replace(frame);
+    pub fn set_picture(&self, picture: Picture) {
+        self.imp().picture.replace(Some(picture));
         self.imp().textures.take();
         self.queue_resize();
     }
@@ -131,7 +131,11 @@ impl Screen {
     }
 
     fn guest_size(&self) -> (usize, usize) {
-        self.imp().frame.borrow().lock().size()
+        let picture = self.imp().picture.borrow();
+        let size = picture
+            .as_ref()
+            .map(|picture| picture.surface().view().size());
+        size.map_or((0, 0), |(width, height)| (width as usize, height as usize))
     }
 
     /// Pixels of the computer's screen per unit of the toolkit.
@@ -172,14 +176,14 @@ impl Screen {
     /// Takes over what changed.
     fn refresh(&self) {
         let imp = self.imp();
-        let frame = imp.frame.borrow();
-        let waiting = {
-            let mut frame = frame.lock();
-            let (damage, waiting) = frame.take_damage();
-            imp.texture
-                .replace(imp.textures.borrow_mut().update(&frame, &damage));
-            waiting
+        let picture = imp.picture.borrow();
+        let Some(picture) = picture.as_ref() else {
+            return;
         };
+        // Taken before looking: what changes from now on is told again.
+        let waiting = picture.take_news();
+        let texture = imp.textures.borrow_mut().update(&picture.surface().view());
+        imp.texture.replace(texture);
         if waiting && let Some(drawn) = imp.drawn.get() {
             drawn();
         }

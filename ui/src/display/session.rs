@@ -1,12 +1,17 @@
 //! The session with the server: one task that both receives what the server sends and sends what the person does.
 //!
 //! It must be one, because vnc-rs lets nobody send while another waits to receive. vnc-rs does not tell where an update ends either:
-//! the picture is shown, and the next update asked for, when nothing has come for a moment. On a still screen nothing is sent or done.
+//! the picture is shown, and the next update asked for, when nothing has come for a moment. (Where pixels are seen rather than sent,
+//! an update is one message.) On a still screen nothing is sent or done.
 
+use std::fmt;
 use std::future::Ready;
 use std::os::unix::net::UnixStream as Stream;
+use std::sync::Arc;
 use std::time::Duration;
 
+use guesthouse_engine::display::{Rectangle, Surface};
+use guesthouse_engine::remote::LocalScreen;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -15,14 +20,58 @@ use vnc::{
     VncError, VncEvent, X11Event,
 };
 
-use super::frame::{Area, SharedFrame};
 use super::keyboard::KeyEvent;
+use super::picture::Picture;
 use super::pointer::PointerEvent;
 
 /// When nothing has come for so long, an update is taken to be complete.
 const QUIET: Duration = Duration::from_millis(2);
 /// An update that takes longer is shown as far as it is.
 const LONGEST: Duration = Duration::from_millis(16);
+
+/// The way to a machine's screen.
+pub enum Connection {
+    /// The machine is in this process: its pixels are seen.
+    Local(LocalScreen),
+    /// It is in another process: its pixels are sent.
+    Stream(Stream),
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Local(_) => "Local",
+            Self::Stream(_) => "Stream",
+        })
+    }
+}
+
+impl Connection {
+    /// Where its picture is seen.
+    pub fn picture(&self) -> Picture {
+        Picture::new(match self {
+            Self::Local(screen) => Arc::clone(&screen.surface),
+            Self::Stream(_) => Arc::new(Surface::default()),
+        })
+    }
+
+    /// The stream, and what happens to pixels.
+    fn split(self) -> (Stream, Pixels) {
+        match self {
+            Self::Local(screen) => (screen.stream, Pixels::Seen),
+            Self::Stream(stream) => (stream, Pixels::Sent),
+        }
+    }
+}
+
+/// How pixels come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pixels {
+    /// They are on the surface already.
+    Seen,
+    /// By the protocol, to be drawn on the surface.
+    Sent,
+}
 
 /// What the session is to send.
 #[derive(Debug, Clone, Copy)]
@@ -63,13 +112,13 @@ pub enum Told {
     Ended(String),
 }
 
-fn area(part: Rect) -> Area {
-    Area {
-        x: part.x.into(),
-        y: part.y.into(),
-        width: part.width.into(),
-        height: part.height.into(),
-    }
+fn rectangle(part: Rect) -> Rectangle {
+    Rectangle::new(
+        part.x.into(),
+        part.y.into(),
+        part.width.into(),
+        part.height.into(),
+    )
 }
 
 async fn connect(stream: Stream) -> Result<VncClient, VncError> {
@@ -89,13 +138,15 @@ async fn connect(stream: Stream) -> Result<VncClient, VncError> {
         .finish()
 }
 
-/// Runs the session over `stream` until it ends or `commands` does. Reports by `tell`, the end too if it is the server's.
+/// Runs the session until it ends or `commands` does; `picture` is the connection's own. Reports by `tell`, the end too if it is the
+/// server's.
 pub async fn run(
-    stream: Stream,
-    frame: SharedFrame,
+    connection: Connection,
+    picture: Picture,
     commands: mpsc::Receiver<Command>,
     tell: impl Fn(Told),
 ) {
+    let (stream, pixels) = connection.split();
     let client = match connect(stream).await {
         Ok(client) => client,
         Err(error) => {
@@ -103,7 +154,7 @@ pub async fn run(
             return;
         }
     };
-    match exchange(&client, &frame, commands, &tell).await {
+    match exchange(&client, &picture, pixels, commands, &tell).await {
         Ok(()) => {}
         Err(VncError::ClientNotRunning) => {
             tell(Told::Ended("the machine closed its screen".into()));
@@ -116,17 +167,22 @@ pub async fn run(
 
 async fn exchange(
     client: &VncClient,
-    frame: &SharedFrame,
+    picture: &Picture,
+    pixels: Pixels,
     mut commands: mpsc::Receiver<Command>,
     tell: &impl Fn(Told),
 ) -> Result<(), VncError> {
+    let quiet = match pixels {
+        Pixels::Seen => Duration::ZERO,
+        Pixels::Sent => QUIET,
+    };
     // When the update that is being received began, and when its latest part came.
     let mut update: Option<(Instant, Instant)> = None;
     loop {
-        let complete = update.map(|(began, latest)| (latest + QUIET).min(began + LONGEST));
+        let complete = update.map(|(began, latest)| (latest + quiet).min(began + LONGEST));
         tokio::select! {
             event = client.recv_event() => {
-                if take(event?, frame, tell)? {
+                if take(event?, picture, pixels, tell)? {
                     let now = Instant::now();
                     update = Some((update.map_or(now, |(began, _)| began), now));
                 }
@@ -137,8 +193,7 @@ async fn exchange(
             }
             () = sleep_until(complete.unwrap_or_else(Instant::now)), if complete.is_some() => {
                 update = None;
-                let news = frame.lock().announce();
-                if news {
+                if picture.announce() {
                     tell(Told::Changed);
                     client.input(X11Event::Refresh).await?;
                 }
@@ -165,17 +220,33 @@ fn event(command: Command) -> X11Event {
 }
 
 /// Takes what the server sent; tells whether it was part of an update of the picture.
-fn take(event: VncEvent, frame: &SharedFrame, tell: &impl Fn(Told)) -> Result<bool, VncError> {
+fn take(
+    event: VncEvent,
+    picture: &Picture,
+    pixels: Pixels,
+    tell: &impl Fn(Told),
+) -> Result<bool, VncError> {
     match event {
         VncEvent::SetResolution(screen) => {
-            frame
-                .lock()
-                .resize(screen.width.into(), screen.height.into());
+            if pixels == Pixels::Sent {
+                let (width, height) = (screen.width.into(), screen.height.into());
+                picture.surface().draw(|frame| frame.resize(width, height));
+            }
             tell(Told::Size(screen.width, screen.height));
             Ok(true)
         }
-        VncEvent::RawImage(part, data) => fits(frame.lock().put(area(part), &data)),
-        VncEvent::Copy(to, from) => fits(frame.lock().copy(area(to), area(from))),
+        VncEvent::RawImage(part, data) => {
+            put(picture.surface(), rectangle(part), &data)?;
+            Ok(true)
+        }
+        VncEvent::Copy(to, from) => {
+            let mut fits = true;
+            if pixels == Pixels::Sent {
+                let (to, from) = (rectangle(to), (from.x.into(), from.y.into()));
+                picture.surface().draw(|frame| fits = frame.copy(to, from));
+            }
+            fits.then_some(true).ok_or(VncError::InvalidImageData)
+        }
         VncEvent::SetCursor(place, pixels) => {
             let shape = (place.width > 0 && place.height > 0).then_some(Shape {
                 width: place.width,
@@ -197,19 +268,29 @@ fn take(event: VncEvent, frame: &SharedFrame, tell: &impl Fn(Told)) -> Result<bo
     }
 }
 
-fn fits(fits: bool) -> Result<bool, VncError> {
-    if fits {
-        Ok(true)
-    } else {
-        Err(VncError::InvalidImageData)
+/// Draws `data`, row by row, at `part`.
+fn put(surface: &Surface, part: Rectangle, data: &[u8]) -> Result<(), VncError> {
+    let (rows, rest) = data.as_chunks::<4>();
+    let width = part.width as usize;
+    if width == 0 || rows.len() as u64 != part.area() || !rest.is_empty() {
+        return Err(VncError::InvalidImageData);
     }
+    let mut line = Vec::with_capacity(width);
+    surface.draw(|frame| {
+        for (y, row) in (part.y..).zip(rows.chunks_exact(width)) {
+            line.clear();
+            line.extend(
+                row.iter()
+                    .map(|pixel| u32::from_le_bytes(*pixel) & 0x00ff_ffff),
+            );
+            frame.draw_row(part.x, y, &line);
+        }
+    });
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use guesthouse_engine::display::Surface;
     use guesthouse_engine::input::{InputEvent, InputSink, ScanCode};
     use guesthouse_engine::remote::{Options, RemoteServer, us_keysym};
 
@@ -227,14 +308,14 @@ mod tests {
     struct Rig {
         surface: Arc<Surface>,
         server: RemoteServer,
-        frame: SharedFrame,
+        picture: Picture,
         commands: mpsc::Sender<Command>,
         told: mpsc::UnboundedReceiver<Told>,
         input: mpsc::UnboundedReceiver<InputEvent>,
     }
 
     impl Rig {
-        fn new(width: u32, height: u32) -> Self {
+        fn new(width: u32, height: u32, pixels: Pixels) -> Self {
             let surface = Arc::new(Surface::new(width, height));
             let (sender, input) = mpsc::unbounded_channel();
             let server = RemoteServer::new(
@@ -243,17 +324,20 @@ mod tests {
                 "test",
                 Options::default(),
             );
-            let frame = SharedFrame::default();
+            let connection = match pixels {
+                Pixels::Seen => Connection::Local(server.connect_looker().unwrap()),
+                Pixels::Sent => Connection::Stream(server.connect().unwrap()),
+            };
+            let picture = connection.picture();
             let (commands, receiver) = mpsc::channel(64);
             let (tell, told) = mpsc::unbounded_channel();
-            let stream = server.connect().unwrap();
-            tokio::spawn(run(stream, frame.clone(), receiver, move |what| {
+            tokio::spawn(run(connection, picture.clone(), receiver, move |what| {
                 let _ = tell.send(what);
             }));
             Self {
                 surface,
                 server,
-                frame,
+                picture,
                 commands,
                 told,
                 input,
@@ -265,31 +349,28 @@ mod tests {
             next.await.unwrap().unwrap()
         }
 
-        /// Draws as the toolkit would, until the picture is the surface's.
+        /// Draws as the toolkit would, once.
+        async fn draw(&self) {
+            if self.picture.take_news() {
+                self.commands.send(Command::Drawn).await.unwrap();
+            }
+        }
+
+        /// Waits until there is something to draw.
+        async fn changed(&mut self) {
+            while !matches!(self.next().await, Told::Changed) {}
+        }
+
+        /// Draws until the picture is the surface's.
         async fn drawn(&mut self) {
             loop {
-                let waiting = {
-                    let mut frame = self.frame.lock();
-                    let view = self.surface.view();
-                    let (width, height) = view.size();
-                    let all = Area {
-                        x: 0,
-                        y: 0,
-                        width: width as usize,
-                        height: height as usize,
-                    };
-                    let same = frame.size() == (all.width, all.height)
-                        && (0..height).all(|y| {
-                            let bytes = view.row(y).iter().flat_map(|pixel| pixel.to_le_bytes());
-                            frame.row(all, y as usize).iter().copied().eq(bytes)
-                        });
-                    if same {
-                        return;
-                    }
-                    frame.take_damage().1
+                self.draw().await;
+                let same = {
+                    let (ours, theirs) = (self.picture.surface().view(), self.surface.view());
+                    ours.size() == theirs.size() && ours.pixels() == theirs.pixels()
                 };
-                if waiting {
-                    self.commands.send(Command::Drawn).await.unwrap();
+                if same {
+                    return;
                 }
                 self.next().await;
             }
@@ -310,21 +391,44 @@ mod tests {
 
     #[tokio::test]
     async fn the_picture_follows_the_guest() {
-        let mut rig = Rig::new(640, 480);
+        let mut rig = Rig::new(640, 480, Pixels::Sent);
         for seed in 0..5 {
             paint(&rig.surface, seed);
+            rig.drawn().await;
+        }
+        // What scrolls is copied.
+        for _ in 0..3 {
+            rig.surface.draw(|frame| {
+                assert!(frame.copy(Rectangle::new(0, 0, 640, 464), (0, 16)));
+            });
             rig.drawn().await;
         }
         rig.surface.draw(|frame| frame.resize(800, 600));
         paint(&rig.surface, 9);
         rig.drawn().await;
-        assert_eq!(rig.frame.lock().size(), (800, 600));
+        assert_eq!(rig.picture.surface().view().size(), (800, 600));
+    }
+
+    #[tokio::test]
+    async fn every_change_of_a_picture_that_is_seen_is_told() {
+        let mut rig = Rig::new(640, 480, Pixels::Seen);
+        for seed in 0..5 {
+            rig.changed().await;
+            rig.draw().await;
+            paint(&rig.surface, seed);
+        }
+        rig.changed().await;
+        rig.draw().await;
+        while rig.told.try_recv().is_ok() {}
+        rig.surface.draw(|frame| frame.resize(800, 600));
+        while !matches!(rig.next().await, Told::Size(800, 600)) {}
+        rig.changed().await;
     }
 
     #[tokio::test]
     async fn what_is_typed_arrives_while_the_screen_is_still() {
-        let mut rig = Rig::new(64, 64);
-        rig.drawn().await;
+        let mut rig = Rig::new(64, 64, Pixels::Seen);
+        rig.changed().await;
         for code in [0x1e, 0xc8, 0x56] {
             let keysym = us_keysym(ScanCode(code)).unwrap();
             for down in [true, false] {
@@ -342,24 +446,42 @@ mod tests {
 
     #[tokio::test]
     async fn what_nobody_draws_is_not_fetched() {
-        let mut rig = Rig::new(64, 64);
-        rig.drawn().await;
-        // Whatever the guest draws, no more than two pictures come; then there is silence until one is drawn.
-        for seed in 0..50 {
-            paint(&rig.surface, seed);
-            tokio::time::sleep(Duration::from_millis(4)).await;
+        for pixels in [Pixels::Seen, Pixels::Sent] {
+            let mut rig = Rig::new(64, 64, pixels);
+            rig.drawn().await;
+            // Whatever the guest draws, no more than two pictures come; then there is silence until one is drawn.
+            for seed in 0..50 {
+                paint(&rig.surface, seed);
+                tokio::time::sleep(Duration::from_millis(4)).await;
+            }
+            let mut changes = 0;
+            while let Ok(told) = rig.told.try_recv() {
+                changes += usize::from(matches!(told, Told::Changed));
+            }
+            assert!(changes <= 2, "{changes}");
+            rig.drawn().await;
         }
-        let mut changes = 0;
-        while let Ok(told) = rig.told.try_recv() {
-            changes += usize::from(matches!(told, Told::Changed));
+    }
+
+    #[test]
+    fn pixels_that_do_not_fit_are_refused() {
+        let surface = Surface::new(4, 4);
+        for (part, bytes) in [
+            (Rectangle::new(0, 0, 2, 2), 15),
+            (Rectangle::new(0, 0, 2, 2), 20),
+            (Rectangle::new(0, 0, 0, 2), 0),
+        ] {
+            assert!(put(&surface, part, &vec![0xff; bytes]).is_err(), "{part:?}");
         }
-        assert!(changes <= 2, "{changes}");
-        rig.drawn().await;
+        assert!(put(&surface, Rectangle::new(1, 1, 1, 2), &[0xff; 8]).is_ok());
+        let white = [0, 0xff_ffff, 0, 0];
+        assert_eq!(surface.view().row(1), white);
+        assert_eq!(surface.view().row(3), [0; 4]);
     }
 
     #[tokio::test]
     async fn the_end_is_told() {
-        let mut rig = Rig::new(64, 64);
+        let mut rig = Rig::new(64, 64, Pixels::Sent);
         rig.drawn().await;
         rig.server.ring();
         while !matches!(rig.next().await, Told::Bell) {}

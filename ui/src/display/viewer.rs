@@ -1,6 +1,5 @@
 //! The component: a guest's screen, or a page that says that there is none.
 
-use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,11 +9,10 @@ use relm4::gtk::{self, gdk, glib, prelude::*};
 use relm4::prelude::*;
 use tokio::sync::mpsc;
 
-use super::frame::SharedFrame;
 use super::geometry::Scaling;
 use super::grab::{Grab, Held};
 use super::screen::Screen;
-use super::session::{self, Told};
+use super::session::{self, Connection, Told};
 
 /// How long the way out is shown after the guest was given the keyboard.
 const REMINDER: Duration = Duration::from_secs(4);
@@ -38,10 +36,8 @@ pub struct Viewer {
 /// What the viewer is asked to do.
 #[derive(Debug)]
 pub enum ViewerInput {
-    /// Show the screen that the RFB server at the other end serves, as [`RemoteServer::connect`] gives it.
-    ///
-    /// [`RemoteServer::connect`]: guesthouse_engine::remote::RemoteServer::connect
-    Connect(UnixStream),
+    /// Show the screen that the RFB server at the other end serves.
+    Connect(Connection),
     /// Show no screen.
     Disconnect,
     /// Fit the picture in another way.
@@ -147,7 +143,7 @@ impl Component for Viewer {
         _: &gtk::Stack,
     ) {
         match input {
-            ViewerInput::Connect(stream) => self.connect(stream, &sender),
+            ViewerInput::Connect(connection) => self.connect(connection, &sender),
             ViewerInput::Disconnect => self.disconnect(root),
             ViewerInput::SetScaling(scaling) => self.set_scaling(scaling),
             ViewerInput::SendKeys(keys) => self.grab.send_keys(&keys),
@@ -199,12 +195,12 @@ fn tell(sender: &ComponentSender<Viewer>, output: ViewerOutput) {
 }
 
 impl Viewer {
-    fn connect(&mut self, stream: UnixStream, sender: &ComponentSender<Self>) {
+    fn connect(&mut self, connection: Connection, sender: &ComponentSender<Self>) {
         let (commands, receiver) = mpsc::channel(MOST_COMMANDS);
-        let frame = SharedFrame::default();
+        let picture = connection.picture();
         self.session += 1;
         self.connected = true;
-        self.screen.set_frame(frame.clone());
+        self.screen.set_picture(picture.clone());
         self.grab.set_shape(None);
         // The session before, if there was one, ends with its sender.
         self.grab.set_commands(Some(commands));
@@ -212,7 +208,7 @@ impl Viewer {
         sender.command(move |news, shutdown| {
             let told = move |told| news.emit(News::Session(session, told));
             shutdown
-                .register(session::run(stream, frame, receiver, told))
+                .register(session::run(connection, picture, receiver, told))
                 .drop_on_shutdown()
         });
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use relm4::adw::prelude::*;
 use relm4::prelude::*;
 
-use crate::display::{Scaling, Viewer, ViewerInput, ViewerOutput};
+use crate::display::{Connection, Scaling, Viewer, ViewerInput, ViewerOutput};
 use crate::model::{Machines, State};
 use crate::text;
 
@@ -207,10 +207,11 @@ impl Screen {
         else {
             return;
         };
-        match machine.connect_viewer() {
-            Ok(stream) => {
+        match machine.connect_looker() {
+            Ok(screen) => {
                 self.connected = true;
-                self.viewer.emit(ViewerInput::Connect(stream));
+                self.viewer
+                    .emit(ViewerInput::Connect(Connection::Local(screen)));
             }
             Err(error) => tracing::error!(%error, "the machine's screen could not be shown"),
         }

@@ -32,6 +32,8 @@ pub struct Client {
     /// Who asked, the outcome and the size, of each answer.
     pub sizes: Vec<(usize, usize, usize, usize)>,
     pub encodings: Vec<i32>,
+    /// Where the rectangles of the latest update were.
+    pub places: Vec<[usize; 4]>,
     pub bells: usize,
     pub text: Option<Vec<u8>>,
     pub fences: Vec<(u32, Vec<u8>)>,
@@ -83,6 +85,7 @@ impl Client {
             extended_keys: false,
             sizes: Vec::new(),
             encodings: Vec::new(),
+            places: Vec::new(),
             bells: 0,
             text: None,
             fences: Vec::new(),
@@ -153,6 +156,7 @@ impl Client {
                 self.number(1);
                 let count = self.number(2);
                 self.encodings.clear();
+                self.places.clear();
                 for _ in 0..count {
                     if !self.rectangle() {
                         break;
@@ -182,6 +186,7 @@ impl Client {
         let [x, y, width, height] = [0; 4].map(|_| self.number(2));
         let encoding = self.long().cast_signed();
         self.encodings.push(encoding);
+        self.places.push([x, y, width, height]);
         if (0..100).contains(&encoding) {
             assert!(x + width <= self.width && y + height <= self.height);
             assert!(width > 0 && height > 0);

@@ -39,6 +39,30 @@ fn send_position(client: &mut Client, keysym: u32, code: u32, down: bool) {
 }
 
 #[test]
+fn a_viewer_that_looks_at_the_surface_is_told_where_it_changed() {
+    let rig = Rig::new(300, 200, Options::default());
+    let screen = rig.server.connect_looker().unwrap();
+    assert!(Arc::ptr_eq(&screen.surface, &rig.surface));
+    let mut client = Client::new(screen.stream);
+    client.set_encodings(&[1, 0, -223]);
+    client.refresh();
+    assert_eq!(client.places, [[0, 0, 300, 200]]);
+    rig.surface.draw(|frame| {
+        frame.draw_row(70, 10, &[7; 3]);
+        frame.draw_row(150, 70, &[7; 3]);
+    });
+    client.refresh();
+    assert_eq!(client.encodings, [1]);
+    assert_eq!(client.places, [[64, 0, 128, 128]]);
+    rig.surface.draw(|frame| frame.resize(100, 80));
+    client.refresh();
+    assert_eq!(client.encodings, [-223]);
+    client.refresh();
+    assert_eq!(client.places, [[0, 0, 100, 80]]);
+    assert_eq!(client.encodings, [1]);
+}
+
+#[test]
 fn keys_by_meaning_and_by_position() {
     let rig = Rig::new(64, 64, Options::default());
     let mut client = Client::new(rig.server.connect().unwrap());
