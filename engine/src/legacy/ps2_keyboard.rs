@@ -1,12 +1,12 @@
 //! A PS/2 keyboard of 101 keys and more, as the controller sees it over its wire.
 //!
-//! IBM PS/2 Hardware Interface Technical Reference, "101- and 102-Key Keyboard". It speaks scan code sets 1 and 2; set 3 can be
-//! asked for and is not taken, as with most keyboards since: reading the set back tells. It does not repeat keys by itself,
-//! because whoever presses them does.
+//! IBM PS/2 Hardware Interface Technical Reference, "101- and 102-Key Keyboard". It speaks scan code sets 1, 2 and 3; in set 3 it
+//! can be told of each key whether it repeats and tells of its release. It does not repeat keys by itself, because whoever presses
+//! them does.
 
 use std::collections::VecDeque;
 
-use super::scan_codes::to_set_2;
+use super::scan_codes::{is_set_3, to_set_2, to_set_3};
 use crate::input::{Lights, ScanCode};
 
 const ACKNOWLEDGE: u8 = 0xfa;
@@ -32,6 +32,64 @@ const PAUSE: ScanCode = ScanCode(0xc6);
 const PAUSE_SET_1: [u8; 6] = [0xe1, 0x1d, 0x45, 0xe1, 0x9d, 0xc5];
 const PAUSE_SET_2: [u8; 8] = [0xe1, 0x14, 0x77, 0xe1, 0xf0, 0x14, 0xf0, 0x77];
 
+/// What a key does in set 3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct KeyType {
+    /// It sends its code again and again while it is held.
+    repeats: bool,
+    /// It tells of its release.
+    breaks: bool,
+}
+
+const TYPEMATIC: KeyType = KeyType {
+    repeats: true,
+    breaks: false,
+};
+const MAKE_BREAK: KeyType = KeyType {
+    repeats: false,
+    breaks: true,
+};
+const MAKE: KeyType = KeyType {
+    repeats: false,
+    breaks: false,
+};
+const TYPEMATIC_MAKE_BREAK: KeyType = KeyType {
+    repeats: true,
+    breaks: true,
+};
+
+/// In set 3, by its codes: Caps Lock, Shift, Ctrl and Alt of the left, the right Shift, the Windows and menu keys.
+const DEFAULT_MAKE_BREAK: &[u8] = &[0x14, 0x12, 0x11, 0x19, 0x59, 0x8b, 0x8c, 0x8d];
+/// Esc and the function keys, the locks, Print Screen, Pause; Alt and Ctrl of the right; the keys between letters and keypad but
+/// Delete and the arrows; the keypad but its plus.
+const DEFAULT_MAKE: &[u8] = &[
+    0x08, 0x07, 0x0f, 0x17, 0x1f, 0x27, 0x2f, 0x37, 0x3f, 0x47, 0x4f, 0x56, 0x5e, 0x57, 0x5f,
+    0x62, //
+    0x39, 0x58, 0x67, 0x6e, 0x65, 0x6f, 0x6d, //
+    0x76, 0x6c, 0x6b, 0x69, 0x77, 0x75, 0x73, 0x72, 0x70, 0x7e, 0x7d, 0x74, 0x7a, 0x71, 0x84, 0x79,
+];
+
+/// The types of all keys by their set 3 codes, as after power-on.
+fn default_types() -> [KeyType; 256] {
+    let mut types = [TYPEMATIC; 256];
+    for (codes, key_type) in [(DEFAULT_MAKE_BREAK, MAKE_BREAK), (DEFAULT_MAKE, MAKE)] {
+        for code in codes {
+            types[usize::from(*code)] = key_type;
+        }
+    }
+    types
+}
+
+/// The type that a command of 0xF7 to 0xFD gives to all keys or to those that it names.
+fn type_of_command(command: u8) -> KeyType {
+    match command {
+        0xf7 | 0xfb => TYPEMATIC,
+        0xf8 | 0xfc => MAKE_BREAK,
+        0xfa => TYPEMATIC_MAKE_BREAK,
+        _ => MAKE,
+    }
+}
+
 /// One make or break code: a set 1 code without its highest bit, whether it has the prefix 0xE0, and whether it is a release.
 type Stroke = (bool, u8, bool);
 
@@ -45,6 +103,10 @@ pub(super) struct Ps2Keyboard {
     awaiting: Option<u8>,
     scanning: bool,
     scan_code_set: u8,
+    /// By the codes of set 3.
+    types: [KeyType; 256],
+    /// The keys of set 3 that are down.
+    down: [bool; 256],
     last_sent: u8,
     lights: Lights,
     /// The set 1 codes (with the bit of the prefix) of Shift, Ctrl and Alt keys that are held.
@@ -62,6 +124,8 @@ impl Ps2Keyboard {
             awaiting: None,
             scanning: true,
             scan_code_set: 2,
+            types: default_types(),
+            down: [false; 256],
             last_sent: 0,
             lights: Lights::default(),
             held: Vec::new(),
@@ -76,6 +140,7 @@ impl Ps2Keyboard {
         self.answers.clear();
         self.last_sent = 0;
         self.held.clear();
+        self.down = [false; 256];
         self.print_screen = None;
     }
 
@@ -83,6 +148,7 @@ impl Ps2Keyboard {
         self.keys.clear();
         self.awaiting = None;
         self.scan_code_set = 2;
+        self.types = default_types();
         self.set_lights(Lights::default());
     }
 
@@ -110,7 +176,13 @@ impl Ps2Keyboard {
         // Whatever it had still to answer is void.
         self.answers.clear();
         match self.awaiting.take() {
-            Some(command) if byte < 0x80 => self.argument(command, byte),
+            Some(command @ 0xfb..=0xfd) if is_set_3(byte) => {
+                self.types[usize::from(byte)] = type_of_command(command);
+                // More may follow, until a byte comes that is no key's.
+                self.awaiting = Some(command);
+                self.answers.push_back(ACKNOWLEDGE);
+            }
+            Some(command @ (0xed | 0xf0 | 0xf3)) if byte < 0x80 => self.argument(command, byte),
             _ => self.command(byte),
         }
     }
@@ -143,8 +215,14 @@ impl Ps2Keyboard {
                 self.set_defaults();
                 self.scanning = true;
             }
-            // Which keys repeat and which tell of their release: set 3 only.
-            0xf7..=0xfd => {}
+            0xf7..=0xfa => {
+                self.keys.clear();
+                self.types = [type_of_command(byte); 256];
+            }
+            0xfb..=0xfd => {
+                self.keys.clear();
+                self.awaiting = Some(byte);
+            }
             0xff => {
                 self.reset();
                 self.answers.push_back(ACKNOWLEDGE);
@@ -168,11 +246,11 @@ impl Ps2Keyboard {
                 caps_lock: byte & 4 != 0,
             }),
             (0xf0, 0) => self.answers.push_back(self.scan_code_set),
-            (0xf0, 1 | 2) => {
+            (0xf0, 1..=3) => {
                 self.keys.clear();
                 self.scan_code_set = byte;
             }
-            // Another set, or how fast keys repeat.
+            // A set that there is not, or how fast keys repeat.
             _ => {}
         }
     }
@@ -181,10 +259,12 @@ impl Ps2Keyboard {
     pub(super) fn key(&mut self, code: ScanCode, down: bool) {
         let strokes = self.strokes(code, down);
         self.follow_modifiers(code, down);
+        let set_3 = self.in_set_3(code, down);
         if !self.scanning {
             return;
         }
         let bytes: Vec<u8> = match strokes {
+            _ if self.scan_code_set == 3 => set_3,
             Some(strokes) => strokes
                 .iter()
                 .flat_map(|stroke| self.encode(*stroke))
@@ -203,7 +283,22 @@ impl Ps2Keyboard {
         }
     }
 
-    /// What a key sends; `None` is the sequence of Pause.
+    /// What a key sends in set 3.
+    fn in_set_3(&mut self, code: ScanCode, down: bool) -> Vec<u8> {
+        let Some(key) = to_set_3(code.0 & 0x80 != 0, code.0 & 0x7f) else {
+            return Vec::new();
+        };
+        let was_down = std::mem::replace(&mut self.down[usize::from(key)], down);
+        let key_type = self.types[usize::from(key)];
+        match (down, was_down) {
+            (true, true) if !key_type.repeats => Vec::new(),
+            (true, _) => vec![key],
+            (false, _) if key_type.breaks => vec![RELEASE, key],
+            (false, _) => Vec::new(),
+        }
+    }
+
+    /// What a key sends in sets 1 and 2; `None` is the sequence of Pause.
     fn strokes(&mut self, code: ScanCode, down: bool) -> Option<Vec<Stroke>> {
         let plain = vec![(code.0 & 0x80 != 0, code.0 & 0x7f, !down)];
         match code {
@@ -319,8 +414,63 @@ mod tests {
         assert_eq!(pressed(&mut keyboard, 0x1e, true), [0x1e]);
         assert_eq!(pressed(&mut keyboard, 0x9d, false), [0xe0, 0x9d]);
         assert_eq!(pressed(&mut keyboard, 0xc6, true), PAUSE_SET_1);
-        assert_eq!(told(&mut keyboard, &[0xf0, 0x03]), [0xfa, 0xfa]);
+        assert_eq!(told(&mut keyboard, &[0xf0, 0x04]), [0xfa, 0xfa]);
         assert_eq!(told(&mut keyboard, &[0xf0, 0x00]), [0xfa, 0xfa, 0x01]);
+    }
+
+    #[test]
+    fn in_set_3_each_key_does_what_it_was_told() {
+        let mut keyboard = keyboard();
+        assert_eq!(told(&mut keyboard, &[0xf0, 0x03]), [0xfa, 0xfa]);
+        assert_eq!(told(&mut keyboard, &[0xf0, 0x00]), [0xfa, 0xfa, 0x03]);
+        // Held so that it repeats, then released: A (typematic), the left Shift (make and break), F1 and Pause (make).
+        let pressed_twice = |keyboard: &mut Ps2Keyboard, code| {
+            [true, true, false].map(|down| pressed(keyboard, code, down))
+        };
+        for (code, expected) in [
+            (0x1e, [&[0x1c][..], &[0x1c], &[]]),
+            (0x2a, [&[0x12], &[], &[0xf0, 0x12]]),
+            (0x3b, [&[0x07], &[], &[]]),
+            (0xc6, [&[0x62], &[], &[]]),
+            (0xc8, [&[0x63], &[0x63], &[]]),
+            (0x55, [&[], &[], &[]]),
+        ] {
+            assert_eq!(pressed_twice(&mut keyboard, code), expected, "{code:#x}");
+        }
+        // One by one: A is to make and break, F1 to repeat, the minus of the keypad (0x84) to make. A command ends the list.
+        let list = [0xfc, 0x1c, 0xfb, 0x07, 0xfd, 0x84, 0x1b, 0xf4];
+        assert_eq!(told(&mut keyboard, &list), [0xfa; 8]);
+        for (code, expected) in [
+            (0x1e, [&[0x1c][..], &[], &[0xf0, 0x1c]]),
+            (0x3b, [&[0x07], &[0x07], &[]]),
+            (0x4a, [&[0x84], &[], &[]]),
+            (0x1f, [&[0x1b], &[], &[]]),
+        ] {
+            assert_eq!(pressed_twice(&mut keyboard, code), expected, "{code:#x}");
+        }
+        // All at once, whichever set is spoken.
+        for (command, expected) in [
+            (0xf7, [&[0x1c][..], &[0x1c], &[]]),
+            (0xf8, [&[0x1c], &[], &[0xf0, 0x1c]]),
+            (0xf9, [&[0x1c], &[], &[]]),
+            (0xfa, [&[0x1c], &[0x1c], &[0xf0, 0x1c]]),
+        ] {
+            let bytes = [0xf0, 0x02, command, 0xf0, 0x03];
+            assert_eq!(told(&mut keyboard, &bytes), [0xfa; 5]);
+            assert_eq!(pressed_twice(&mut keyboard, 0x1e), expected, "{command:#x}");
+        }
+        assert_eq!(told(&mut keyboard, &[0xf6, 0xf0, 0x03]), [0xfa; 3]);
+        let expected = [&[0x1c][..], &[0x1c], &[]];
+        assert_eq!(pressed_twice(&mut keyboard, 0x1e), expected, "defaults");
+    }
+
+    #[test]
+    fn no_keys_come_while_the_list_of_keys_is_open() {
+        let mut keyboard = keyboard();
+        assert_eq!(told(&mut keyboard, &[0xfc, 0x1c]), [0xfa, 0xfa]);
+        assert_eq!(pressed(&mut keyboard, 0x1e, true), []);
+        keyboard.receive(0xee);
+        assert_eq!(sent(&mut keyboard), [0xee, 0x1c], "the key was kept");
     }
 
     #[test]
