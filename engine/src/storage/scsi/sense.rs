@@ -42,6 +42,8 @@ impl Sense {
     pub const ADDRESS_OUT_OF_RANGE: Self = Self::new(SenseKey::IllegalRequest, 0x21, 0x00);
     /// A field of the command has a value that the drive does not know.
     pub const INVALID_FIELD: Self = Self::new(SenseKey::IllegalRequest, 0x24, 0x00);
+    /// What is asked for does not exist on a medium of this kind.
+    pub const ILLEGAL_MODE_FOR_TRACK: Self = Self::new(SenseKey::IllegalRequest, 0x64, 0x00);
     /// The medium is of another kind than the command is for.
     pub const INCOMPATIBLE_FORMAT: Self = Self::new(SenseKey::IllegalRequest, 0x30, 0x02);
     /// Parameters cannot be kept over a power cycle.

@@ -2,24 +2,28 @@
 //!
 //! [`Optical::execute`] answers a command at once: with data, with the range of the image to be read (which its caller does,
 //! off the virtual processor's thread), or with sense. The medium is one data track in one session, a CD up to 80 minutes and
-//! a DVD beyond. Sectors are 2,048 bytes of user data: raw sectors and sub-channels are not offered.
+//! a DVD beyond. Sectors of a CD can be had with all that stands around their 2,048 bytes of user data, which is made as it is asked
+//! for; sub-channels are not offered.
 
 mod configuration;
 mod disc;
 mod events;
 mod inquiry;
 mod mode;
+mod raw;
 #[cfg(test)]
 mod tests;
 mod toc;
 mod tray;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::disk::Image;
 
 use super::command::{Command, operation};
 use super::sense::Sense;
+use raw::RawSectors;
 
 pub use tray::{EjectError, InsertError, Moved};
 
@@ -256,34 +260,53 @@ impl Optical {
     }
 
     fn read_cd(&mut self, command: &Command) -> Result<Response, Sense> {
-        let wanted = cd_fields(command)?;
-        self.read(command.be32(2), if wanted { command.be24(6) } else { 0 })
+        let part = cd_fields(command)?;
+        self.read_part(command.be32(2), command.be24(6), part)
     }
 
     fn read_cd_msf(&mut self, command: &Command) -> Result<Response, Sense> {
-        let wanted = cd_fields(command)?;
+        let part = cd_fields(command)?;
         let first = toc::address_of([command.byte(3), command.byte(4), command.byte(5)]);
         let end = toc::address_of([command.byte(6), command.byte(7), command.byte(8)]);
         let (Some(first), Some(end)) = (first, end) else {
             return Err(Sense::ADDRESS_OUT_OF_RANGE);
         };
         let count = end.checked_sub(first).ok_or(Sense::INVALID_FIELD)?;
-        self.read(first, if wanted { count } else { 0 })
+        self.read_part(first, count, part)
+    }
+
+    /// Reads a part of each sector as it stands on a CD; an empty one is nothing.
+    fn read_part(&mut self, first: u32, count: u32, part: Range<usize>) -> Result<Response, Sense> {
+        if part.is_empty() {
+            return self.read(first, 0);
+        }
+        let read = self.read(first, count)?;
+        if raw::is_user_data(&part) {
+            return Ok(read);
+        }
+        if self.is_dvd() {
+            return Err(Sense::ILLEGAL_MODE_FOR_TRACK);
+        }
+        let Response::Read(read) = read else {
+            return Ok(read);
+        };
+        let sectors = RawSectors::new(read.image, part);
+        Ok(Response::Read(MediumRead {
+            offset: u64::from(first) * sectors.sector(),
+            length: u64::from(count) * sectors.sector(),
+            image: Arc::new(sectors),
+        }))
     }
 }
 
-/// Whether READ CD wants user data (true) or nothing (false). Only Mode 1 user data can be had: the expected sector type must
-/// be any (0) or Mode 1 (2), and headers, error correction and sub-channels cannot be asked for.
-fn cd_fields(command: &Command) -> Result<bool, Sense> {
+/// The part of each sector that READ CD wants. The expected sector type must be any (0) or Mode 1 (2), and sub-channels cannot be
+/// asked for.
+fn cd_fields(command: &Command) -> Result<Range<usize>, Sense> {
     let sector_type = (command.byte(1) >> 2) & 7;
     if !matches!(sector_type, 0 | 2) || command.byte(10) & 7 != 0 {
         return Err(Sense::INVALID_FIELD);
     }
-    match command.byte(9) {
-        0x00 => Ok(false),
-        0x10 => Ok(true),
-        _ => Err(Sense::INVALID_FIELD),
-    }
+    raw::chosen(command.byte(9)).ok_or(Sense::INVALID_FIELD)
 }
 
 /// Whether a command is carried out although a unit attention waits, and leaves it waiting.

@@ -129,6 +129,15 @@ fn reads_stay_on_the_medium() {
         range(&mut drive, &[0xbe, 0, 0, 0, 0, 5, 0, 0, 3, 0x10]),
         (5 * 2048, 3 * 2048)
     );
+    // Whole sectors, and headers only.
+    assert_eq!(
+        range(&mut drive, &[0xbe, 0, 0, 0, 0, 5, 0, 0, 3, 0xf8]),
+        (5 * 2352, 3 * 2352)
+    );
+    assert_eq!(
+        range(&mut drive, &[0xb9, 8, 0, 0, 2, 10, 0, 2, 20, 0x20]),
+        (10 * 4, 10 * 4)
+    );
     // 0:2:10 to 0:2:20 is sectors 10 to 19.
     assert_eq!(
         range(&mut drive, &[0xb9, 8, 0, 0, 2, 10, 0, 2, 20, 0x10]),
@@ -141,6 +150,7 @@ fn reads_stay_on_the_medium() {
         &[0x28, 0, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0xff],
         &[0xa8, 0, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff],
         &[0xbe, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x10],
+        &[0xbe, 0, 0, 0, 0, 99, 0, 0, 2, 0xf8],
         &[0xb9, 0, 0, 0, 0, 0, 0, 2, 20, 0x10],
         &[0x2b, 0, 0, 0, 0, 100],
     ] {
@@ -151,13 +161,16 @@ fn reads_stay_on_the_medium() {
         );
     }
     for wrong in [
-        &[0xbe, 0, 0, 0, 0, 5, 0, 0, 3, 0xf8][..],
+        &[0xbe, 0, 0, 0, 0, 5, 0, 0, 3, 0x90][..],
         &[0xbe, 4, 0, 0, 0, 5, 0, 0, 3, 0x10],
         &[0xbe, 0, 0, 0, 0, 5, 0, 0, 3, 0x10, 1],
         &[0xb9, 0, 0, 0, 2, 20, 0, 2, 10, 0x10],
     ] {
         assert_eq!(sense(&mut drive, wrong), Sense::INVALID_FIELD, "{wrong:x?}");
     }
+    let mut dvd = self::drive(Some(400_000));
+    let whole = [0xbe, 0, 0, 0, 0, 5, 0, 0, 3, 0xf8];
+    assert_eq!(sense(&mut dvd, &whole), Sense::ILLEGAL_MODE_FOR_TRACK);
     assert_eq!(drive.read_failed(), Sense::UNRECOVERED_READ_ERROR);
     assert_eq!(answer(&mut drive, &[3, 0, 0, 0, 18])[2], 3);
 }

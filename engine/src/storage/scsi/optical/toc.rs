@@ -14,7 +14,7 @@ const SECONDS: u32 = 60;
 const PREGAP: u32 = 2 * FRAMES;
 
 /// Minute, second and frame of a sector; what lies beyond 255 minutes (on a DVD) is said to be there.
-fn minute_second_frame(sector: u32) -> [u8; 3] {
+pub(super) fn minute_second_frame(sector: u32) -> [u8; 3] {
     let frames = sector
         .saturating_add(PREGAP)
         .min(256 * SECONDS * FRAMES - 1);
