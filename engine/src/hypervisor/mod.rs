@@ -1,6 +1,7 @@
 //! The layer over the kernel's KVM: probing the host, a virtual machine with its memory slots and interrupt controllers, and
 //! its virtual processors. Follows the kernel's KVM API documentation (virt/kvm/api). With `memory` the only place of `unsafe`.
 
+mod coalesced;
 mod cpuid;
 mod doorbells;
 mod error;
@@ -11,6 +12,7 @@ mod slots;
 mod vcpu;
 mod vm;
 
+pub use coalesced::CoalescedWrites;
 pub use doorbells::Doorbells;
 pub use error::HypervisorError;
 pub use interrupts::InterruptController;

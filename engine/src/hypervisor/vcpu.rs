@@ -1,5 +1,6 @@
 //! One virtual processor: runs the guest until it touches a device or must stop.
 
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Once};
 use std::thread::JoinHandle;
@@ -251,6 +252,13 @@ impl Vcpu {
     /// What stops this processor from another thread.
     pub fn kicker(&self) -> Kicker {
         self.kicker.clone()
+    }
+
+    /// The processor's descriptor.
+    #[expect(unsafe_code, reason = "the descriptor is only to be had as a number")]
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        // SAFETY: `fd` owns the descriptor and lives at least as long as the borrow of `self`.
+        unsafe { BorrowedFd::borrow_raw(self.fd.as_raw_fd()) }
     }
 
     /// The processor's number.

@@ -1,15 +1,17 @@
 //! One virtual machine in the kernel.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use kvm_bindings::{
     CpuId, KVM_CAP_X86_USER_SPACE_MSR, KVM_MAX_CPUID_ENTRIES, KVM_MSR_EXIT_REASON_UNKNOWN,
     kvm_enable_cap,
 };
-use kvm_ioctls::{Cap, VmFd};
+use kvm_ioctls::{Cap, IoEventAddress, VmFd};
 
 use super::{
-    Doorbells, HostProblem, HypervisorError, InterruptController, MemorySlots, Vcpu, cpuid, probe,
+    CoalescedWrites, Doorbells, HostProblem, HypervisorError, InterruptController, MemorySlots,
+    Vcpu, cpuid, probe,
 };
 
 /// Where KVM keeps its own four pages in the guest-physical address space; firmware is told that they are reserved.
@@ -117,5 +119,29 @@ impl Vm {
         fd.set_cpuid2(&described)
             .map_err(HypervisorError::during("describe a virtual processor"))?;
         Vcpu::new(fd, index)
+    }
+
+    /// Lets the kernel collect the guest's writes to `range` of guest-physical addresses rather than stop a processor for each. To
+    /// be called once, with any of the processors; nothing where the kernel cannot.
+    ///
+    /// The device there must not care when it sees a write, only in which order.
+    pub fn collect_writes(
+        &self,
+        range: &RangeInclusive<u64>,
+        processor: &Vcpu,
+    ) -> Option<Arc<CoalescedWrites>> {
+        if !self.vm.check_extension(Cap::CoalescedMmio) {
+            return None;
+        }
+        let size = u32::try_from(range.end() - range.start() + 1).ok()?;
+        let ring = CoalescedWrites::map(processor.descriptor());
+        let ring = ring
+            .inspect_err(|error| tracing::warn!(%error, "writes are not collected"))
+            .ok()?;
+        self.vm
+            .register_coalesced_mmio(IoEventAddress::Mmio(*range.start()), size)
+            .inspect_err(|error| tracing::warn!(%error, "writes are not collected"))
+            .ok()?;
+        Some(Arc::new(ring))
     }
 }

@@ -12,7 +12,7 @@ use super::{StartError, StartOptions};
 use crate::bus::{Shared, shared};
 use crate::definition::{Definition, Generation, Host, Severity};
 use crate::display::DisplayThread;
-use crate::display::vga::Renderer;
+use crate::display::vga::{LEGACY_WINDOW, Renderer};
 use crate::firmware::{FwCfg, build_fw_cfg};
 use crate::hypervisor::{HypervisorError, Vm};
 use crate::legacy::{RunningClock, TimerThread, Wakeup};
@@ -97,18 +97,30 @@ impl Hardware {
         )?);
         board.buses.ports.map(FwCfg::PORTS, fw_cfg.clone());
 
-        let display = DisplayThread::spawn(
-            Renderer::new(vga.clone(), Arc::clone(&common.surface)),
-            Box::new(DirtyLog(Arc::clone(board.vm.slots()))),
-        )?;
-        *common.input.lock() = Some(isa.input(&common.surface));
-        *common.text.lock() = Some(Box::new(move || vga.lock().text()));
-
         let count = definition.processor.count;
         let vcpus = (0..count)
             .map(|index| board.vm.processor(index, count))
             .collect::<Result<Vec<_>, _>>()?;
-        let processors = Processors::new(definition.name.as_str(), vcpus, &board.buses, reporter)?;
+        let mut buses = board.buses.clone();
+        buses.collected = vcpus
+            .first()
+            .and_then(|vcpu| board.vm.collect_writes(&LEGACY_WINDOW, vcpu));
+
+        let display = DisplayThread::spawn(
+            Renderer::new(vga.clone(), Arc::clone(&common.surface)),
+            Box::new(DirtyLog {
+                slots: Arc::clone(board.vm.slots()),
+                buses: buses.clone(),
+            }),
+        )?;
+        *common.input.lock() = Some(isa.input(&common.surface));
+        let seen = buses.clone();
+        *common.text.lock() = Some(Box::new(move || {
+            seen.settle();
+            vga.lock().text()
+        }));
+
+        let processors = Processors::new(definition.name.as_str(), vcpus, &buses, reporter)?;
         Ok(Self {
             processors,
             _display: display,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::processors::Buses;
 use crate::chipset::{PamSink, PamState, PamTarget};
 use crate::display::DirtySource;
 use crate::hypervisor::{MemorySlots, SlotKind};
@@ -46,11 +47,15 @@ impl DirectMapper for Windows {
     }
 }
 
-/// Which pages of video memory the guest wrote, from the kernel's log.
-pub(super) struct DirtyLog(pub Arc<MemorySlots>);
+/// Which pages of video memory the guest wrote, from the kernel's log. What the kernel has collected is written first.
+pub(super) struct DirtyLog {
+    pub slots: Arc<MemorySlots>,
+    pub buses: Buses,
+}
 
 impl DirtySource for DirtyLog {
     fn take(&mut self, region: &MemoryRegion) -> Option<Vec<u64>> {
-        self.0.take_dirty(region)
+        self.buses.settle();
+        self.slots.take_dirty(region)
     }
 }

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use parking_lot::{Condvar, Mutex};
 
 use crate::bus::{Action, MemoryBus, PortBus};
-use crate::hypervisor::{Exit, Kicker, Vcpu};
+use crate::hypervisor::{CoalescedWrites, Exit, Kicker, Vcpu};
 
 /// What a processor's thread tells the machine. It stands still after each until it is let run again.
 #[derive(Debug)]
@@ -28,6 +28,22 @@ pub(super) type Reporter = Arc<dyn Fn(Report) + Send + Sync>;
 pub(super) struct Buses {
     pub ports: Arc<PortBus>,
     pub memory: Arc<MemoryBus>,
+    /// Writes to memory that the kernel collects.
+    pub collected: Option<Arc<CoalescedWrites>>,
+}
+
+impl Buses {
+    /// Carries out the writes that the kernel has collected. To be called before anything that may come after them.
+    pub fn settle(&self) {
+        if let Some(collected) = &self.collected {
+            collected.flush(|address, data| {
+                // Devices whose writes are collected ask for nothing that concerns the whole machine.
+                if let Some(action) = self.memory.write(address, data) {
+                    tracing::error!(?action, "a collected write asked for something");
+                }
+            });
+        }
+    }
 }
 
 #[derive(Default)]
@@ -57,6 +73,7 @@ struct Control {
 pub(super) struct Processors {
     control: Arc<Control>,
     threads: Vec<(JoinHandle<()>, Kicker)>,
+    buses: Buses,
 }
 
 impl Processors {
@@ -73,6 +90,7 @@ impl Processors {
         let mut this = Self {
             control: Arc::default(),
             threads: Vec::new(),
+            buses: buses.clone(),
         };
         for vcpu in processors {
             let (control, buses, reporter) = (
@@ -124,6 +142,8 @@ impl Processors {
         while orders.still < self.threads.len() {
             self.control.changed.wait(&mut orders);
         }
+        drop(orders);
+        self.buses.settle();
     }
 
     /// Lets every processor start anew when it runs the next time. To be called while they stand still.
@@ -212,7 +232,9 @@ fn processor(mut vcpu: Vcpu, control: &Control, buses: &Buses, reporter: &Report
                 }
             }
         }
-        let action = match vcpu.run() {
+        let exit = vcpu.run();
+        buses.settle();
+        let action = match exit {
             Exit::PortWrite { port, width, data } if data.len() == width.bytes() => {
                 buses.ports.write(port, width, width.load(data))
             }

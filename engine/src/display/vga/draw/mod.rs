@@ -149,9 +149,11 @@ impl Renderer {
     }
 
     fn refresh_at(&mut self, source: &mut dyn DirtySource, now: Duration) -> Refreshed {
-        // First what changed, then what is there now: a write in between is drawn twice rather than never.
+        // First what changed, then what is there now: a write in between is drawn twice rather than never. Asking the source may
+        // carry out writes to the adapter.
+        let written = source.take(&self.memory);
         let registers_changed = self.take_changes();
-        let known = match source.take(&self.memory) {
+        let known = match written {
             Some(words) => {
                 self.dirty.merge(&words);
                 true
