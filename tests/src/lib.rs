@@ -7,3 +7,4 @@ pub mod image;
 pub mod media;
 pub mod picture;
 pub mod serial;
+pub mod x_server;

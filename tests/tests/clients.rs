@@ -3,44 +3,18 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use guesthouse_engine::remote::Address;
 use guesthouse_tests::guest::Guest;
 use guesthouse_tests::media::{el_torito, program};
+use guesthouse_tests::x_server::{Background, XServer};
 
 const FIRMWARE: u64 = 90;
 /// How long a client may take on a busy computer, in seconds.
 const VIEWER: u64 = 60;
-
-/// A process that ends with the test.
-struct Background(Child);
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        // It may have ended.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// An X server without a screen; its display's name.
-fn x_server() -> (Background, String) {
-    let mut child = Command::new("Xvfb")
-        .args(["-displayfd", "1", "-screen", "0", "1024x768x24"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let output = child.stdout.take().unwrap();
-    let server = Background(child);
-    let mut number = String::new();
-    BufReader::new(output).read_line(&mut number).unwrap();
-    (server, format!(":{}", number.trim()))
-}
 
 /// A picture in memory: width, and three bytes for each pixel.
 #[derive(PartialEq)]
@@ -119,13 +93,14 @@ fn listen_on_loopback(guest: &Guest) -> u16 {
 
 /// A viewer at `address` must show `guest`'s screen, and what is typed on its keyboard must reach the guest after `text`.
 fn view(guest: &Guest, address: &str, text: &str, key: &str) {
-    let (_server, display) = x_server();
+    let server = XServer::start(1024, 768);
+    let display = &server.display;
     let log = guest.folder().join("viewer.log");
     let mut viewer = Background(
         Command::new("vncviewer")
             .args(["-SecurityTypes", "None", "-AlertOnFatalError=0"])
             .args(["-ReconnectOnError=0", address])
-            .env("DISPLAY", &display)
+            .env("DISPLAY", display)
             .env("HOME", guest.folder())
             .env_remove("WAYLAND_DISPLAY")
             .stdout(Stdio::null())
@@ -145,7 +120,7 @@ fn view(guest: &Guest, address: &str, text: &str, key: &str) {
             keep(&window, &format!("viewer-{key}")).display()
         );
         let grabbed = Command::new("import")
-            .args(["-display", &display, "-window", "root"])
+            .args(["-display", display, "-window", "root"])
             .arg(&window)
             .status()
             .unwrap();
@@ -168,7 +143,7 @@ fn view(guest: &Guest, address: &str, text: &str, key: &str) {
             "1",
         ])
         .args(["sleep", "0.5", "key", "--delay", "50", key])
-        .env("DISPLAY", &display)
+        .env("DISPLAY", display)
         .output()
         .unwrap();
     assert!(typed.status.success(), "{typed:?}");

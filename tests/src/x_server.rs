@@ -1,0 +1,49 @@
+//! An X server without a screen, for programs with windows; and without a window manager, which would place them when it gets to it.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+/// A process that ends with the test.
+pub struct Background(pub Child);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A running X server; it ends with the test.
+pub struct XServer {
+    _process: Background,
+    /// The name of its display.
+    pub display: String,
+}
+
+impl XServer {
+    /// One with a screen of `width` by `height` pixels.
+    ///
+    /// # Panics
+    /// When Xvfb is not there or does not start.
+    pub fn start(width: u32, height: u32) -> Self {
+        let screen = format!("{width}x{height}x24");
+        let mut child = Command::new("Xvfb")
+            .args(["-displayfd", "1", "-nolisten", "tcp"])
+            .args(["-screen", "0", &screen])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("Xvfb is missing: run `make test`, which installs it");
+        let output = child.stdout.take().expect("its output was asked for");
+        let process = Background(child);
+        let mut number = String::new();
+        let read = BufReader::new(output).read_line(&mut number);
+        assert!(read.is_ok_and(|length| length > 1), "Xvfb did not start");
+        Self {
+            _process: process,
+            display: format!(":{}", number.trim()),
+        }
+    }
+}
