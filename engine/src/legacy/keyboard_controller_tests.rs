@@ -327,14 +327,18 @@ impl Edges {
 fn handlers_that_read_one_byte_for_each_interrupt_lose_none() {
     // Keys and pointer in every order, while the handlers are slow, the keyboard's wire is closed for a while, or its interrupt is
     // masked in the controller: each byte must come with an edge of its own.
-    for order in 0..4096_u32 {
+    for order in 0..1024_u32 {
         let mut rig = rig();
         rig.command(0x60);
         rig.data(0x47);
         rig.command(0xd4);
         rig.data(0xf4);
         assert_eq!(rig.drain(), [0xfa]);
-        let mut edges = Edges::default();
+        // What was read without waiting for its interrupt.
+        let mut edges = Edges {
+            seen: rig.interrupts.0.lock().len(),
+            ..Edges::default()
+        };
         let (mut keys, mut expected, mut pointer, mut moved) = (Vec::new(), Vec::new(), 0, 0);
         let handle = |rig: &mut Rig, edges: &mut Edges, keys: &mut Vec<u8>, pointer: &mut usize| {
             edges.follow(&rig.interrupts);
@@ -356,8 +360,8 @@ fn handlers_that_read_one_byte_for_each_interrupt_lose_none() {
                 }
             }
         };
-        for step in 0..6 {
-            match order >> (2 * step) & 3 {
+        for step in 0..5 {
+            match (order >> (2 * step)) & 3 {
                 0 => {
                     rig.key(0x1e, true);
                     rig.key(0x1e, false);
