@@ -158,10 +158,10 @@ pub fn delete(library: &Library, name: &str) -> anyhow::Result<()> {
     if report(definition).is_some_and(|report| report.state.is_alive()) {
         anyhow::bail!("{} is running; power it off first", definition.name);
     }
-    library.delete(&machine)?;
+    let name = definition.name.clone();
+    library.delete(&Entry::Machine(machine))?;
     print(&format!(
-        "{} is in the trash now; media outside of its folder stay where they are.",
-        definition.name
+        "{name} is in the trash now; media outside of its folder stay where they are."
     ))
 }
 

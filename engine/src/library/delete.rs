@@ -10,7 +10,7 @@ use trash::{TrashContext, TrashItem, os_limited};
 use uuid::Uuid;
 
 use super::create::UNFINISHED;
-use super::{Library, LibraryError, StoredMachine};
+use super::{Entry, Library, LibraryError, MachineLock, StoredMachine};
 use crate::definition::Name;
 use crate::disk::place::{rename_to_free_name, sync_folder};
 
@@ -19,50 +19,48 @@ use crate::disk::place::{rename_to_free_name, sync_folder};
 pub struct Deleted {
     item: TrashItem,
     folder: PathBuf,
-    name: Name,
-}
-
-impl Deleted {
-    /// The machine's name.
-    pub fn name(&self) -> &Name {
-        &self.name
-    }
+    /// Its name, if its file could be read.
+    name: Option<Name>,
 }
 
 impl Library {
-    /// Moves the machine with everything in its folder to the Trash.
+    /// Moves the machine with everything in its folder to the Trash, also one whose file cannot be read.
     ///
     /// # Errors
     /// When it runs, another machine uses a disk in its folder, or there is no trash; it is then where it was.
-    pub fn delete(&self, machine: &StoredMachine) -> Result<Deleted, LibraryError> {
+    pub fn delete(&self, machine: &Entry) -> Result<Deleted, LibraryError> {
+        let folder = machine.folder();
         let _library = self.lock()?;
-        let _machine = machine.lock()?;
-        self.check_unused(machine)?;
+        let _machine = MachineLock::acquire(folder)?;
+        self.check_unused(folder)?;
         let no_trash = |reason: String| LibraryError::NoTrash {
-            folder: machine.folder.clone(),
+            folder: folder.to_owned(),
             reason,
         };
-        check_volume(&machine.folder).map_err(no_trash)?;
-        let before: HashSet<_> = trashed(&machine.folder)
+        check_volume(folder).map_err(no_trash)?;
+        let before: HashSet<_> = trashed(folder)
             .map_err(no_trash)?
             .into_iter()
             .map(|item| item.id)
             .collect();
         TrashContext::new()
-            .delete(&machine.folder)
+            .delete(folder)
             .map_err(|error| no_trash(reason(&error)))?;
-        let item = trashed(&machine.folder)
+        let item = trashed(folder)
             .map_err(no_trash)?
             .into_iter()
             .find(|item| !before.contains(&item.id))
             .ok_or_else(|| LibraryError::NotRestored {
-                folder: machine.folder.clone(),
+                folder: folder.to_owned(),
                 reason: "it was moved to the Trash, but the Trash does not show it".to_owned(),
             })?;
         Ok(Deleted {
             item,
-            folder: machine.folder.clone(),
-            name: machine.definition.name.clone(),
+            folder: folder.to_owned(),
+            name: match machine {
+                Entry::Machine(machine) => Some(machine.definition.name.clone()),
+                Entry::Broken(_) => None,
+            },
         })
     }
 
@@ -70,9 +68,11 @@ impl Library {
     ///
     /// # Errors
     /// When its name or its folder's is taken by now, or it is not in the Trash any more.
-    pub fn restore(&self, deleted: &Deleted) -> Result<StoredMachine, LibraryError> {
+    pub fn restore(&self, deleted: &Deleted) -> Result<Entry, LibraryError> {
         let _lock = self.lock()?;
-        self.check_name(&deleted.name, None)?;
+        if let Some(name) = &deleted.name {
+            self.check_name(name, None)?;
+        }
         let not_restored = |reason: String| LibraryError::NotRestored {
             folder: deleted.folder.clone(),
             reason,
@@ -82,7 +82,7 @@ impl Library {
         }
         os_limited::restore_all([deleted.item.clone()])
             .map_err(|error| not_restored(reason(&error)))?;
-        super::scan::read_machine(&deleted.folder)
+        Ok(super::scan::read_entry(&deleted.folder))
     }
 
     /// Deletes the machine with everything in its folder for good.
@@ -92,7 +92,7 @@ impl Library {
     pub fn delete_permanently(&self, machine: &StoredMachine) -> Result<(), LibraryError> {
         let _library = self.lock()?;
         let _machine = machine.lock()?;
-        self.check_unused(machine)?;
+        self.check_unused(&machine.folder)?;
         let fault = |source| LibraryError::folder("delete", &machine.folder, source);
         // It is gone at once; what a crash leaves of it is removed when the library is opened next.
         let gone = self.folder.join(format!("{UNFINISHED}{}", Uuid::new_v4()));

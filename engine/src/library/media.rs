@@ -76,10 +76,10 @@ impl Library {
     }
 
     /// Refuses if another machine uses something in the machine's folder.
-    pub(super) fn check_unused(&self, machine: &StoredMachine) -> Result<(), LibraryError> {
-        let folder = real_path(&machine.folder);
-        for other in self.machines_except(Some(&machine.folder))? {
-            let found = uses(&other).find(|(path, _)| path.starts_with(&folder));
+    pub(super) fn check_unused(&self, folder: &Path) -> Result<(), LibraryError> {
+        let real = real_path(folder);
+        for other in self.machines_except(Some(folder))? {
+            let found = uses(&other).find(|(path, _)| path.starts_with(&real));
             if let Some((image, _)) = found {
                 return Err(LibraryError::ImageInUse {
                     other: other.definition.name,

@@ -149,7 +149,8 @@ pub(super) fn read_machine(folder: &Path) -> Result<StoredMachine, LibraryError>
     }
 }
 
-fn read_entry(folder: &Path) -> Entry {
+/// Reads what is in `folder`.
+pub(super) fn read_entry(folder: &Path) -> Entry {
     let file = folder.join(DEFINITION_FILE);
     let broken = |line, message: String, newer_schema, name| {
         Entry::Broken(BrokenMachine {

@@ -452,7 +452,7 @@ fn one_at_a_time_holds_a_machine() {
         "{error}"
     );
     assert!(matches!(
-        library.delete(&machine),
+        library.delete(&Entry::Machine(machine.clone())),
         Err(LibraryError::InUse { .. })
     ));
     assert!(matches!(
@@ -766,7 +766,7 @@ fn child_deletes_and_restores() {
     let machine = create(&library, "Test 100%");
     let text = fs::read_to_string(machine.file()).unwrap();
     // Twice, so that the Trash has two of that name; the older one stays there.
-    let first = library.delete(&machine).unwrap();
+    let first = library.delete(&Entry::Machine(machine.clone())).unwrap();
     assert_eq!(titles(&library), Vec::<String>::new());
     assert!(folder.join("Trash/files/test-100/disk.qcow2").is_file());
     let again = create(&library, "Test 100%");
@@ -774,19 +774,35 @@ fn child_deletes_and_restores() {
         library.restore(&first),
         Err(LibraryError::NameTaken { .. })
     ));
-    let second = library.delete(&again).unwrap();
-    assert_eq!(library.restore(&second).unwrap(), again);
+    let second = library.delete(&Entry::Machine(again.clone())).unwrap();
+    assert_eq!(
+        library.restore(&second).unwrap(),
+        Entry::Machine(again.clone())
+    );
     let renamed = library.rename(&again, name("Renamed")).unwrap();
     let error = library.restore(&first).unwrap_err();
     assert!(matches!(error, LibraryError::NotRestored { .. }), "{error}");
     library.delete_permanently(&renamed).unwrap();
-    assert_eq!(library.restore(&first).unwrap(), machine);
+    assert_eq!(
+        library.restore(&first).unwrap(),
+        Entry::Machine(machine.clone())
+    );
     assert_eq!(fs::read_to_string(machine.file()).unwrap(), text);
     assert!(library.restore(&first).is_err());
+    // One whose file cannot be read goes and comes back as it is.
+    fs::write(machine.file(), "schema = nonsense").unwrap();
+    let broken = library.scan().unwrap().remove(0);
+    assert!(matches!(broken, Entry::Broken(_)));
+    let deleted = library.delete(&broken).unwrap();
+    assert_eq!(library.scan().unwrap(), []);
+    assert_eq!(library.restore(&deleted).unwrap(), broken);
+    fs::write(machine.file(), &text).unwrap();
     // Where there can be no trash the machine stays.
     fs::remove_dir_all(folder.join("Trash")).unwrap();
     fs::write(folder.join("Trash"), b"").unwrap();
-    let error = library.delete(&machine).unwrap_err();
+    let error = library
+        .delete(&Entry::Machine(machine.clone()))
+        .unwrap_err();
     assert!(
         matches!(error, LibraryError::NoTrash { .. }) && error.to_string().contains("permanently"),
         "{error}"

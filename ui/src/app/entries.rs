@@ -8,7 +8,8 @@ use relm4::prelude::*;
 use super::*;
 
 impl App {
-    fn entry(&self, folder: &Path) -> Option<&Entry> {
+    /// What is in `folder`, if it is one of the library's.
+    pub(super) fn entry(&self, folder: &Path) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.folder() == folder)
     }
 
@@ -162,9 +163,10 @@ impl App {
                 Page::Machine(page)
             }
             Entry::Broken(broken) => {
+                let asked = folder.clone();
                 let page = BrokenPage::builder()
                     .launch(broken.clone())
-                    .forward(input, AppInput::Broken);
+                    .forward(input, move |output| AppInput::Broken(asked.clone(), output));
                 root.insert_action_group("machine", None::<&gtk::gio::SimpleActionGroup>);
                 widgets.split.set_content(Some(page.widget()));
                 Page::Broken(page)

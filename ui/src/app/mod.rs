@@ -93,7 +93,7 @@ pub enum AppInput {
     /// What a machine's page asks for.
     Page(PathBuf, PageOutput),
     /// What the page of a broken machine asks for.
-    Broken(BrokenOutput),
+    Broken(PathBuf, BrokenOutput),
     /// Bring a deleted machine back.
     Restore(Box<Deleted>),
     /// Open or close the search.
@@ -260,11 +260,12 @@ impl Component for App {
                 }
             }
             AppInput::Page(folder, output) => self.asked(folder, output, widgets, &sender, root),
-            AppInput::Broken(BrokenOutput::Check) => self.scan(&sender),
+            AppInput::Broken(_, BrokenOutput::Check) => self.scan(&sender),
+            AppInput::Broken(folder, BrokenOutput::Delete) => self.delete(&folder, &sender),
             AppInput::Restore(deleted) => {
                 let machines = self.machines.clone();
                 sender.spawn_oneshot_command(move || match machines.restore(&deleted) {
-                    Ok(machine) => AppCommand::Restored(machine.folder),
+                    Ok(machine) => AppCommand::Restored(machine.folder().to_owned()),
                     Err(error) => AppCommand::Failed(
                         "The machine could not be brought back".into(),
                         text::sentence(&error),
@@ -465,11 +466,14 @@ impl App {
         });
     }
 
-    fn delete(&self, machine: StoredMachine, sender: &ComponentSender<Self>) {
+    fn delete(&self, folder: &Path, sender: &ComponentSender<Self>) {
+        let Some(machine) = self.entry(folder).cloned() else {
+            return;
+        };
         let machines = self.machines.clone();
         sender.spawn_oneshot_command(move || {
             let deleted = machines.delete(&machine).map(Box::new);
-            let name = machine.definition.name.to_string();
+            let name = machine.title();
             AppCommand::Deleted(name, deleted.map_err(|error| text::sentence(&error)))
         });
     }
@@ -487,9 +491,7 @@ impl App {
             PageOutput::Start => machine
                 .into_iter()
                 .for_each(|machine| self.start(machine, sender)),
-            PageOutput::Delete => machine
-                .into_iter()
-                .for_each(|machine| self.delete(machine, sender)),
+            PageOutput::Delete => self.delete(&folder, sender),
             PageOutput::Update(definition) => {
                 let Some(machine) = machine else { return };
                 let machines = self.machines.clone();

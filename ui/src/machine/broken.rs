@@ -1,4 +1,5 @@
-//! The page of a machine whose file cannot be read: which file, which line, what is wrong there. The file is never touched.
+//! The page of a machine whose file cannot be read: which file, which line, what is wrong there. The file is never touched, but the
+//! machine can be moved to the Trash with it.
 
 use std::path::PathBuf;
 
@@ -19,6 +20,8 @@ pub struct BrokenPage {
 pub enum BrokenOutput {
     /// Read the file again.
     Check,
+    /// Move the machine to the Trash.
+    Delete,
 }
 
 /// What it is told.
@@ -88,6 +91,11 @@ impl SimpleComponent for BrokenPage {
                                 set_label: "Open Folder",
                                 add_css_class: "pill",
                                 connect_clicked => BrokenInput::OpenFolder,
+                            },
+                            gtk::Button {
+                                set_label: "Move to Trash",
+                                set_css_classes: &["pill", "destructive-action"],
+                                connect_clicked[sender] => move |_| { let _ = sender.output(BrokenOutput::Delete); },
                             },
                         },
                     },

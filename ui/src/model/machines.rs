@@ -191,9 +191,9 @@ impl Machines {
     ///
     /// # Errors
     /// When it runs or cannot be moved there.
-    pub fn delete(&self, machine: &StoredMachine) -> Result<Deleted, LibraryError> {
+    pub fn delete(&self, machine: &Entry) -> Result<Deleted, LibraryError> {
         let deleted = self.library.delete(machine)?;
-        let handle = self.handles.lock().remove(&machine.folder);
+        let handle = self.handles.lock().remove(machine.folder());
         drop(handle);
         self.tell(&Change::Library);
         Ok(deleted)
@@ -203,7 +203,7 @@ impl Machines {
     ///
     /// # Errors
     /// When it is no longer in the Trash or its place is taken.
-    pub fn restore(&self, deleted: &Deleted) -> Result<StoredMachine, LibraryError> {
+    pub fn restore(&self, deleted: &Deleted) -> Result<Entry, LibraryError> {
         let machine = self.library.restore(deleted)?;
         self.tell(&Change::Library);
         Ok(machine)
