@@ -29,7 +29,8 @@ impl XServer {
     pub fn start(width: u32, height: u32) -> Self {
         let screen = format!("{width}x{height}x24");
         let mut child = Command::new("Xvfb")
-            .args(["-displayfd", "1", "-nolisten", "tcp"])
+            // Without a reset whenever the last program leaves, in the middle of which the next one would come.
+            .args(["-displayfd", "1", "-nolisten", "tcp", "-noreset"])
             .args(["-screen", "0", &screen])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -1,4 +1,4 @@
-"""What the window says of a machine whose file is broken, and that it reads it again when it was corrected."""
+"""What the window says of a machine whose file is broken, that it can be deleted, and that it is read again when it was corrected."""
 
 import os
 import re
@@ -30,6 +30,15 @@ def scenario(window):
     window.picture("page")
     with open(os.path.join(machines, MACHINE, "machine.toml")) as file:
         window.expect("the file was left alone", file.read() == BAD)
+
+    step("to the Trash and back")
+    window.press("Move to Trash")
+    window.wait_for_text("No Machines Yet")
+    window.expect("the folder is gone", not os.path.exists(os.path.join(machines, MACHINE)))
+    window.press("Undo")
+    window.find(Role.LIST_ITEM, re.compile("Cannot be read"))
+    with open(os.path.join(machines, MACHINE, "machine.toml")) as file:
+        window.expect("the file came back as it was", file.read() == BAD)
 
     step("corrected")
     write(machines, GOOD)
