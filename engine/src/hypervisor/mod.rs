@@ -9,6 +9,7 @@ mod failure;
 mod interrupts;
 mod probe;
 mod slots;
+mod state;
 mod vcpu;
 mod vm;
 
@@ -18,5 +19,6 @@ pub use error::HypervisorError;
 pub use interrupts::InterruptController;
 pub use probe::{HostCapabilities, HostProblem, check_host, device_path};
 pub use slots::{MemorySlots, SlotKind};
+pub use state::{Activity, ProcessorState};
 pub use vcpu::{Exit, Kicker, Vcpu};
 pub use vm::{PRIVATE_PAGES, PRIVATE_PAGES_SIZE, Vm, VmError};

@@ -17,6 +17,7 @@ use vmm_sys_util::signal::{Killable, SIGRTMIN, register_signal_handler};
 
 use super::HypervisorError;
 use super::failure::{self, InternalError};
+use super::state::ProcessorState;
 use crate::bus::Width;
 
 /// Why the guest stopped.
@@ -58,6 +59,8 @@ pub enum Exit<'a> {
     UnknownRegister {
         /// Which.
         index: u32,
+        /// What it wrote, if it wrote.
+        written: Option<u64>,
     },
     /// Nothing: it was kicked.
     Interrupted,
@@ -370,11 +373,17 @@ impl Vcpu {
             Ok(VcpuExit::X86Rdmsr(exit)) => {
                 *exit.data = 0;
                 *exit.error = 0;
-                Exit::UnknownRegister { index: exit.index }
+                Exit::UnknownRegister {
+                    index: exit.index,
+                    written: None,
+                }
             }
             Ok(VcpuExit::X86Wrmsr(exit)) => {
                 *exit.error = 0;
-                Exit::UnknownRegister { index: exit.index }
+                Exit::UnknownRegister {
+                    index: exit.index,
+                    written: Some(exit.data),
+                }
             }
             Ok(VcpuExit::Shutdown) => Exit::TripleFault,
             Ok(VcpuExit::Intr | VcpuExit::IrqWindowOpen | VcpuExit::Hlt) => Exit::Interrupted,
@@ -395,6 +404,15 @@ impl Vcpu {
             }
             Err(error) => Exit::Failed(format!("KVM could not run the guest: {error}.")),
         }
+    }
+
+    /// What it holds now. What the kernel does not tell is left at zero.
+    pub fn state(&mut self) -> ProcessorState {
+        let mp_state = self.fd.get_mp_state().unwrap_or_default().mp_state;
+        let registers = self.fd.get_regs().unwrap_or_default();
+        let system = self.fd.get_sregs().unwrap_or_default();
+        let apic = self.fd.get_lapic().unwrap_or_default();
+        ProcessorState::new(self.index, mp_state, &registers, &system, &apic)
     }
 
     /// Says in words why the last run ended with [`Exit::Stuck`].

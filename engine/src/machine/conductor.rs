@@ -4,16 +4,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::board::Order;
 use super::fault::{Fault, FaultBridge};
 use super::handle::{Command, Common};
 use super::hardware::Hardware;
 use super::processors::{Report, Reporter, panic_text};
+use super::watch::{self, Watch};
 use super::{CommandError, MachineEvent, StartError, StartOptions, State};
 use crate::bus::Action;
 use crate::definition::Definition;
+use crate::hypervisor::ProcessorState;
 
 /// What reaches the machine's thread.
 pub(super) enum Message {
@@ -132,9 +134,19 @@ fn serve(
     faults: &FaultBridge,
     receiver: &Receiver<Message>,
 ) -> (End, Option<Reply>) {
+    let mut watch = Watch::default();
     loop {
-        let Ok(message) = receiver.recv() else {
-            return (End::Off, None);
+        let message = match receiver.recv_timeout(watch::INTERVAL) {
+            Ok(message) => message,
+            Err(RecvTimeoutError::Disconnected) => return (End::Off, None),
+            Err(RecvTimeoutError::Timeout) => {
+                if *common.state.lock() == State::Running
+                    && let Some(text) = watch.look(hardware)
+                {
+                    common.note("engine", &text);
+                }
+                continue;
+            }
         };
         match message {
             Message::Command(Command::PowerOff, reply) => return (End::Off, Some(reply)),
@@ -162,7 +174,15 @@ fn serve(
                     return (End::Crashed(error.to_string()), None);
                 }
             }
-            Message::Report(Report::Failed(reason)) => return (End::Crashed(reason), None),
+            Message::Report(Report::Failed(reason, state)) => {
+                for line in state.iter().flat_map(lines) {
+                    common.note("processor", &line);
+                }
+                return (End::Crashed(reason), None);
+            }
+            Message::Report(Report::UnknownRegister { index, written }) => {
+                common.note("engine", &unknown_register(index, written));
+            }
             Message::Fault(fault) => {
                 common.note("engine", &fault.text);
                 if fault.pauses {
@@ -204,6 +224,15 @@ fn carry_out(
             Ok(())
         }
         Command::Reset => reset(common, hardware, faults),
+        Command::ProcessorState(states) => {
+            // Whoever asked may not wait for the answer.
+            let _ = states.send(if *common.state.lock() == State::Running {
+                hardware.look_at_processors()
+            } else {
+                hardware.processor_states()
+            });
+            Ok(())
+        }
         Command::Shutdown => {
             hardware.press_power_button();
             Ok(())
@@ -228,6 +257,23 @@ fn carry_out(
         }
         // Taken before.
         Command::PowerOff => Ok(()),
+    }
+}
+
+/// What a processor holds, line by line.
+fn lines(state: &ProcessorState) -> Vec<String> {
+    state.to_string().lines().map(str::to_owned).collect()
+}
+
+fn unknown_register(index: u32, written: Option<u64>) -> String {
+    match written {
+        None => format!(
+            "The guest read model-specific register {index:#x}, which this computer's KVM does not know; it got 0."
+        ),
+        Some(value) => format!(
+            "The guest wrote {value:#x} to model-specific register {index:#x}, which this computer's KVM does not know; nothing \
+             came of it."
+        ),
     }
 }
 

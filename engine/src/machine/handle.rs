@@ -15,6 +15,7 @@ use super::log::Log;
 use super::{CommandError, MachineEvent, SerialConnection, StartError, State};
 use crate::definition::Definition;
 use crate::display::{ScreenshotError, Surface};
+use crate::hypervisor::ProcessorState;
 use crate::input::{InputEvent, InputSink, Lights};
 use crate::remote::{Address, LocalScreen, Options, RemoteError, RemoteServer};
 
@@ -87,6 +88,7 @@ pub(super) enum Command {
     Reset,
     Shutdown,
     PowerOff,
+    ProcessorState(Sender<Vec<ProcessorState>>),
     Insert {
         drive: usize,
         file: File,
@@ -283,6 +285,16 @@ impl Machine {
     /// The lights of its keyboard.
     pub fn lights(&self) -> Lights {
         *self.common.lights.lock()
+    }
+
+    /// What each of its processors holds, to see where a guest is that does not go on. The guest stands still for a moment.
+    ///
+    /// # Errors
+    /// When the machine is not running.
+    pub fn processor_state(&self) -> Result<Vec<ProcessorState>, CommandError> {
+        let (sender, states) = bounded(1);
+        self.command(Command::ProcessorState(sender))?;
+        states.recv().map_err(|_| CommandError::NotRunning)
     }
 
     /// Its screen.

@@ -1,6 +1,7 @@
 //! A running machine's hardware, whatever its generation: put together from its definition, run, stopped and reset as a whole.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::board::{Board, Chipset, Order};
 use super::drives::Drives;
@@ -14,7 +15,7 @@ use crate::definition::{Definition, Generation, Host, Severity};
 use crate::display::DisplayThread;
 use crate::display::vga::{LEGACY_WINDOW, Renderer};
 use crate::firmware::{FwCfg, build_fw_cfg};
-use crate::hypervisor::{HypervisorError, Vm};
+use crate::hypervisor::{HypervisorError, ProcessorState, Vm};
 use crate::legacy::{RunningClock, TimerThread, Wakeup};
 use crate::library::MachineLock;
 use crate::memory::GuestMemory;
@@ -164,6 +165,24 @@ impl Hardware {
         self.vm.interrupts().reset()?;
         self.processors.reset();
         Ok(())
+    }
+
+    /// What the processors hold. To be called while the guest stands still.
+    pub fn processor_states(&self) -> Vec<ProcessorState> {
+        self.processors.states()
+    }
+
+    /// Stops the processors alone for a moment, to see what they hold. To be called while the guest runs.
+    pub fn look_at_processors(&self) -> Vec<ProcessorState> {
+        self.processors.stop();
+        let states = self.processors.states();
+        self.processors.run();
+        states
+    }
+
+    /// The processor time that the guest has used.
+    pub fn used_time(&self) -> Duration {
+        self.processors.used_time()
     }
 
     /// Presses the power button.

@@ -18,8 +18,11 @@ mod log;
 mod memory_map;
 mod processors;
 mod serial;
+mod watch;
 
 pub use error::{CommandError, StartError};
 pub use event::{MachineEvent, State};
 pub use handle::{Machine, StartOptions};
 pub use serial::SerialConnection;
+
+pub use crate::hypervisor::{Activity, ProcessorState};

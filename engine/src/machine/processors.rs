@@ -1,24 +1,37 @@
 //! The threads that run a machine's virtual processors, and how they are stopped, reset and let go on together.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
 use crate::bus::{Action, MemoryBus, PortBus};
-use crate::hypervisor::{CoalescedWrites, Exit, Kicker, Vcpu};
+use crate::hypervisor::{CoalescedWrites, Exit, Kicker, ProcessorState, Vcpu};
 
-/// What a processor's thread tells the machine. It stands still after each until it is let run again.
+/// What a processor's thread tells the machine. Unless said otherwise it stands still after it until it is let run again.
 #[derive(Debug)]
 pub(super) enum Report {
     /// A device asked for something that concerns the whole machine.
     Action(Action),
-    /// The processor cannot go on, or its thread panicked: why.
-    Failed(String),
+    /// The processor cannot go on, or its thread panicked: why, and what it held.
+    Failed(String, Option<ProcessorState>),
+    /// The guest read or wrote a model-specific register that this host does not know; the processor goes on meanwhile.
+    UnknownRegister {
+        /// Which.
+        index: u32,
+        /// What it wrote, if it wrote.
+        written: Option<u64>,
+    },
 }
+
+/// How many unknown registers of a processor are told of.
+const UNKNOWN_REGISTERS: usize = 64;
 
 /// Takes the reports; called on the processor's thread.
 pub(super) type Reporter = Arc<dyn Fn(Report) + Send + Sync>;
@@ -56,6 +69,10 @@ struct Orders {
     resets: u64,
     /// How many threads stand still or are gone.
     still: usize,
+    /// Counts how often the processors were asked what they hold.
+    asked: u64,
+    /// What they hold, as far as they have answered.
+    states: Vec<ProcessorState>,
 }
 
 #[derive(Default)]
@@ -65,6 +82,8 @@ struct Control {
     /// Test aid: the next processor that looks up panics.
     #[cfg(feature = "fault-injection")]
     panic: AtomicBool,
+    /// The threads' folders in /proc.
+    tasks: Mutex<Vec<PathBuf>>,
     orders: Mutex<Orders>,
     changed: Condvar,
 }
@@ -106,10 +125,11 @@ impl Processors {
                         processor(vcpu, &control, &buses, &reporter)
                     }));
                     if let Err(panic) = outcome {
-                        reporter(Report::Failed(format!(
+                        let reason = format!(
                             "A fault in Guesthouse stopped processor {index}: {}.",
                             panic_text(&*panic)
-                        )));
+                        );
+                        reporter(Report::Failed(reason, None));
                     }
                     control.orders.lock().still += 1;
                     control.changed.notify_all();
@@ -144,6 +164,41 @@ impl Processors {
         }
         drop(orders);
         self.buses.settle();
+    }
+
+    /// What the processors hold. To be called while they stand still. One whose thread is gone is left out.
+    pub fn states(&self) -> Vec<ProcessorState> {
+        let mut orders = self.control.orders.lock();
+        orders.asked += 1;
+        orders.states.clear();
+        self.control.changed.notify_all();
+        loop {
+            let gone = self
+                .threads
+                .iter()
+                .filter(|(thread, _)| thread.is_finished());
+            if orders.states.len() + gone.count() >= self.threads.len() {
+                break;
+            }
+            // A thread that ends says so before it is finished: looked at again after a moment.
+            self.control
+                .changed
+                .wait_for(&mut orders, Duration::from_millis(50));
+        }
+        let mut states = std::mem::take(&mut orders.states);
+        states.sort_by_key(|state| state.index);
+        states
+    }
+
+    /// The processor time that the threads have used together. What the kernel does not tell counts as none.
+    pub fn used_time(&self) -> Duration {
+        let tasks = self.control.tasks.lock();
+        // The first number of a task's statistics, in nanoseconds.
+        let used = tasks.iter().filter_map(|task| {
+            let statistics = std::fs::read_to_string(task.join("schedstat")).ok()?;
+            statistics.split(' ').next()?.parse::<u64>().ok()
+        });
+        Duration::from_nanos(used.sum())
     }
 
     /// Lets every processor start anew when it runs the next time. To be called while they stand still.
@@ -197,7 +252,13 @@ impl Control {
         let turn = orders.turn;
         orders.still += 1;
         self.changed.notify_all();
+        let mut answered = orders.asked;
         while !orders.quit && (!orders.run || (reported && orders.turn == turn)) {
+            if answered != orders.asked {
+                answered = orders.asked;
+                orders.states.push(vcpu.state());
+                self.changed.notify_all();
+            }
             self.changed.wait(&mut orders);
         }
         orders.still -= 1;
@@ -214,9 +275,12 @@ impl Control {
 }
 
 fn processor(mut vcpu: Vcpu, control: &Control, buses: &Buses, reporter: &Reporter) {
+    if let Ok(task) = std::fs::read_link("/proc/thread-self") {
+        control.tasks.lock().push(Path::new("/proc").join(task));
+    }
     let mut resets = 0;
     let mut reported = true;
-    let mut unknown_registers: u32 = 0;
+    let mut unknown_registers = BTreeSet::new();
     // The first turn is like one after a report: nothing runs before the machine says so.
     loop {
         if reported || control.attention.load(Ordering::Acquire) {
@@ -224,9 +288,8 @@ fn processor(mut vcpu: Vcpu, control: &Control, buses: &Buses, reporter: &Report
                 Ok(true) => reported = false,
                 Ok(false) => return,
                 Err(reason) => {
-                    reporter(Report::Failed(format!(
-                        "A processor could not be reset: {reason}."
-                    )));
+                    let reason = format!("A processor could not be reset: {reason}.");
+                    reporter(Report::Failed(reason, None));
                     reported = true;
                     continue;
                 }
@@ -252,25 +315,24 @@ fn processor(mut vcpu: Vcpu, control: &Control, buses: &Buses, reporter: &Report
                 None
             }
             Exit::MemoryWrite { address, data } => buses.memory.write(address, data),
-            Exit::UnknownRegister { index } => {
-                unknown_registers = unknown_registers.saturating_add(1);
-                if unknown_registers <= 32 {
-                    tracing::info!(
-                        register = format_args!("{index:#x}"),
-                        "the guest touched an unknown model-specific register"
-                    );
+            Exit::UnknownRegister { index, written } => {
+                // Each once; a guest that tries them all is not told of without end.
+                if unknown_registers.len() < UNKNOWN_REGISTERS
+                    && unknown_registers.insert((index, written.is_some()))
+                {
+                    reporter(Report::UnknownRegister { index, written });
                 }
                 None
             }
             Exit::Interrupted => None,
             Exit::TripleFault => Some(Action::Reset),
             Exit::Failed(reason) => {
-                reporter(Report::Failed(reason));
+                reporter(Report::Failed(reason, Some(vcpu.state())));
                 reported = true;
                 None
             }
             Exit::Stuck => {
-                reporter(Report::Failed(vcpu.explain()));
+                reporter(Report::Failed(vcpu.explain(), Some(vcpu.state())));
                 reported = true;
                 None
             }

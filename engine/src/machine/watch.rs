@@ -1,0 +1,140 @@
+//! Looks now and then whether the guest hangs, and says so once. A processor that waits with interrupts off never goes on, and one
+//! that stays at the same instruction with interrupts off does nothing that could change it; a guest that is merely idle lets
+//! interrupts in.
+
+use std::time::Duration;
+
+use super::hardware::Hardware;
+use crate::hypervisor::{Activity, ProcessorState};
+
+/// How often a running guest is looked at.
+pub(super) const INTERVAL: Duration = Duration::from_secs(10);
+/// How many looks in a row must find it in the same place.
+const LOOKS: u32 = 3;
+/// The processors are stopped for a look only when they used less or more than this share of the time since the last: a guest that
+/// neither waits nor computes all the time does not hang.
+const IDLE: f64 = 0.001;
+const BUSY: f64 = 0.98;
+
+/// What the looks before found.
+#[derive(Default)]
+pub(super) struct Watch {
+    used: Duration,
+    /// Where the processors were, and how many looks found them there.
+    places: Vec<Place>,
+    looks: u32,
+    told: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    index: u32,
+    halted: bool,
+    instruction: u64,
+}
+
+impl Watch {
+    /// Looks at the guest, which has run for [`INTERVAL`] without anything to report. Tells when it was found to hang for the first
+    /// time at this place.
+    pub fn look(&mut self, hardware: &Hardware) -> Option<String> {
+        let used = hardware.used_time();
+        let since = used.saturating_sub(self.used).as_secs_f64() / INTERVAL.as_secs_f64();
+        self.used = used;
+        let processors = since.ceil().max(1.0);
+        if since > IDLE && since < BUSY * processors {
+            self.places.clear();
+            return None;
+        }
+        if self.told && since <= IDLE {
+            // It still waits: whoever reads the log knows.
+            return None;
+        }
+        self.judge(&hardware.look_at_processors())
+    }
+
+    /// Compares where the processors are with where they were.
+    fn judge(&mut self, states: &[ProcessorState]) -> Option<String> {
+        let started = states
+            .iter()
+            .filter(|state| state.activity != Activity::NotStarted);
+        let places: Option<Vec<Place>> = started
+            .map(|state| {
+                (!state.interrupts).then_some(Place {
+                    index: state.index,
+                    halted: state.activity == Activity::Halted,
+                    instruction: state.instruction,
+                })
+            })
+            .collect();
+        let places = places.unwrap_or_default();
+        if places.is_empty() || places != self.places {
+            self.looks = u32::from(!places.is_empty());
+            self.places = places;
+            self.told = false;
+            return None;
+        }
+        self.looks = self.looks.saturating_add(1);
+        if self.looks < LOOKS || self.told {
+            return None;
+        }
+        self.told = true;
+        Some(if self.places.iter().all(|place| place.halted) {
+            "The guest hangs: its processors wait for interrupts and let none in, so it will never go on. It has crashed, or has shut \
+             down without switching the machine off. Reset the machine, or force it off."
+                .to_owned()
+        } else {
+            let busy: Vec<String> = self
+                .places
+                .iter()
+                .filter(|place| !place.halted)
+                .map(|place| {
+                    format!(
+                        "processor {} at address {:#x}",
+                        place.index, place.instruction
+                    )
+                })
+                .collect();
+            format!(
+                "The guest seems to hang: it has been at the same instruction with interrupts switched off for {} seconds ({}). Reset \
+                 the machine if nothing changes.",
+                u64::from(LOOKS - 1) * INTERVAL.as_secs(),
+                busy.join(", ")
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kvm_bindings::{KVM_MP_STATE_HALTED, KVM_MP_STATE_RUNNABLE, KVM_MP_STATE_UNINITIALIZED};
+
+    fn state(index: u32, mp_state: u32, interrupts: bool, instruction: u64) -> ProcessorState {
+        ProcessorState::for_tests(index, mp_state, interrupts, instruction)
+    }
+
+    #[test]
+    fn only_a_guest_that_lets_no_interrupts_in_hangs_and_it_is_told_once() {
+        let halted = [
+            state(0, KVM_MP_STATE_HALTED, false, 0x1000),
+            state(1, KVM_MP_STATE_UNINITIALIZED, false, 0xfff0),
+        ];
+        let mut watch = Watch::default();
+        assert_eq!([watch.judge(&halted), watch.judge(&halted)], [None, None]);
+        assert!(watch.judge(&halted).unwrap().contains("never go on"));
+        assert_eq!(watch.judge(&halted), None);
+
+        let idle = [state(0, KVM_MP_STATE_HALTED, true, 0x1000)];
+        let mut watch = Watch::default();
+        for _ in 0..10 {
+            assert_eq!(watch.judge(&idle), None);
+        }
+        let moving = |at| [state(0, KVM_MP_STATE_RUNNABLE, false, at)];
+        for at in 0..10 {
+            assert_eq!(watch.judge(&moving(at)), None);
+        }
+        assert_eq!(watch.judge(&moving(9)), None);
+        let text = watch.judge(&moving(9)).unwrap();
+        assert!(text.contains("processor 0 at address 0x9"), "{text}");
+    }
+}
