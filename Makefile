@@ -11,10 +11,10 @@ ENTER = build-aux/enter
 help:
 	@echo 'make run           start Guesthouse (under a virtual display where there is none)'
 	@echo 'make test          every test'
-	@echo 'make test-guests   the tests that boot whole operating systems, in the nested rig'
+	@echo 'make test-guests   the tests that boot whole operating systems, in the nested rig (FILTER=words of their names)'
 	@echo 'make check         formatting, lints, licences, desktop files'
 	@echo 'make build         target/release/guesthouse'
-	@echo 'make bench         measurements against QEMU'
+	@echo 'make bench         measurements beside QEMU (FILTER=words of their names, COMPARE=an earlier results.json)'
 	@echo 'make shell         a shell where the toolkit is'
 	@echo 'make install       into DESTDIR ($(DESTDIR)) and PREFIX ($(PREFIX)); make uninstall takes it away'
 	@echo 'make clean         removes target/; the cache in ~/.cache/guesthouse stays'
@@ -34,8 +34,8 @@ media: dependencies
 test: dependencies media
 	$(ENTER) cargo test --workspace --locked
 
-test-guests: dependencies media
-	build-aux/test-guests
+test-guests: dependencies
+	build-aux/test-guests $(FILTER)
 
 check: dependencies
 	$(ENTER) cargo fmt --all --check
@@ -43,8 +43,8 @@ check: dependencies
 	$(ENTER) build-aux/check-licences
 	$(ENTER) build-aux/check-data
 
-bench: build
-	$(ENTER) cargo bench --workspace --locked
+bench: build media
+	build-aux/bench $(FILTER) $(if $(COMPARE),--compare '$(COMPARE)')
 
 shell: dependencies
 	@$(ENTER) /bin/sh -c 'exec "$$(command -v "$${SHELL:-bash}" || echo /bin/sh)"'

@@ -63,3 +63,7 @@ apt_mirror() {
 packages() {
     awk -v column="$1" '!/^#/ && NF && $column != "-" { print $column }' "$source_dir/build-aux/packages"
 }
+
+# Whether this machine's KVM runs a guest's kernel in an emulator (KVM-PVM), or there is no KVM at all: then whole operating systems need the
+# nested rig.
+emulated_kvm() { [ -d /sys/module/kvm_pvm ] || [ ! -w /dev/kvm ]; }

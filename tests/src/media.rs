@@ -15,7 +15,7 @@ pub fn gathered(name: &str) -> PathBuf {
             let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
             cache
                 .unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache"))
-                .join("guesthouse/media")
+                .join("guesthouse/guests")
         });
     let path = folder.join(name);
     assert!(

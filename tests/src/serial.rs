@@ -1,41 +1,80 @@
-//! What a guest sends over its serial port, kept to be looked at.
+//! The other end of a guest's first serial port.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
 use guesthouse_engine::machine::{SerialConnection, StartOptions};
+use parking_lot::Mutex;
 
-/// The end of the line that listens. Cloning gives another view of the same line.
+/// Collects what a guest sends, and sends to it.
+#[derive(Debug)]
+pub struct SerialLine {
+    received: Received,
+    to_guest: UnixStream,
+    from_us: Option<UnixStream>,
+}
+
 #[derive(Debug, Clone, Default)]
-pub struct SerialLog(Arc<Mutex<Vec<u8>>>);
+struct Received(Arc<Mutex<Vec<u8>>>);
 
-impl SerialLog {
-    /// What a machine is started with so that this is at its first serial port.
-    pub fn options(&self) -> StartOptions {
+impl Write for Received {
+    fn write(&mut self, data: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().extend_from_slice(data);
+        Ok(data.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Default for SerialLine {
+    fn default() -> Self {
+        let (to_guest, from_us) = UnixStream::pair().unwrap();
+        Self {
+            received: Received::default(),
+            to_guest,
+            from_us: Some(from_us),
+        }
+    }
+}
+
+impl SerialLine {
+    /// Joins a machine to this line.
+    ///
+    /// # Panics
+    /// When it was joined before.
+    pub fn options(&mut self) -> StartOptions {
         StartOptions {
             serial: Some(SerialConnection {
-                input: None,
-                output: Box::new(self.clone()),
+                input: Some(Box::new(self.from_us.take().unwrap())),
+                output: Box::new(self.received.clone()),
             }),
         }
     }
 
-    /// What has come so far.
+    /// What came so far.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.received.0.lock()).into_owned()
+    }
+
+    /// How many bytes came so far: a mark for [`SerialLine::since`].
+    pub fn mark(&self) -> usize {
+        self.received.0.lock().len()
+    }
+
+    /// What came after `mark`.
+    pub fn since(&self, mark: usize) -> String {
+        let received = self.received.0.lock();
+        String::from_utf8_lossy(received.get(mark..).unwrap_or_default()).into_owned()
+    }
+
+    /// Sends a text to the guest.
     ///
     /// # Panics
-    /// When the listening thread panicked.
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
-    }
-}
-
-impl Write for SerialLog {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(data);
-        Ok(data.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    /// When the line is cut.
+    pub fn send(&self, text: &str) {
+        (&self.to_guest).write_all(text.as_bytes()).unwrap();
     }
 }

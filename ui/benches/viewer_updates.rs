@@ -3,16 +3,12 @@
 //! `cargo bench -p guesthouse-ui --bench viewer_updates`; on this session's display, or without one under a virtual display, where the
 //! processor does a graphics card's work. `GSK_RENDERER` chooses another renderer of the toolkit.
 
-#![expect(clippy::print_stdout, reason = "the table is what it is for")]
-
 use std::{
     cell::Cell,
     collections::BTreeMap,
-    env,
-    error::Error,
-    fs,
+    env, fs,
     os::unix::process::CommandExt,
-    process::Command,
+    process::{Command, ExitCode},
     rc::Rc,
     sync::{
         Arc,
@@ -22,11 +18,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::Context as _;
 use guesthouse_engine::{
     display::Surface,
     input::{InputEvent, InputSink},
     remote::{Options, RemoteServer},
 };
+use guesthouse_tests::bench::{Harness, Needs, Unit, less, more, subject};
 use guesthouse_ui::display::{Connection, Viewer, ViewerInput};
 use relm4::adw;
 use relm4::gtk::{self, glib, prelude::*, subclass::prelude::ObjectSubclassIsExt};
@@ -40,9 +38,14 @@ const RATE: u32 = 60;
 /// Until the window has its size and its first picture.
 const SETTLING: Duration = Duration::from_secs(2);
 const MEASURED: Duration = Duration::from_secs(5);
+/// What the program's threads are for, but the guest's.
+const PARTS: [&str; 4] = [
+    "the toolkit's thread",
+    "the server's threads",
+    "the session's threads",
+    "other threads (of the renderer)",
+];
 const VIRTUAL_DISPLAY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../build-aux/virtual-display");
-
-type Outcome<T> = Result<T, Box<dyn Error>>;
 
 struct Nowhere;
 
@@ -75,7 +78,7 @@ fn draw(surface: &Surface, drawn: &AtomicU32) {
 }
 
 /// Processor time so far by what the threads are for.
-fn threads_time() -> Outcome<BTreeMap<&'static str, Duration>> {
+fn threads_time() -> anyhow::Result<BTreeMap<&'static str, Duration>> {
     let mut sums = BTreeMap::new();
     let main = std::process::id().to_string();
     for task in fs::read_dir("/proc/self/task")? {
@@ -161,7 +164,7 @@ fn run_for(time: Duration) {
     }
 }
 
-fn measure() -> Outcome<()> {
+fn measure() -> anyhow::Result<[f64; 8]> {
     adw::init()?;
     let surface = Arc::new(Surface::new(WIDTH, HEIGHT));
     let options = Options::default();
@@ -186,7 +189,7 @@ fn measure() -> Outcome<()> {
         .spawn(move || draw(&surface, &counted))?;
     run_for(SETTLING);
     let frames = Rc::new(Cell::new(0));
-    let clock = meter.frame_clock().ok_or("the window is not shown")?;
+    let clock = meter.frame_clock().context("the window is not shown")?;
     let counted = Rc::clone(&frames);
     clock.connect_after_paint(move |_| counted.set(counted.get() + 1));
     meter.imp().pictures.set(0);
@@ -199,51 +202,42 @@ fn measure() -> Outcome<()> {
     run_for(MEASURED);
     let (took, after) = (start.elapsed().as_secs_f64(), threads_time()?);
 
-    let renderer = window.renderer().ok_or("the window is not drawn")?;
+    let renderer = window.renderer().context("the window is not drawn")?;
     let scale = window.surface().map_or(1.0, |surface| surface.scale());
-    println!(
-        "{WIDTH}x{HEIGHT}, every pixel changed, shown at {}x{} times {scale} on {} by {}:",
+    eprintln!(
+        "shown at {}x{} times {scale} on {} by {}, {:.1} frames a second",
         meter.width(),
         meter.height(),
         WidgetExt::display(&window).name(),
         renderer.type_().name(),
+        f64::from(frames.get()) / took,
     );
-    for (what, count) in [
-        (
-            "drawn by the guest",
-            drawn.load(Ordering::Relaxed) - drawn_before,
-        ),
-        ("shown by the window", meter.imp().pictures.get()),
-        ("frames of the window", frames.get()),
-    ] {
-        println!("{what:<46} {:>6.1} a second", f64::from(count) / took);
-    }
-    let pictures = f64::from(meter.imp().pictures.get()).max(1.0);
-    let core = |what: &str, used: Duration| {
-        let used = used.as_secs_f64();
-        println!(
-            "{what:<46} {:>6.1} % of a core {:>6.2} ms for each shown",
-            used / took * 100.0,
-            used / pictures * 1000.0
-        );
-    };
-    let mut ours = Duration::ZERO;
+    let pictures = f64::from(meter.imp().pictures.get());
+    let mut parts = [0.0; PARTS.len()];
+    let mut ours = 0.0;
     for (part, used) in after {
         let used = used.saturating_sub(before.get(part).copied().unwrap_or_default());
-        core(part, used);
-        if !part.starts_with("the guest") {
-            ours += used;
+        if let Some(place) = PARTS.iter().position(|name| *name == part) {
+            parts[place] = used.as_secs_f64() / took * 100.0;
+            ours += used.as_secs_f64();
         }
     }
-    core("all but the guest's drawing", ours);
-    core(
-        "the viewer's part of the toolkit's thread",
-        meter.imp().building.get(),
-    );
-    Ok(())
+    let [toolkit, server, session, other] = parts;
+    let drawn = drawn.load(Ordering::Relaxed) - drawn_before;
+    let building = meter.imp().building.get().as_secs_f64();
+    Ok([
+        f64::from(drawn) / took,
+        pictures / took,
+        ours / pictures.max(1.0) * 1000.0,
+        building / pictures.max(1.0) * 1000.0,
+        toolkit,
+        server,
+        session,
+        other,
+    ])
 }
 
-fn main() -> Outcome<()> {
+fn main() -> anyhow::Result<ExitCode> {
     if ["WAYLAND_DISPLAY", "DISPLAY"]
         .iter()
         .all(|name| env::var_os(name).is_none())
@@ -254,5 +248,30 @@ fn main() -> Outcome<()> {
             .args(env::args_os().skip(1));
         return Err(command.env("GEOMETRY", "1920x1200").exec().into());
     }
-    measure()
+    let name = format!("the window's viewer, {WIDTH}x{HEIGHT}");
+    let [toolkit, server, session, other] =
+        PARTS.map(|part| less(format!("{name}: {part}"), Unit::PercentOfProcessor));
+    let mut harness = Harness::from_arguments();
+    harness.measure(
+        Needs::Nothing,
+        [
+            more(format!("{name}: drawn by the guest"), Unit::PerSecond),
+            more(format!("{name}: shown by the window"), Unit::PerSecond),
+            less(
+                format!("{name}: processor time for each shown"),
+                Unit::Milliseconds,
+            ),
+            less(
+                format!("{name}: of that the viewer's own"),
+                Unit::Milliseconds,
+            ),
+            toolkit,
+            server,
+            session,
+            other,
+        ],
+        1,
+        vec![subject("Guesthouse's viewer", measure)],
+    );
+    Ok(harness.finish())
 }

@@ -1,11 +1,6 @@
 //! How many times a second a guest can touch a device: a guest that writes a port, or a memory-mapped register, in a loop, run by
-//! a bare KVM_RUN loop and by the engine's processor and buses in turn. Prints a table; decides nothing.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    unsafe_code,
-    reason = "a measurement against the bare interface"
-)]
+//! the engine's processor and buses and by a bare KVM_RUN loop in turn.
+#![expect(unsafe_code, reason = "a measurement against the bare interface")]
 
 use std::time::{Duration, Instant};
 
@@ -14,6 +9,7 @@ use guesthouse_engine::bus::{
 };
 use guesthouse_engine::hypervisor::{Exit, SlotKind, Vm, device_path};
 use guesthouse_engine::memory::MemoryRegion;
+use guesthouse_tests::bench::{Harness, Needs, Unit, more, subject};
 use kvm_bindings::kvm_userspace_memory_region;
 use kvm_ioctls::{Kvm, VcpuExit};
 
@@ -115,23 +111,17 @@ fn engine(program: &[u8]) -> f64 {
     })
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-fn main() {
-    println!(
-        "{:<22}{:>16}{:>16}{:>8}",
-        "exits per second", "bare KVM_RUN", "engine", "ratio"
-    );
+/// Hands over the rows of this file.
+pub fn measure(harness: &mut Harness) {
     for (name, program) in [("port", PORT), ("memory register", REGISTER)] {
-        let (mut bare_rates, mut engine_rates) = (Vec::new(), Vec::new());
-        for _ in 0..ROUNDS {
-            bare_rates.push(bare(program));
-            engine_rates.push(engine(program));
-        }
-        let (bare, engine) = (median(bare_rates), median(engine_rates));
-        println!("{name:<22}{bare:>16.0}{engine:>16.0}{:>8.3}", engine / bare);
+        harness.measure(
+            Needs::Nothing,
+            [more(format!("exits to a device: {name}"), Unit::PerSecond)],
+            ROUNDS,
+            vec![
+                subject("Guesthouse's engine", || Ok([engine(program)])),
+                subject("bare KVM_RUN", || Ok([bare(program)])),
+            ],
+        );
     }
 }

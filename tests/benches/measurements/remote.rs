@@ -1,11 +1,7 @@
 //! Full-screen updates per second through the server, over a socket pair as the window uses it, and what that costs the server.
-//!
-//! `cargo bench -p guesthouse-engine --bench remote_updates`; every encoding as fast as it goes, then Raw at 60 updates a second.
-
-#![expect(clippy::print_stdout, reason = "the table is what it is for")]
+//! Every encoding as fast as it goes, and Raw at 60 updates a second.
 
 use std::{
-    error::Error,
     fs,
     io::{Read, Write},
     os::unix::net::UnixStream,
@@ -18,10 +14,14 @@ use guesthouse_engine::{
     input::{InputEvent, InputSink},
     remote::{Options, RemoteServer},
 };
+use guesthouse_tests::bench::{Harness, Needs, Unit, less, more, subject};
 
 const WIDTH: u32 = 1920;
 const HEIGHT: u32 = 1080;
 const SECONDS: u64 = 3;
+
+/// The colour of a place.
+type Pixel = fn(u32, u32) -> u32;
 
 struct Nowhere;
 
@@ -29,10 +29,8 @@ impl InputSink for Nowhere {
     fn input(&self, _event: InputEvent) {}
 }
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
-
 /// Processor time of the server's writing threads so far.
-fn writers_time() -> Outcome<Duration> {
+fn writers_time() -> anyhow::Result<Duration> {
     let mut sum = 0;
     for task in fs::read_dir("/proc/self/task")? {
         let task = task?.path();
@@ -46,7 +44,7 @@ fn writers_time() -> Outcome<Duration> {
 }
 
 /// Goes through the greeting and asks for `encoding`.
-fn greet(stream: &mut UnixStream, encoding: i32) -> Outcome<()> {
+fn greet(stream: &mut UnixStream, encoding: i32) -> anyhow::Result<()> {
     stream.read_exact(&mut [0; 12])?;
     stream.write_all(b"RFB 003.008\n")?;
     stream.read_exact(&mut [0; 2])?;
@@ -60,7 +58,7 @@ fn greet(stream: &mut UnixStream, encoding: i32) -> Outcome<()> {
 }
 
 /// Reads one update without decoding it, and tells how many bytes it had.
-fn skip_update(stream: &mut UnixStream, buffer: &mut [u8]) -> Outcome<usize> {
+fn skip_update(stream: &mut UnixStream, buffer: &mut [u8]) -> anyhow::Result<usize> {
     let mut sum = 4;
     let mut head = [0; 4];
     stream.read_exact(&mut head)?;
@@ -76,7 +74,7 @@ fn skip_update(stream: &mut UnixStream, buffer: &mut [u8]) -> Outcome<usize> {
                 stream.read_exact(&mut length)?;
                 u32::from_be_bytes(length) as usize
             }
-            other => return Err(format!("encoding {other}").into()),
+            other => anyhow::bail!("encoding {other}"),
         };
         sum += 12 + length;
         while length > 0 {
@@ -88,12 +86,9 @@ fn skip_update(stream: &mut UnixStream, buffer: &mut [u8]) -> Outcome<usize> {
     Ok(sum)
 }
 
-fn measure(
-    what: &str,
-    encoding: i32,
-    rate: Option<u32>,
-    pixel: fn(u32, u32) -> u32,
-) -> Outcome<()> {
+/// Updates a second, the writing thread's share of a processor in hundredths, and KiB for each update.
+#[expect(clippy::cast_precision_loss, reason = "bytes are few enough")]
+fn updates(encoding: i32, rate: Option<u32>, pixel: Pixel) -> anyhow::Result<[f64; 3]> {
     let surface = Arc::new(Surface::new(WIDTH, HEIGHT));
     let server = RemoteServer::new(
         Arc::clone(&surface),
@@ -130,14 +125,15 @@ fn measure(
         updates += 1;
     }
     let (took, used) = (start.elapsed(), writers_time()? - before);
-    let rate = f64::from(updates) / took.as_secs_f64();
-    let core = used.as_secs_f64() / took.as_secs_f64() * 100.0;
-    let size = bytes / updates.max(1) as usize / 1024;
-    println!("{what:<38} {rate:>7.1} updates/s {core:>6.1} % of a core {size:>6} KiB each");
-    Ok(())
+    Ok([
+        f64::from(updates) / took.as_secs_f64(),
+        used.as_secs_f64() / took.as_secs_f64() * 100.0,
+        bytes as f64 / f64::from(updates.max(1)) / 1024.0,
+    ])
 }
 
-fn main() -> Outcome<()> {
+/// Hands over the rows of this file.
+pub fn measure(harness: &mut Harness) {
     let windows = |x: u32, y: u32| {
         if (x / 40).is_multiple_of(3) {
             0x20_4060
@@ -146,9 +142,28 @@ fn main() -> Outcome<()> {
         }
     };
     let photo = |x: u32, y: u32| (x * 7 + y * 3).wrapping_mul(0x01_0305) ^ (x * y) << 4;
-    println!("{WIDTH}x{HEIGHT}, every pixel changed, the server's writing thread:");
-    measure("Raw", 0, None, photo)?;
-    measure("Raw, at most 60 a second", 0, Some(60), photo)?;
-    measure("ZRLE, windows", 16, None, windows)?;
-    measure("ZRLE, a photograph", 16, None, photo)
+    let kinds: [(&str, i32, Option<u32>, Pixel); 4] = [
+        ("Raw", 0, None, photo),
+        ("Raw, at most 60 a second", 0, Some(60), photo),
+        ("ZRLE, windows", 16, None, windows),
+        ("ZRLE, a photograph", 16, None, photo),
+    ];
+    for (what, encoding, rate, pixel) in kinds {
+        let name = format!("remote screen, {WIDTH}x{HEIGHT}, {what}");
+        harness.measure(
+            Needs::Nothing,
+            [
+                more(format!("{name}: updates"), Unit::PerSecond),
+                less(
+                    format!("{name}: the server's writing thread"),
+                    Unit::PercentOfProcessor,
+                ),
+                less(format!("{name}: size of an update"), Unit::Kibibytes),
+            ],
+            3,
+            vec![subject("Guesthouse's engine", || {
+                updates(encoding, rate, pixel)
+            })],
+        );
+    }
 }

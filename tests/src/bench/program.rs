@@ -1,0 +1,231 @@
+//! The programs that are measured: machines made for Guesthouse's own, QEMU's command line, and a running one's output, memory and
+//! processor time.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use parking_lot::{Condvar, Mutex};
+
+/// The program of this build, as `cargo build --release` leaves it beside the benches.
+///
+/// # Errors
+/// When it is not there.
+pub fn guesthouse() -> anyhow::Result<PathBuf> {
+    let this = std::env::current_exe()?;
+    let path = this
+        .parent()
+        .and_then(Path::parent)
+        .map(|folder| folder.join("guesthouse"));
+    let path = path.context("this program is in no folder")?;
+    ensure!(
+        path.exists(),
+        "{} is missing: run `make build`",
+        path.display()
+    );
+    Ok(path)
+}
+
+/// Guesthouse with its machines in a folder of their own.
+#[derive(Debug, Clone)]
+pub struct Machines {
+    folder: PathBuf,
+}
+
+impl Machines {
+    /// Those in `folder`.
+    pub fn new(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+        }
+    }
+
+    /// A command of the program on these machines.
+    ///
+    /// # Errors
+    /// When the program is not there.
+    pub fn command(&self, arguments: &[&str]) -> anyhow::Result<Command> {
+        let mut command = Command::new(guesthouse()?);
+        command.arg("--machines").arg(&self.folder).args(arguments);
+        Ok(command)
+    }
+
+    /// `guesthouse create NAME OPTIONS`.
+    ///
+    /// # Errors
+    /// What the program says.
+    pub fn create(&self, name: &str, options: &[&str]) -> anyhow::Result<()> {
+        let output = self.command(&["create", name])?.args(options).output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "create {name}: {said}");
+        Ok(())
+    }
+
+    /// `guesthouse run NAME`, with the guest's serial port at its standard output.
+    ///
+    /// # Errors
+    /// When the program is not there.
+    pub fn run(&self, name: &str) -> anyhow::Result<Command> {
+        self.command(&["run", name, "--serial", "stdio"])
+    }
+}
+
+/// QEMU on KVM: `machine` with `mebibytes` of memory, the host's processor, and nothing that was not asked for but the serial port
+/// at its standard output.
+pub fn qemu(machine: &str, mebibytes: u64) -> Command {
+    let mut command = Command::new("qemu-system-x86_64");
+    command
+        .args(["-machine", &format!("{machine},accel=kvm"), "-cpu", "host"])
+        .args([
+            "-m",
+            &mebibytes.to_string(),
+            "-nodefaults",
+            "-no-user-config",
+        ])
+        .args(["-display", "none", "-monitor", "none", "-serial", "stdio"]);
+    command
+}
+
+#[derive(Default)]
+struct Output {
+    text: Mutex<(Vec<u8>, bool)>,
+    more: Condvar,
+}
+
+/// A program that runs; it is ended when this goes.
+pub struct Running {
+    child: Child,
+    started: Instant,
+    output: Arc<Output>,
+}
+
+impl Running {
+    /// Starts it and listens to its standard output.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start(mut command: Command) -> anyhow::Result<Self> {
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let started = Instant::now();
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("{:?}", command.get_program()))?;
+        let mut from = child.stdout.take().context("it has no output")?;
+        let output = Arc::<Output>::default();
+        let to = Arc::clone(&output);
+        std::thread::spawn(move || {
+            let mut part = [0; 4096];
+            loop {
+                let count = from.read(&mut part).unwrap_or(0);
+                let mut text = to.text.lock();
+                text.0.extend_from_slice(&part[..count]);
+                text.1 = count == 0;
+                to.more.notify_all();
+                if count == 0 {
+                    return;
+                }
+            }
+        });
+        Ok(Self {
+            child,
+            started,
+            output,
+        })
+    }
+
+    /// Waits until `text` is in its output and tells how long after its start that was.
+    ///
+    /// # Errors
+    /// When it ends before that or says nothing of the kind within `limit`.
+    pub fn wait_for(&self, text: &str, limit: Duration) -> anyhow::Result<Duration> {
+        let end = self.started + limit;
+        let mut output = self.output.text.lock();
+        loop {
+            let at = self.started.elapsed();
+            if output
+                .0
+                .windows(text.len())
+                .any(|part| part == text.as_bytes())
+            {
+                return Ok(at);
+            }
+            let late = output.1 || self.output.more.wait_until(&mut output, end).timed_out();
+            if late {
+                let all = String::from_utf8_lossy(&output.0).into_owned();
+                let last: String = all
+                    .chars()
+                    .skip(all.chars().count().saturating_sub(600))
+                    .collect();
+                bail!("it did not say {text:?}, but at last: {last}");
+            }
+        }
+    }
+
+    /// How long ago it was started.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// KiB in memory of all its mappings but the guest's memory, which is the one of `mebibytes` or more: all of them, and of
+    /// those the ones that it shares with no other process.
+    ///
+    /// # Errors
+    /// When it has ended.
+    #[expect(clippy::cast_precision_loss, reason = "KiB are few enough")]
+    pub fn memory_beyond_guest(&self, mebibytes: u64) -> anyhow::Result<(f64, f64)> {
+        let text = fs::read_to_string(format!("/proc/{}/smaps", self.id()))?;
+        let (mut resident, mut private, mut guest) = (0, 0, false);
+        for line in text.lines() {
+            let mut words = line.split_whitespace();
+            let (Some(key), value) = (words.next(), words.next()) else {
+                continue;
+            };
+            let kibibytes: u64 = value.and_then(|value| value.parse().ok()).unwrap_or(0);
+            match key {
+                "Size:" => guest = kibibytes >= mebibytes * 1024,
+                "Rss:" if !guest => resident += kibibytes,
+                "Private_Clean:" | "Private_Dirty:" if !guest => private += kibibytes,
+                _ => {}
+            }
+        }
+        Ok((resident as f64, private as f64))
+    }
+
+    /// The processor time that all its threads have used.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn processor_time(&self) -> anyhow::Result<Duration> {
+        let mut sum = 0;
+        for task in fs::read_dir(format!("/proc/{}/task", self.id()))? {
+            let statistics = fs::read_to_string(task?.path().join("schedstat")).unwrap_or_default();
+            sum += statistics
+                .split(' ')
+                .next()
+                .unwrap_or("0")
+                .parse::<u64>()
+                .unwrap_or(0);
+        }
+        Ok(Duration::from_nanos(sum))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,121 @@
+//! What is left of a guest when its test fails, and of all guests when the time is over.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once, Weak};
+use std::time::Duration;
+
+use guesthouse_engine::machine::Machine;
+use parking_lot::Mutex;
+
+use super::Guest;
+use crate::picture::Reference;
+use crate::serial::SerialLine;
+
+/// The folder for what this test leaves, target/guests/TEST.
+///
+/// # Panics
+/// When it cannot be made.
+pub fn test_folder() -> PathBuf {
+    let test = std::thread::current()
+        .name()
+        .unwrap_or("test")
+        .replace("::", "-");
+    let folder = crate::target_folder().join("guests").join(test);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// Writes down what can be seen of a machine.
+fn describe(machine: &Machine, serial: &SerialLine, folder: &Path) {
+    // As much as can be had; the test fails for its own reason.
+    if let Ok(picture) = machine.screenshot() {
+        let _ = fs::write(folder.join("failed.png"), picture);
+    }
+    let _ = fs::write(folder.join("log.txt"), machine.log().join("\n"));
+    let _ = fs::write(folder.join("serial.txt"), serial.text());
+    // Twice: whether it moves.
+    let mut text = String::new();
+    for _ in 0..2 {
+        match machine.processor_state() {
+            Ok(states) => {
+                for state in states {
+                    text += &format!("{state}\n\n");
+                }
+            }
+            Err(error) => text += &format!("no registers: {error}\n"),
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    let _ = fs::write(folder.join("registers.txt"), text);
+}
+
+impl Guest {
+    /// Ends the test, and leaves what can be seen of the guest.
+    ///
+    /// # Panics
+    /// Always.
+    pub fn fail(&self, why: &str) -> ! {
+        let folder = test_folder();
+        describe(&self.machine, &self.serial, &folder);
+        let picture = self.picture();
+        let _ = fs::write(folder.join("thumbnail.png"), Reference::of(&picture).png());
+        for (number, picture) in self.pictures.lock().iter().rev().skip(1).enumerate() {
+            let _ = fs::write(
+                folder.join(format!("before-{}.png", number + 1)),
+                picture.png(),
+            );
+        }
+        crate::matrix::note_failure(why);
+        let log = self.machine.log();
+        let last = log[log.len().saturating_sub(12)..].join("\n");
+        let serial = self.serial.text();
+        let said: Vec<&str> = serial.lines().rev().take(12).collect();
+        let said: Vec<&str> = said.into_iter().rev().collect();
+        panic!(
+            "{why}, {:.0} s after its start; the machine is {:?}; {} has its screens and registers; its screen:\n{}\nits serial line:\n{}\nits log:\n{last}",
+            self.age().as_secs_f64(),
+            self.machine.state(),
+            folder.display(),
+            self.screen(),
+            said.join("\n"),
+        );
+    }
+}
+
+type Watched = (Weak<Machine>, Weak<SerialLine>, PathBuf);
+
+/// Remembers the machine for when the time is over: on SIGTERM the guests of all tests are described, and the program ends.
+pub(super) fn watch_over(machine: &Arc<Machine>, serial: &Arc<SerialLine>) {
+    static GUESTS: Mutex<Vec<Watched>> = Mutex::new(Vec::new());
+    static ONCE: Once = Once::new();
+    if !crate::in_rig() {
+        return;
+    }
+    ONCE.call_once(|| {
+        let over = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&over);
+        signal_hook::flag::register(signal_hook::consts::SIGTERM, flag).unwrap();
+        std::thread::spawn(move || {
+            while !over.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(500));
+            }
+            eprintln!("The time is over.");
+            for (machine, serial, folder) in &*GUESTS.lock() {
+                if let (Some(machine), Some(serial)) = (machine.upgrade(), serial.upgrade()) {
+                    eprintln!("a guest of {} still ran", folder.display());
+                    describe(&machine, &serial, folder);
+                }
+            }
+            std::process::exit(124);
+        });
+    });
+    let mut guests = GUESTS.lock();
+    guests.retain(|(_, serial, _)| serial.strong_count() > 0);
+    guests.push((
+        Arc::downgrade(machine),
+        Arc::downgrade(serial),
+        test_folder(),
+    ));
+}

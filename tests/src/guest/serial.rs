@@ -1,0 +1,102 @@
+//! The guest's first serial port, as a terminal at its other end would use it.
+
+use std::time::{Duration, Instant};
+
+use super::Guest;
+
+impl Guest {
+    /// All that the guest said on its serial line.
+    pub fn serial(&self) -> String {
+        self.serial.text()
+    }
+
+    /// Waits until the guest has said `text` on its serial line.
+    ///
+    /// # Panics
+    /// When it does not within `seconds`.
+    pub fn wait_for_serial(&self, text: &str, seconds: u64) {
+        self.wait_for_serial_since(0, text, seconds);
+    }
+
+    /// Waits until the guest has said `text` on its serial line after its first `mark` bytes there, and gives what it said after these.
+    ///
+    /// # Panics
+    /// When it does not within `seconds`.
+    pub fn wait_for_serial_since(&self, mark: usize, text: &str, seconds: u64) -> String {
+        let end = Instant::now() + Duration::from_secs(seconds);
+        loop {
+            let said = self.serial.since(mark);
+            if said.contains(text) {
+                return said;
+            }
+            self.check_time(&format!("{text:?} on the serial line"), seconds, end);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Sends text to the guest by its serial line.
+    ///
+    /// # Panics
+    /// When the line is cut.
+    pub fn send_serial(&self, text: &str) {
+        self.serial.send(text);
+    }
+
+    /// Logs root in on the serial line of a guest that asks for no password.
+    ///
+    /// # Panics
+    /// When no shell comes within `seconds`.
+    pub fn log_in(&self, seconds: u64) {
+        self.wait_for_serial("login: ", seconds);
+        self.log_in_since_restart(seconds);
+    }
+
+    /// Logs root in as [`Guest::log_in`] does, when the login was waited for.
+    ///
+    /// # Panics
+    /// As that.
+    pub fn log_in_since_restart(&self, seconds: u64) {
+        let mark = self.serial.mark();
+        self.send_serial("root\n");
+        self.wait_for_serial_since(mark, "# ", seconds);
+        // Without the echo and with a prompt that stands nowhere else.
+        self.send_serial("stty -echo; PS1='' PS2=''\n");
+        assert_eq!(self.shell("echo ready", seconds).trim(), "ready");
+    }
+
+    /// Runs a command in the shell on the serial line and gives what it printed.
+    ///
+    /// # Panics
+    /// When it fails or does not end within `seconds`.
+    pub fn shell(&self, command: &str, seconds: u64) -> String {
+        let (status, output) = self.try_shell(command, seconds);
+        if status != 0 {
+            self.fail(&format!(
+                "{command:?} failed with exit code {status}: {output}"
+            ));
+        }
+        output
+    }
+
+    /// Runs a command as [`Guest::shell`] does, and gives its exit code too.
+    ///
+    /// # Panics
+    /// When it does not end within `seconds`.
+    pub fn try_shell(&self, command: &str, seconds: u64) -> (i32, String) {
+        let mark = self.serial.mark();
+        // Put together by the shell, so that an echo of the command is not taken for its end.
+        self.send_serial(&format!(
+            "{{ {command}\n}} 2>&1; echo \"end-of\"\"-command $?.\"\n"
+        ));
+        let said = self.wait_for_serial_since(mark, "end-of-command ", seconds);
+        let said = if said.ends_with('.') || said.contains(".\r") || said.contains(".\n") {
+            said
+        } else {
+            std::thread::sleep(Duration::from_millis(200));
+            self.serial.since(mark)
+        };
+        let (output, rest) = said.split_once("end-of-command ").unwrap_or((&said, ""));
+        let status: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        (status.parse().unwrap_or(-1), output.replace('\r', ""))
+    }
+}

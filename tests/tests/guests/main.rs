@@ -1,0 +1,79 @@
+//! Whole operating systems on machines of every kind. Their kernels need hardware virtualization, so they run by `make test-guests`: in the
+//! nested rig where the host's KVM emulates them. How long a step may take is the end of hope, not a measurement.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
+
+mod alpine;
+mod debian;
+mod firmware;
+mod linux;
+mod strain;
+
+use std::path::Path;
+
+use guesthouse_engine::Definition;
+use guesthouse_engine::definition::{Drive, ImageFormat};
+use guesthouse_tests::guest::with_medium;
+use guesthouse_tests::media::gathered;
+
+/// A kind of machine: its generation and what its disks, media and network hang on.
+#[derive(Clone, Copy)]
+struct Kind {
+    /// As the table of guests calls it.
+    name: &'static str,
+    /// Makes a machine of this kind of one that is as the wizard would make it for generation 1.
+    change: fn(&mut Definition),
+}
+
+const GENERATION_1: Kind = Kind {
+    name: "1",
+    change: |_| {},
+};
+
+impl Kind {
+    /// A machine with `mebibytes` of memory and `processors`, which starts from the gathered medium `name`.
+    fn with_medium(self, name: &str, mebibytes: u64, processors: u32) -> Definition {
+        let mut definition = with_medium(&gathered(name));
+        definition.memory.mebibytes = mebibytes;
+        definition.processor.count = processors;
+        (self.change)(&mut definition);
+        definition
+    }
+}
+
+/// Adds a disk that the machine does not start from.
+fn add_disk(definition: &mut Definition, file: impl AsRef<Path>, format: ImageFormat) {
+    definition
+        .drives
+        .push(Drive::disk(file.as_ref().to_owned(), format));
+}
+
+/// Lets each kind of machine run its tests, so that a new kind is a line.
+macro_rules! on {
+    ($($kind:ident = $constant:ident: [$($module:ident::$test:ident),* $(,)?];)*) => {$(
+        mod $kind {$(
+            #[test]
+            #[ignore = "boots a whole operating system: make test-guests"]
+            fn $test() {
+                super::$module::$test(super::$constant);
+            }
+        )*}
+    )*};
+}
+
+on! {
+    generation_1 = GENERATION_1: [
+        firmware::grub,
+        firmware::ipxe,
+        firmware::memtest86,
+        firmware::isolinux,
+        linux::linux_from_a_cd,
+        linux::linux_from_a_disk,
+        alpine::alpine,
+        debian::debian_installer_in_text_mode,
+        debian::debian_installer_in_graphics,
+        strain::twenty_restarts,
+        strain::four_processors_under_load,
+        strain::a_thousand_pauses_while_the_disk_is_written,
+        strain::eight_machines_at_once,
+    ];
+}
