@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Drive;
+use super::{Drive, NetworkCard};
 
 /// The version of `machine.toml` that this program writes; it refuses newer ones.
 pub const SCHEMA: u32 = 1;
@@ -39,6 +39,9 @@ pub struct Definition {
     /// Its disks and optical drives, in the order they are connected.
     #[serde(default, rename = "drive", skip_serializing_if = "Vec::is_empty")]
     pub drives: Vec<Drive>,
+    /// Its network cards.
+    #[serde(default, rename = "network", skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<NetworkCard>,
 }
 
 impl Definition {
@@ -55,6 +58,7 @@ impl Definition {
             firmware: Firmware::default(),
             clock: Clock::default(),
             drives: Vec::new(),
+            networks: Vec::new(),
         }
     }
 }

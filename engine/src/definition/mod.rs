@@ -2,11 +2,16 @@
 
 mod files;
 mod machine;
+mod network;
 mod storage;
 mod validate;
 
 pub use machine::{
     Clock, Definition, Firmware, Generation, Memory, Name, NameError, Processor, SCHEMA,
+};
+pub use network::{
+    CardModel, Forward, MAX_CARDS, MAX_FORWARDS, MacAddress, NAT, NetworkCard, NotAForward,
+    NotAMacAddress, Protocol, UNPLUGGED,
 };
 pub use storage::{Bus, CacheMode, DiscardMode, Drive, DriveKind, ErrorPolicy, ImageFormat};
 pub use validate::{Finding, Host, Severity};

@@ -23,7 +23,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn error(field: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(super) fn error(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             field: field.into(),
             severity: Severity::Error,
@@ -31,7 +31,7 @@ impl Finding {
         }
     }
 
-    fn warning(field: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(super) fn warning(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             field: field.into(),
             severity: Severity::Warning,
@@ -89,6 +89,7 @@ impl Definition {
         self.check_processor(host, &mut found);
         self.check_memory(host, &mut found);
         self.check_drives(&mut found);
+        self.check_networks(&mut found);
         found
     }
 

@@ -37,6 +37,7 @@ impl Library {
             uuid: Uuid::new_v4(),
             ..machine.definition.clone()
         };
+        definition.renew_mac_addresses();
         for (number, drive) in definition.drives.iter_mut().enumerate() {
             let Some(file) = &drive.file else { continue };
             if drive.read_only && file.is_absolute() {

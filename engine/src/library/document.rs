@@ -10,7 +10,7 @@ use std::path::Path;
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, TableLike};
 
 use super::LibraryError;
-use crate::definition::{Definition, Drive};
+use crate::definition::{Definition, Drive, NetworkCard};
 use crate::disk::place::sync_folder;
 
 /// What a definition is called until it is whole.
@@ -43,7 +43,9 @@ pub(super) fn merge(
     }
     let current: Definition =
         toml::from_str(text).map_err(|error| broken(file, error.message().to_owned()))?;
-    if shown.drives != wanted.drives && shown.drives != current.drives {
+    if (shown.drives != wanted.drives && shown.drives != current.drives)
+        || (shown.networks != wanted.networks && shown.networks != current.networks)
+    {
         return Err(LibraryError::Changed {
             file: file.to_owned(),
         });
@@ -59,7 +61,14 @@ pub(super) fn merge(
         document.as_table_mut(),
         old.as_table(),
         new.as_table(),
-        &|drives, old, new| merge_drives(drives, (old, &shown.drives), (new, &wanted.drives)),
+        &|key, present, old, new| {
+            let origins = match key {
+                "drive" => origins(&shown.drives, &wanted.drives, &DRIVE_RULES),
+                "network" => origins(&shown.networks, &wanted.networks, &CARD_RULES),
+                _ => (0..new.len()).map(Some).collect(),
+            };
+            merge_entries(present, old, new, &origins);
+        },
     );
     let text = document.to_string();
     toml::from_str::<Definition>(&text)
@@ -75,7 +84,7 @@ fn broken(file: &Path, message: String) -> LibraryError {
     }
 }
 
-type MergeList<'a> = &'a dyn Fn(&mut Item, &ArrayOfTables, &ArrayOfTables);
+type MergeList<'a> = &'a dyn Fn(&str, &mut Item, &ArrayOfTables, &ArrayOfTables);
 
 fn merge_table(
     target: &mut dyn TableLike,
@@ -102,7 +111,7 @@ fn merge_table(
             let shown = shown
                 .and_then(Item::as_array_of_tables)
                 .unwrap_or(&empty_list);
-            merge_list(present, shown, list);
+            merge_list(key, present, shown, list);
         } else if let (Some(present), Some(wanted)) =
             (present.as_table_like_mut(), wanted.as_table_like())
         {
@@ -119,12 +128,13 @@ fn merge_table(
     }
 }
 
-/// Drives keep their own comments and unknown keys when others are added, removed or moved: each wanted drive takes over the text
-/// of the shown one that it is, or was made of.
-fn merge_drives(
+/// The entries of a list keep their own comments and unknown keys when others are added, removed or moved: each wanted one takes
+/// over the text of the shown one that it is, or was made of (`origins`).
+fn merge_entries(
     present: &mut Item,
-    (old, shown): (&ArrayOfTables, &[Drive]),
-    (new, wanted): (&ArrayOfTables, &[Drive]),
+    old: &ArrayOfTables,
+    new: &ArrayOfTables,
+    origins: &[Option<usize>],
 ) {
     let Ok(tables) = std::mem::take(present).into_array_of_tables() else {
         *present = Item::ArrayOfTables(new.clone());
@@ -133,16 +143,14 @@ fn merge_drives(
     let mut positions: Vec<Option<isize>> = tables.iter().map(Table::position).collect();
     positions.sort_unstable();
     let mut merged = ArrayOfTables::new();
-    for (index, (origin, wanted)) in origins(shown, wanted)
-        .into_iter()
-        .zip(new.iter())
-        .enumerate()
-    {
+    for (index, (origin, wanted)) in origins.iter().zip(new.iter()).enumerate() {
         let mut table =
             match origin.and_then(|origin| Some((tables.get(origin)?, old.get(origin)?))) {
                 Some((text, shown)) => {
                     let mut text = text.clone();
-                    merge_table(&mut text, shown, wanted, &|_, _, _| {});
+                    merge_table(&mut text, shown, wanted, &|_, present, _, new| {
+                        *present = Item::ArrayOfTables(without_positions(new.clone()));
+                    });
                     text
                 }
                 None => wanted.clone(),
@@ -153,23 +161,32 @@ fn merge_drives(
     *present = Item::ArrayOfTables(merged);
 }
 
-/// For each wanted drive the shown one that it was: the same; else one of that kind with that file; else the one at its place.
-fn origins(shown: &[Drive], wanted: &[Drive]) -> Vec<Option<usize>> {
+/// Whether a wanted entry comes of a shown one; the last argument says whether both have the same place.
+type Same<T> = fn(&T, &T, bool) -> bool;
+
+const DRIVE_RULES: [Same<Drive>; 3] = [
+    |one, other, _| one == other,
+    |one, other, _| one.kind == other.kind && one.file.is_some() && one.file == other.file,
+    |one, other, same_place| same_place && one.kind == other.kind,
+];
+
+const CARD_RULES: [Same<NetworkCard>; 3] = [
+    |one, other, _| one == other,
+    |one, other, _| one.mac.is_some() && one.mac == other.mac,
+    |_, _, same_place| same_place,
+];
+
+/// For each wanted entry the shown one that it was, by the first rule that finds one.
+fn origins<T>(shown: &[T], wanted: &[T], rules: &[Same<T>]) -> Vec<Option<usize>> {
     let mut free: Vec<bool> = vec![true; shown.len()];
     let mut origins = vec![None; wanted.len()];
-    type Same = fn(&Drive, &Drive, bool) -> bool;
-    let rules: [Same; 3] = [
-        |one, other, _| one == other,
-        |one, other, _| one.kind == other.kind && one.file.is_some() && one.file == other.file,
-        |one, other, same_place| same_place && one.kind == other.kind,
-    ];
     for rule in rules {
-        for (place, drive) in wanted.iter().enumerate() {
+        for (place, entry) in wanted.iter().enumerate() {
             if origins.get(place).is_none_or(Option::is_some) {
                 continue;
             }
             let found = shown.iter().enumerate().position(|(number, candidate)| {
-                free.get(number) == Some(&true) && rule(candidate, drive, number == place)
+                free.get(number) == Some(&true) && rule(candidate, entry, number == place)
             });
             if let (Some(number), Some(origin)) = (found, origins.get_mut(place)) {
                 *origin = Some(number);
@@ -187,12 +204,22 @@ fn without_position(mut item: Item) -> Item {
     if let Some(table) = item.as_table_mut() {
         table.set_position(None);
     }
-    if let Some(list) = item.as_array_of_tables_mut() {
-        for table in list.iter_mut() {
-            table.set_position(None);
+    match item {
+        Item::ArrayOfTables(list) => Item::ArrayOfTables(without_positions(list)),
+        item => item,
+    }
+}
+
+fn without_positions(mut list: ArrayOfTables) -> ArrayOfTables {
+    for table in list.iter_mut() {
+        table.set_position(None);
+        for (_, item) in table.iter_mut() {
+            if let Item::ArrayOfTables(inner) = item {
+                *inner = without_positions(std::mem::take(inner));
+            }
         }
     }
-    item
+    list
 }
 
 /// Writes `text` to `file` so that after a crash the file is either as it was or as it is to be.

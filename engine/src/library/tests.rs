@@ -821,3 +821,39 @@ fn the_trash_gives_machines_back() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("[done]"), "{text}");
 }
+
+#[test]
+fn cards_and_forwards_are_changed_in_place_and_renewed_by_a_clone() {
+    let (_folder, library) = library();
+    let (mut made, disks) = definition("Net");
+    made.add_network_card("nat");
+    let machine = library.create(&made, &disks).unwrap();
+    let text = fs::read_to_string(machine.file()).unwrap();
+    fs::write(
+        machine.file(),
+        text.replace("[[network]]", "# the office\n[[network]]\ncolour = \"blue\""),
+    )
+    .unwrap();
+    let mut wanted = machine.definition.clone();
+    wanted.networks[0].forwards = vec!["2222:22".parse().unwrap()];
+    wanted.add_network_card("lab");
+    let machine = library.update(&machine, &wanted).unwrap();
+    assert_eq!(machine.definition, wanted);
+    let text = fs::read_to_string(machine.file()).unwrap();
+    assert!(
+        text.contains("# the office\n[[network]]\ncolour = \"blue\""),
+        "{text}"
+    );
+    let mut fewer = wanted.clone();
+    fewer.networks[0].forwards.push("udp:5353:53".parse().unwrap());
+    fewer.networks.remove(1);
+    let machine = library.update(&machine, &fewer).unwrap();
+    assert_eq!(machine.definition, fewer);
+
+    let copy = library.clone_machine(&machine, name("Copy")).unwrap();
+    assert_ne!(
+        copy.definition.mac_address(0),
+        machine.definition.mac_address(0)
+    );
+    assert_eq!(copy.definition.networks[0].forwards, fewer.networks[0].forwards);
+}
