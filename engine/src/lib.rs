@@ -16,6 +16,7 @@ pub mod library;
 pub mod machine;
 pub mod media;
 pub mod memory;
+pub mod network;
 pub mod pci;
 pub mod remote;
 pub mod storage;

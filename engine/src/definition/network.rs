@@ -152,7 +152,9 @@ impl fmt::Display for MacAddress {
 
 /// The text is not a card's address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not the address of a network card; write six hexadecimal numbers, as in 02:12:34:56:78:9a")]
+#[error(
+    "{0:?} is not the address of a network card; write six hexadecimal numbers, as in 02:12:34:56:78:9a"
+)]
 pub struct NotAMacAddress(String);
 
 impl FromStr for MacAddress {
@@ -162,7 +164,10 @@ impl FromStr for MacAddress {
         let mut bytes = [0; 6];
         let mut parts = text.split([':', '-']);
         for byte in &mut bytes {
-            let part = parts.next().filter(|part| part.len() == 2).ok_or_else(wrong)?;
+            let part = parts
+                .next()
+                .filter(|part| part.len() == 2)
+                .ok_or_else(wrong)?;
             *byte = u8::from_str_radix(part, 16).map_err(|_| wrong())?;
         }
         if parts.next().is_some() {
@@ -264,7 +269,9 @@ impl fmt::Display for Forward {
 
 /// The text is not a forward.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a forward; write [tcp:|udp:][HOST-ADDRESS:]HOST-PORT:[GUEST-ADDRESS:]GUEST-PORT, as in 2222:22")]
+#[error(
+    "{0:?} is not a forward; write [tcp:|udp:][HOST-ADDRESS:]HOST-PORT:[GUEST-ADDRESS:]GUEST-PORT, as in 2222:22"
+)]
 pub struct NotAForward(String);
 
 impl FromStr for Forward {
@@ -446,11 +453,21 @@ mod tests {
         let machine = machine();
         let first = machine.mac_address(0);
         assert_eq!(first, MacAddress::of_machine(machine.uuid, 0));
-        assert_eq!(first.0[0] & 3, 2, "{first}: locally administered, one station");
+        assert_eq!(
+            first.0[0] & 3,
+            2,
+            "{first}: locally administered, one station"
+        );
         assert_ne!(first, MacAddress::of_machine(machine.uuid, 1));
         assert_ne!(first, MacAddress::of_machine(Uuid::new_v4(), 0));
         assert_eq!(first.to_string().parse(), Ok(first));
-        for wrong in ["", "02:12:34:56:78", "02:12:34:56:78:9a:bc", "2:12:34:56:78:9a", "02:12:34:56:78:zz"] {
+        for wrong in [
+            "",
+            "02:12:34:56:78",
+            "02:12:34:56:78:9a:bc",
+            "2:12:34:56:78:9a",
+            "02:12:34:56:78:zz",
+        ] {
             assert!(wrong.parse::<MacAddress>().is_err(), "{wrong:?}");
         }
     }
@@ -467,7 +484,9 @@ mod tests {
         let before = [machine.mac_address(0), machine.mac_address(1)];
         machine.uuid = Uuid::new_v4();
         machine.renew_mac_addresses();
-        assert!(!before.contains(&machine.mac_address(0)) && !before.contains(&machine.mac_address(1)));
+        assert!(
+            !before.contains(&machine.mac_address(0)) && !before.contains(&machine.mac_address(1))
+        );
     }
 
     #[test]
@@ -483,7 +502,9 @@ mod tests {
             assert_eq!(forward.to_string(), written);
             assert_eq!(written.parse(), Ok(forward));
         }
-        for wrong in ["", "22", "0:22", "22:0", "70000:22", "sctp:1:2", "a:b", "1:2:3", "::1:2:3"] {
+        for wrong in [
+            "", "22", "0:22", "22:0", "70000:22", "sctp:1:2", "a:b", "1:2:3", "::1:2:3",
+        ] {
             assert!(wrong.parse::<Forward>().is_err(), "{wrong:?}");
         }
     }
@@ -491,9 +512,15 @@ mod tests {
     #[test]
     fn a_card_survives_its_file_and_says_little() {
         let mut machine = machine();
-        machine.networks[0].forwards.push("2222:22".parse().unwrap());
+        machine.networks[0]
+            .forwards
+            .push("2222:22".parse().unwrap());
         let text = toml::to_string(&machine).unwrap();
-        assert_eq!(toml::from_str::<Definition>(&text).unwrap(), machine, "{text}");
+        assert_eq!(
+            toml::from_str::<Definition>(&text).unwrap(),
+            machine,
+            "{text}"
+        );
         assert!(!text.contains("link") && !text.contains("capture") && !text.contains("model"));
         let short: NetworkCard = toml::from_str("").unwrap();
         assert_eq!(short, NetworkCard::default());
@@ -513,16 +540,38 @@ mod tests {
             change(&mut definition);
             let found = definition.findings(&host);
             assert!(
-                found.iter().any(|one| one.field == field && one.severity == severity),
+                found
+                    .iter()
+                    .any(|one| one.field == field && one.severity == severity),
                 "{field}: {found:?}"
             );
         };
         let forward = |text: &str| text.parse::<Forward>().unwrap();
-        check(&|d| d.networks[1].mac = d.networks[0].mac, "network.1.mac", Severity::Error);
-        check(&|d| d.networks[0].mac = Some(MacAddress::BROADCAST), "network.0.mac", Severity::Error);
-        check(&|d| d.networks[0].mac = Some(MacAddress([0; 6])), "network.0.mac", Severity::Error);
-        check(&|d| d.networks[0].switch.clear(), "network.0.switch", Severity::Error);
-        check(&|d| d.networks = vec![NetworkCard::default(); 9], "network", Severity::Error);
+        check(
+            &|d| d.networks[1].mac = d.networks[0].mac,
+            "network.1.mac",
+            Severity::Error,
+        );
+        check(
+            &|d| d.networks[0].mac = Some(MacAddress::BROADCAST),
+            "network.0.mac",
+            Severity::Error,
+        );
+        check(
+            &|d| d.networks[0].mac = Some(MacAddress([0; 6])),
+            "network.0.mac",
+            Severity::Error,
+        );
+        check(
+            &|d| d.networks[0].switch.clear(),
+            "network.0.switch",
+            Severity::Error,
+        );
+        check(
+            &|d| d.networks = vec![NetworkCard::default(); 9],
+            "network",
+            Severity::Error,
+        );
         check(
             &|d| {
                 d.networks[0].forwards = vec![forward("2222:22")];
@@ -532,7 +581,12 @@ mod tests {
             Severity::Error,
         );
         check(
-            &|d| d.networks[0].forwards = vec![Forward { guest_port: 0, ..forward("2222:22") }],
+            &|d| {
+                d.networks[0].forwards = vec![Forward {
+                    guest_port: 0,
+                    ..forward("2222:22")
+                }]
+            },
             "network.0.forward.0.guest_port",
             Severity::Error,
         );
@@ -550,7 +604,12 @@ mod tests {
             Severity::Warning,
         );
         check(
-            &|d| d.networks[0].forwards = vec![Forward { guest_address: Some("::1".parse().unwrap()), ..forward("2222:22") }],
+            &|d| {
+                d.networks[0].forwards = vec![Forward {
+                    guest_address: Some("::1".parse().unwrap()),
+                    ..forward("2222:22")
+                }]
+            },
             "network.0.forward.0.guest_address",
             Severity::Error,
         );

@@ -831,7 +831,10 @@ fn cards_and_forwards_are_changed_in_place_and_renewed_by_a_clone() {
     let text = fs::read_to_string(machine.file()).unwrap();
     fs::write(
         machine.file(),
-        text.replace("[[network]]", "# the office\n[[network]]\ncolour = \"blue\""),
+        text.replace(
+            "[[network]]",
+            "# the office\n[[network]]\ncolour = \"blue\"",
+        ),
     )
     .unwrap();
     let mut wanted = machine.definition.clone();
@@ -845,7 +848,9 @@ fn cards_and_forwards_are_changed_in_place_and_renewed_by_a_clone() {
         "{text}"
     );
     let mut fewer = wanted.clone();
-    fewer.networks[0].forwards.push("udp:5353:53".parse().unwrap());
+    fewer.networks[0]
+        .forwards
+        .push("udp:5353:53".parse().unwrap());
     fewer.networks.remove(1);
     let machine = library.update(&machine, &fewer).unwrap();
     assert_eq!(machine.definition, fewer);
@@ -855,5 +860,8 @@ fn cards_and_forwards_are_changed_in_place_and_renewed_by_a_clone() {
         copy.definition.mac_address(0),
         machine.definition.mac_address(0)
     );
-    assert_eq!(copy.definition.networks[0].forwards, fewer.networks[0].forwards);
+    assert_eq!(
+        copy.definition.networks[0].forwards,
+        fewer.networks[0].forwards
+    );
 }
