@@ -9,7 +9,7 @@ pub struct Sum(u64);
 impl Sum {
     /// Adds `data`, with a zero behind it if its length is odd.
     #[must_use]
-    pub fn add(mut self, data: &[u8]) -> Self {
+    pub fn with(mut self, data: &[u8]) -> Self {
         // Words of 64 bits in the host's order: carries are the same in any order, and the bytes are put right at the end.
         let (words, rest) = data.as_chunks::<8>();
         let mut sum = u128::from(self.0);
@@ -38,13 +38,13 @@ impl Sum {
         length: usize,
     ) -> Self {
         let add = |sum: Self, address| match address {
-            IpAddr::V4(address) => sum.add(&address.octets()),
-            IpAddr::V6(address) => sum.add(&address.octets()),
+            IpAddr::V4(address) => sum.with(&address.octets()),
+            IpAddr::V6(address) => sum.with(&address.octets()),
         };
         let length = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
         add(add(self, source), destination)
-            .add(&[0, protocol])
-            .add(&length)
+            .with(&[0, protocol])
+            .with(&length)
     }
 
     /// The sum's 16 bits as they stand in a packet, not complemented.
@@ -74,18 +74,21 @@ mod tests {
     #[test]
     fn sums_are_those_of_the_rfc() {
         let data = [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7];
-        assert_eq!(Sum::default().add(&data).folded(), [0xdd, 0xf2]);
+        assert_eq!(Sum::default().with(&data).folded(), [0xdd, 0xf2]);
         let (first, second) = data.split_at(4);
-        assert_eq!(Sum::default().add(first).add(second).finish(), [0x22, 0x0d]);
-        assert_eq!(Sum::default().add(&[1]).folded(), [1, 0]);
-        assert!(Sum::default().add(&data).add(&[0x22, 0x0d]).is_valid());
+        assert_eq!(
+            Sum::default().with(first).with(second).finish(),
+            [0x22, 0x0d]
+        );
+        assert_eq!(Sum::default().with(&[1]).folded(), [1, 0]);
+        assert!(Sum::default().with(&data).with(&[0x22, 0x0d]).is_valid());
         let long: Vec<u8> = (0..=255).cycle().take(65_535).collect();
         let naive = long.chunks(2).fold(0_u32, |sum, pair| {
             let sum = sum + u32::from(pair[0]) * 256 + u32::from(*pair.get(1).unwrap_or(&0));
             (sum & 0xffff) + (sum >> 16)
         });
         assert_eq!(
-            u32::from(u16::from_be_bytes(Sum::default().add(&long).folded())),
+            u32::from(u16::from_be_bytes(Sum::default().with(&long).folded())),
             naive
         );
     }

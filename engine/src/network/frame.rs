@@ -250,7 +250,7 @@ pub(super) fn complete(frame: &mut [u8], start: u16, offset: u16) {
     let Some(covered) = frame.get_mut(start..) else {
         return;
     };
-    let mut sum = super::checksum::Sum::default().add(covered).finish();
+    let mut sum = super::checksum::Sum::default().with(covered).finish();
     // UDP says by zero that there is no checksum; the same sum is written as all ones.
     if sum == [0, 0] && offset == 6 {
         sum = [0xff; 2];
@@ -362,7 +362,7 @@ mod tests {
         assert_eq!(frame.offload().checksum, Checksum::Valid);
         assert!(
             super::super::checksum::Sum::default()
-                .add(&frame.data()[14..])
+                .with(&frame.data()[14..])
                 .is_valid()
         );
     }

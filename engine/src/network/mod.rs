@@ -10,6 +10,7 @@ mod cable;
 mod capture;
 pub mod checksum;
 mod frame;
+pub mod nat;
 mod pool;
 mod port;
 mod segments;

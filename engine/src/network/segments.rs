@@ -149,14 +149,14 @@ impl<'a> Segments<'a> {
                 .get_mut(4..6)?
                 .copy_from_slice(&first.wrapping_add(self.number).to_be_bytes());
             packet.get_mut(10..12)?.fill(0);
-            let header = Sum::default().add(packet).finish();
+            let header = Sum::default().with(packet).finish();
             packet.get_mut(10..12)?.copy_from_slice(&header);
-            sum = sum.add(packet.get(12..20)?);
+            sum = sum.with(packet.get(12..20)?);
         } else {
             packet
                 .get_mut(4..6)?
                 .copy_from_slice(&segment.to_be_bytes());
-            sum = sum.add(packet.get(8..40)?);
+            sum = sum.with(packet.get(8..40)?);
         }
         let (field, protocol) = match self.kind {
             SegmentKind::Udp => {
@@ -182,11 +182,11 @@ impl<'a> Segments<'a> {
             }
         };
         transport.get_mut(field..field + 2)?.fill(0);
-        sum = sum.add(&[0, protocol]).add(&segment.to_be_bytes());
+        sum = sum.with(&[0, protocol]).with(&segment.to_be_bytes());
         let value = if self.compute {
             match sum
-                .add(transport)
-                .add(self.frame.get(payload.clone())?)
+                .with(transport)
+                .with(self.frame.get(payload.clone())?)
                 .finish()
             {
                 [0, 0] if protocol == 17 => [0xff; 2],
@@ -216,6 +216,11 @@ impl Iterator for Segments<'_> {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "small numbers"
+)]
 mod tests {
     use smoltcp::wire::{EthernetFrame, IpAddress, Ipv4Packet, Ipv6Packet, TcpPacket, UdpPacket};
 

@@ -1,0 +1,829 @@
+//! One connection: its half towards the guest, which is ours, and its half towards the world, which is a socket of the host's.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendFlags, Shutdown, sockopt};
+
+use super::segment::{ACK, FIN, HEADER, Header, PUSH, RST, SYN, Segment, segment_size, send_bare};
+use crate::network::nat::outlet::Outlet;
+use crate::network::nat::packet::{Envelope, TCP, header_length};
+use crate::network::{Buffer, Checksum, Frame, Offload, SegmentKind, Segmentation, Sent};
+
+/// How often time passes for connections.
+pub(in crate::network::nat) const TICK: Duration = Duration::from_millis(50);
+/// How many bytes a guest may send that the host's socket has not taken: the largest window.
+const MOST_QUEUED: u32 = 2 << 20;
+/// How many bytes and pieces the guest has not acknowledged, at most.
+const MOST_UNACKNOWLEDGED: u32 = 4 << 20;
+const MOST_PIECES: usize = 1024;
+/// Pieces smaller than this are joined, so that their frames need not be kept.
+const SMALL: usize = 1024;
+const JOINED: usize = 16 << 10;
+/// Our window's scale.
+const SCALE: u8 = 7;
+/// How long the guest has to acknowledge before what it did not is sent again; doubled each time up to the longest.
+const FIRST_PATIENCE: Duration = Duration::from_millis(300);
+const LONGEST_PATIENCE: Duration = Duration::from_secs(8);
+/// How often the beginning is tried.
+const MOST_BEGINNINGS: u32 = 6;
+/// How many frames are sent before others have their turn.
+const TURN: usize = 16;
+/// The largest payload that fits into one packet with IPv6's headers.
+const LARGEST: usize = 65_535 - 40 - HEADER;
+
+/// Which connection it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    /// The guest's end.
+    pub guest: SocketAddr,
+    /// The other end, as the guest knows it.
+    pub remote: SocketAddr,
+}
+
+/// How far a connection has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// The guest began; the host's socket is not yet connected.
+    Connecting,
+    /// The guest began and was answered.
+    Answered,
+    /// Somebody connected to a forward; the guest was asked.
+    Asked,
+    /// Both ends know of each other.
+    Open,
+}
+
+/// What is to be done after work at a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::network::nat) enum Outcome {
+    /// Nothing until something happens.
+    Idle,
+    /// More, when others had their turn.
+    More,
+    /// More, when there is room at the guest's port.
+    Blocked,
+    /// It is over.
+    Done,
+    /// It is over, and the host's peer is to hear that it was broken off.
+    Aborted,
+}
+
+/// Payload on its way to the guest, in the frame that it goes in.
+struct Piece {
+    sequence: u32,
+    length: u32,
+    frame: Frame,
+}
+
+/// Payload on its way to the host's socket.
+enum Chunk {
+    Shared(Bytes),
+    Joined(Vec<u8>),
+}
+
+impl Chunk {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Shared(bytes) => bytes,
+            Self::Joined(bytes) => bytes,
+        }
+    }
+}
+
+pub(super) struct Flow {
+    pub key: Key,
+    pub socket: OwnedFd,
+    pub state: State,
+    pub generation: u32,
+    pub readable: bool,
+    pub writable: bool,
+    /// Whether it is to keep little: all connections together keep much.
+    pub modest: bool,
+    /// Whether it is in the list of those at which something is to be done.
+    pub dirty: bool,
+    pub last: Instant,
+
+    // From the guest.
+    first_received: u32,
+    next_expected: u32,
+    /// The right edge of the window that the guest was told.
+    edge: u32,
+    queue: VecDeque<Chunk>,
+    queued: u32,
+    /// How much of the first chunk the socket has taken.
+    taken: usize,
+    guest_ended: bool,
+    shut: bool,
+    acknowledge: bool,
+
+    // To the guest.
+    unacknowledged: u32,
+    /// What is sent next: behind what was sent, or further back when that is sent again.
+    cursor: u32,
+    /// Behind all that was ever sent.
+    sent: u32,
+    /// Behind the last payload that was read from the socket.
+    end: u32,
+    pieces: VecDeque<Piece>,
+    window: u32,
+    scale: u8,
+    scales: bool,
+    size: u16,
+    world_ended: bool,
+    fin_sent: bool,
+    duplicates: u8,
+    deadline: Option<Instant>,
+    attempts: u32,
+    /// One byte may go beyond a window that is closed, to hear whether it still is.
+    probe: bool,
+}
+
+/// How far `to` is ahead of `from`; nothing if it is behind.
+fn ahead(to: u32, from: u32) -> Option<u32> {
+    let distance = to.wrapping_sub(from);
+    (distance < 1 << 31).then_some(distance)
+}
+
+fn length32(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+impl Flow {
+    fn new(key: Key, socket: OwnedFd, state: State, sequence: u32, now: Instant) -> Self {
+        Self {
+            key,
+            socket,
+            state,
+            generation: 0,
+            readable: false,
+            writable: false,
+            modest: false,
+            dirty: false,
+            last: now,
+            first_received: 0,
+            next_expected: 0,
+            edge: 0,
+            queue: VecDeque::new(),
+            queued: 0,
+            taken: 0,
+            guest_ended: false,
+            shut: false,
+            acknowledge: false,
+            unacknowledged: sequence,
+            cursor: sequence.wrapping_add(1),
+            sent: sequence.wrapping_add(1),
+            end: sequence.wrapping_add(1),
+            pieces: VecDeque::new(),
+            window: 0,
+            scale: 0,
+            scales: true,
+            size: segment_size(&key, None),
+            world_ended: false,
+            fin_sent: false,
+            duplicates: 0,
+            deadline: None,
+            attempts: 0,
+            probe: false,
+        }
+    }
+
+    /// A connection that a guest begins with `segment`.
+    pub fn from_guest(
+        key: Key,
+        socket: OwnedFd,
+        segment: &Segment,
+        sequence: u32,
+        now: Instant,
+    ) -> Self {
+        let mut flow = Self::new(key, socket, State::Connecting, sequence, now);
+        flow.begin(segment);
+        flow
+    }
+
+    /// A connection that somebody begins to a guest.
+    pub fn to_guest(key: Key, socket: OwnedFd, sequence: u32, now: Instant) -> Self {
+        let mut flow = Self::new(key, socket, State::Asked, sequence, now);
+        flow.writable = true;
+        flow.readable = true;
+        flow.deadline = Some(now);
+        flow
+    }
+
+    fn begin(&mut self, segment: &Segment) {
+        self.first_received = segment.sequence;
+        self.next_expected = segment.sequence.wrapping_add(1);
+        self.edge = self.next_expected;
+        self.size = segment_size(&self.key, segment.largest);
+        self.scales = segment.scale.is_some();
+        self.scale = segment.scale.unwrap_or(0);
+        // The first window is not scaled.
+        self.window = u32::from(segment.window);
+    }
+
+    /// Whether a first segment with that number began this very connection.
+    pub fn is_same_beginning(&self, sequence: u32) -> bool {
+        self.state != State::Asked && sequence == self.first_received
+    }
+
+    /// Whether both ends may still send.
+    pub fn is_open_both_ways(&self) -> bool {
+        self.state == State::Open && !self.guest_ended && !self.world_ended
+    }
+
+    /// Whether something is to be sent again or given up.
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now)
+    }
+
+    /// How much may wait for the socket.
+    fn most_queued(&self) -> u32 {
+        if self.scales && !self.modest {
+            MOST_QUEUED
+        } else {
+            65_535
+        }
+    }
+
+    /// The window to tell the guest, which never takes back what was told before.
+    fn own_window(&mut self) -> u16 {
+        let most = self.most_queued();
+        let edge = self
+            .next_expected
+            .wrapping_add(most.saturating_sub(self.queued));
+        if ahead(edge, self.edge).is_some() {
+            self.edge = edge;
+        }
+        let window = ahead(self.edge, self.next_expected).unwrap_or(0);
+        let window = if self.scales { window >> SCALE } else { window };
+        u16::try_from(window).unwrap_or(u16::MAX)
+    }
+
+    fn header(&mut self, sequence: u32, flags: u8) -> Header {
+        Header {
+            sequence,
+            acknowledged: self.next_expected,
+            flags,
+            window: self.own_window(),
+        }
+    }
+
+    /// The guest sent `segment`.
+    /// With `overload` what it brings is not kept: the guest sends it again.
+    pub fn receive(&mut self, segment: &Segment, overload: bool, now: Instant) {
+        self.last = now;
+        match self.state {
+            // It sends its first segment again.
+            State::Connecting => {
+                if segment.rst {
+                    self.break_off();
+                }
+            }
+            State::Asked => self.answered(segment),
+            State::Answered | State::Open => {
+                if segment.rst {
+                    // Only where it is expected: others could make it up.
+                    let inside =
+                        ahead(segment.sequence, self.next_expected).is_some_and(|distance| {
+                            distance <= self.edge.wrapping_sub(self.next_expected)
+                        });
+                    if inside {
+                        self.break_off();
+                    }
+                    return;
+                }
+                if segment.syn {
+                    // Our answer was lost.
+                    self.acknowledge = true;
+                    if self.state == State::Answered {
+                        self.deadline = Some(now);
+                    }
+                    return;
+                }
+                if segment.ack {
+                    self.acknowledged(segment, now);
+                }
+                if self.state == State::Open && (!overload || segment.payload.is_empty()) {
+                    self.take(segment);
+                }
+            }
+        }
+    }
+
+    /// The guest answered the first segment of a forward's connection.
+    fn answered(&mut self, segment: &Segment) {
+        let right = segment.ack && segment.acknowledged == self.end;
+        if segment.rst && right {
+            self.break_off();
+        } else if segment.syn && right {
+            self.begin(segment);
+            self.unacknowledged = self.end;
+            self.state = State::Open;
+            self.deadline = None;
+            self.attempts = 0;
+            self.acknowledge = true;
+        }
+    }
+
+    fn break_off(&mut self) {
+        // Found when work is done.
+        self.state = State::Open;
+        self.guest_ended = true;
+        self.world_ended = true;
+        self.fin_sent = true;
+        self.queue.clear();
+        self.pieces.clear();
+        self.probe = false;
+        self.attempts = u32::MAX;
+    }
+
+    fn is_broken_off(&self) -> bool {
+        self.attempts == u32::MAX
+    }
+
+    /// The guest acknowledged something, or told its window.
+    fn acknowledged(&mut self, segment: &Segment, now: Instant) {
+        let last = self.end.wrapping_add(u32::from(self.fin_sent));
+        let Some(progress) = ahead(segment.acknowledged, self.unacknowledged) else {
+            return;
+        };
+        if ahead(last, segment.acknowledged).is_none() {
+            self.acknowledge = true;
+            return;
+        }
+        if self.state == State::Answered {
+            if progress == 0 {
+                return;
+            }
+            self.state = State::Open;
+        }
+        let window = u32::from(segment.window) << self.scale;
+        let opened = window > self.window;
+        let same = window == self.window;
+        self.window = window;
+        if progress > 0 {
+            self.unacknowledged = segment.acknowledged;
+            if ahead(self.cursor, self.unacknowledged).is_none() {
+                self.cursor = self.unacknowledged;
+            }
+            while let Some(piece) = self.pieces.front() {
+                let piece_end = piece.sequence.wrapping_add(piece.length);
+                if ahead(self.unacknowledged, piece_end).is_none() {
+                    break;
+                }
+                self.pieces.pop_front();
+            }
+            self.duplicates = 0;
+            self.attempts = 0;
+            self.deadline = (self.unacknowledged != self.cursor).then(|| now + FIRST_PATIENCE);
+        } else if same
+            && segment.payload.is_empty()
+            && !segment.fin
+            && self.cursor != self.unacknowledged
+            && window > 0
+        {
+            self.duplicates = self.duplicates.saturating_add(1);
+            if self.duplicates == 3 {
+                self.cursor = self.unacknowledged;
+            }
+        }
+        if opened {
+            self.probe = false;
+            self.attempts = 0;
+        }
+    }
+
+    /// Takes the payload and the end that `segment` brings, if they are the next.
+    fn take(&mut self, segment: &Segment) {
+        if segment.length() == 0 {
+            // A guest that asks whether we are still there uses a number of the past.
+            if segment.sequence != self.next_expected {
+                self.acknowledge = true;
+            }
+            return;
+        }
+        self.acknowledge = true;
+        let Some(known) = ahead(self.next_expected, segment.sequence) else {
+            // Something before it is missing: the guest sends it again when it hears so.
+            return;
+        };
+        if self.guest_ended || known >= segment.length() {
+            return;
+        }
+        let known = usize::try_from(known).unwrap_or(usize::MAX);
+        let payload = segment.payload.slice(known.min(segment.payload.len())..);
+        let room = ahead(self.edge, self.next_expected).unwrap_or(0);
+        let room = usize::try_from(room).unwrap_or(0);
+        let fits = payload.len() <= room;
+        let payload = payload.slice(..payload.len().min(room));
+        self.next_expected = self.next_expected.wrapping_add(length32(payload.len()));
+        self.enqueue(payload);
+        if segment.fin && fits {
+            self.next_expected = self.next_expected.wrapping_add(1);
+            self.guest_ended = true;
+        }
+    }
+
+    fn enqueue(&mut self, payload: Bytes) {
+        if payload.is_empty() {
+            return;
+        }
+        self.queued = self.queued.saturating_add(length32(payload.len()));
+        if payload.len() >= SMALL {
+            self.queue.push_back(Chunk::Shared(payload));
+            return;
+        }
+        if let Some(Chunk::Joined(last)) = self.queue.back_mut()
+            && last.len() + payload.len() <= JOINED
+        {
+            last.extend_from_slice(&payload);
+            return;
+        }
+        self.queue.push_back(Chunk::Joined(payload.to_vec()));
+    }
+
+    /// Does what can be done now.
+    pub fn work(&mut self, outlet: &mut Outlet, now: Instant) -> Outcome {
+        if self.is_broken_off() {
+            return Outcome::Aborted;
+        }
+        match self.state {
+            State::Connecting => return self.connected(outlet, now),
+            State::Answered | State::Asked => return self.introduce(outlet, now),
+            State::Open => {}
+        }
+        if self.flush().is_err() {
+            return self.reset(outlet);
+        }
+        if self.is_due(now) {
+            self.patience_ended(now);
+        }
+        let outcome = match self.feed(outlet, now) {
+            Ok(outcome) => outcome,
+            Err(_) => return self.reset(outlet),
+        };
+        if self.window_opened() {
+            self.acknowledge = true;
+        }
+        if self.acknowledge {
+            self.acknowledge = false;
+            let header = self.header(self.sequence_now(), ACK);
+            send_bare(outlet, &self.key, header, None);
+        }
+        let guest_heard_all = self.fin_sent && self.unacknowledged == self.end.wrapping_add(1);
+        if self.shut && guest_heard_all {
+            return Outcome::Done;
+        }
+        outcome
+    }
+
+    /// The number of a segment without payload: behind all that was ever sent, but within the window, or the guest drops it.
+    fn sequence_now(&self) -> u32 {
+        let under_way = self.sent.wrapping_sub(self.unacknowledged);
+        self.unacknowledged.wrapping_add(under_way.min(self.window))
+    }
+
+    /// Notes how far was sent.
+    fn advance(&mut self, cursor: u32) {
+        self.cursor = cursor;
+        if ahead(cursor, self.sent).is_some() {
+            self.sent = cursor;
+        }
+    }
+
+    /// How many bytes it keeps for either side.
+    pub fn load(&self) -> u64 {
+        u64::from(self.queued) + u64::from(ahead(self.end, self.unacknowledged).unwrap_or(0))
+    }
+
+    fn reset(&mut self, outlet: &mut Outlet) -> Outcome {
+        let header = self.header(self.sequence_now(), RST | ACK);
+        send_bare(outlet, &self.key, header, None);
+        Outcome::Aborted
+    }
+
+    /// Looks whether the host's socket is connected, and answers the guest.
+    fn connected(&mut self, outlet: &mut Outlet, now: Instant) -> Outcome {
+        if !self.writable && !self.readable {
+            return Outcome::Idle;
+        }
+        match sockopt::socket_error(&self.socket) {
+            Ok(Ok(())) if self.writable => {
+                self.state = State::Answered;
+                self.deadline = Some(now);
+                self.introduce(outlet, now)
+            }
+            Ok(Ok(())) => Outcome::Idle,
+            Ok(Err(_)) | Err(_) => {
+                let header = Header {
+                    sequence: 0,
+                    acknowledged: self.next_expected,
+                    flags: RST | ACK,
+                    window: 0,
+                };
+                send_bare(outlet, &self.key, header, None);
+                Outcome::Aborted
+            }
+        }
+    }
+
+    /// Sends our first segment, and sends it again until the guest answers.
+    fn introduce(&mut self, outlet: &mut Outlet, now: Instant) -> Outcome {
+        if !self.is_due(now) {
+            return Outcome::Idle;
+        }
+        if self.attempts >= MOST_BEGINNINGS {
+            return Outcome::Aborted;
+        }
+        self.wait(now);
+        let flags = if self.state == State::Asked {
+            SYN
+        } else {
+            SYN | ACK
+        };
+        let scales = self.state == State::Asked || self.scales;
+        let mut header = self.header(self.unacknowledged, flags);
+        // The window of a first segment is not scaled.
+        let window = if self.state == State::Asked {
+            MOST_QUEUED
+        } else {
+            ahead(self.edge, self.next_expected).unwrap_or(0)
+        };
+        header.window = u16::try_from(window).unwrap_or(u16::MAX);
+        send_bare(outlet, &self.key, header, scales.then_some(SCALE));
+        Outcome::Idle
+    }
+
+    fn wait(&mut self, now: Instant) {
+        let patience = FIRST_PATIENCE * (1 << self.attempts.min(5));
+        self.deadline = Some(now + patience.min(LONGEST_PATIENCE));
+        self.attempts = self.attempts.saturating_add(1).min(1000);
+    }
+
+    /// The guest did not acknowledge in time.
+    fn patience_ended(&mut self, now: Instant) {
+        let last = self.end.wrapping_add(u32::from(self.fin_sent));
+        let nothing_waits = !self.readable || self.world_ended;
+        if self.unacknowledged == last && self.cursor == last && (self.window > 0 || nothing_waits)
+        {
+            self.deadline = None;
+            return;
+        }
+        self.cursor = self.unacknowledged;
+        self.probe = self.window == 0;
+        self.wait(now);
+    }
+
+    /// Gives the host's socket what the guest sent.
+    fn flush(&mut self) -> Result<(), Errno> {
+        while self.writable && !self.queue.is_empty() {
+            let mut slices = [IoSlice::new(&[]); 32];
+            let mut wanted = 0;
+            let mut skip = self.taken;
+            for (slice, chunk) in slices.iter_mut().zip(&self.queue) {
+                let part = chunk.as_slice().get(skip..).unwrap_or_default();
+                skip = 0;
+                wanted += part.len();
+                *slice = IoSlice::new(part);
+            }
+            let count = self.queue.len().min(slices.len());
+            let sent = rustix::net::sendmsg(
+                &self.socket,
+                slices.get(..count).unwrap_or_default(),
+                &mut SendAncillaryBuffer::default(),
+                SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
+            );
+            let sent = match sent {
+                Ok(sent) => sent,
+                Err(Errno::AGAIN) => {
+                    self.writable = false;
+                    break;
+                }
+                Err(Errno::INTR) => continue,
+                Err(error) => return Err(error),
+            };
+            self.queued = self.queued.saturating_sub(length32(sent));
+            let mut left = sent;
+            while let Some(first) = self.queue.front() {
+                let rest = first.as_slice().len().saturating_sub(self.taken);
+                if left < rest {
+                    self.taken += left;
+                    break;
+                }
+                left -= rest;
+                self.taken = 0;
+                self.queue.pop_front();
+            }
+            if sent < wanted {
+                self.writable = false;
+            }
+        }
+        if self.guest_ended && self.queue.is_empty() && !self.shut {
+            self.shut = true;
+            // It may be gone altogether; then reading says so.
+            let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
+        }
+        Ok(())
+    }
+
+    /// Whether the window grew so much since the guest was told that it should hear of it.
+    fn window_opened(&self) -> bool {
+        if self.guest_ended {
+            return false;
+        }
+        let most = self.most_queued();
+        let told = ahead(self.edge, self.next_expected).unwrap_or(0);
+        let now = most.saturating_sub(self.queued);
+        told < most / 2 && now.saturating_sub(told) >= most / 4
+    }
+
+    /// Sends the guest what it has room for: first what is kept, then what the socket has.
+    fn feed(&mut self, outlet: &mut Outlet, now: Instant) -> Result<Outcome, Errno> {
+        for _ in 0..TURN {
+            let under_way = self.cursor.wrapping_sub(self.unacknowledged);
+            let mut room = self.window.saturating_sub(under_way);
+            if room == 0 && self.probe {
+                self.probe = false;
+                room = 1;
+            }
+            let sent = if self.cursor != self.end
+                && !(self.fin_sent && self.cursor == self.end.wrapping_add(1))
+            {
+                if room == 0 {
+                    self.arm(now);
+                    return Ok(Outcome::Idle);
+                }
+                self.send_kept(outlet, room)
+            } else if self.readable && !self.world_ended {
+                if room == 0 {
+                    self.arm(now);
+                    return Ok(Outcome::Idle);
+                }
+                let full = self.pieces.len() >= MOST_PIECES
+                    || self.end.wrapping_sub(self.unacknowledged)
+                        >= if self.modest {
+                            65_535
+                        } else {
+                            MOST_UNACKNOWLEDGED
+                        };
+                let silly = room < u32::from(self.size) && under_way > 0;
+                if full || silly {
+                    return Ok(Outcome::Idle);
+                }
+                if !self.read(outlet, room)? {
+                    continue;
+                }
+                self.send_kept(outlet, room)
+            } else if self.world_ended && self.cursor == self.end {
+                let header = self.header(self.end, FIN | ACK);
+                send_bare(outlet, &self.key, header, None);
+                self.acknowledge = false;
+                self.fin_sent = true;
+                self.advance(self.end.wrapping_add(1));
+                self.arm(now);
+                return Ok(Outcome::Idle);
+            } else {
+                return Ok(Outcome::Idle);
+            };
+            match sent {
+                Some(true) => {
+                    self.acknowledge = false;
+                    self.arm(now);
+                    self.last = now;
+                }
+                Some(false) => return Ok(Outcome::Blocked),
+                None => return Ok(Outcome::Idle),
+            }
+        }
+        Ok(Outcome::More)
+    }
+
+    fn arm(&mut self, now: Instant) {
+        if self.deadline.is_none() {
+            self.deadline = Some(now + FIRST_PATIENCE);
+        }
+    }
+
+    /// Reads at most `room` bytes from the socket into a piece; says whether it did.
+    fn read(&mut self, outlet: &mut Outlet, room: u32) -> Result<bool, Errno> {
+        let size = usize::from(self.size);
+        let most = LARGEST / size * size;
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        let wanted = if room >= most { most } else { room };
+        let Some(envelope) = outlet.envelope(self.key.remote.ip(), self.key.guest.ip(), TCP) else {
+            // Whoever is not heard for so long that it was forgotten speaks first.
+            self.readable = false;
+            return Ok(false);
+        };
+        let begin = header_length(self.key.guest.ip()) + HEADER;
+        let mut buffer = Buffer::new(begin + wanted);
+        let place = buffer.get_mut(begin..begin + wanted).unwrap_or_default();
+        let length = match rustix::io::read(&self.socket, place) {
+            Ok(0) => {
+                self.world_ended = true;
+                self.readable = false;
+                return Ok(false);
+            }
+            Ok(length) => length,
+            Err(Errno::AGAIN) => {
+                self.readable = false;
+                return Ok(false);
+            }
+            Err(Errno::INTR) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let whole = begin + length;
+        // A small piece is not to keep a large buffer.
+        if whole * 4 < buffer.len() {
+            buffer = Buffer::copy_of(buffer.get(..whole).unwrap_or_default());
+        }
+        let frame = self.dress(outlet, &envelope, buffer, length, self.end);
+        if let Some(frame) = frame {
+            let length = length32(length);
+            self.pieces.push_back(Piece {
+                sequence: self.end,
+                length,
+                frame,
+            });
+            self.end = self.end.wrapping_add(length);
+        }
+        Ok(true)
+    }
+
+    /// Writes the headers before `length` bytes of payload in `buffer`.
+    fn dress(
+        &mut self,
+        outlet: &mut Outlet,
+        envelope: &Envelope,
+        mut buffer: Buffer,
+        length: usize,
+        sequence: u32,
+    ) -> Option<Frame> {
+        let transport = header_length(self.key.guest.ip());
+        let body = HEADER + length;
+        let identification = outlet.identification();
+        envelope.write(&mut buffer, identification, body);
+        let header = self.header(sequence, ACK | PUSH);
+        let place = buffer.get_mut(transport..transport + HEADER)?;
+        header.write(&self.key, place, 5);
+        place
+            .get_mut(16..18)?
+            .copy_from_slice(&envelope.pseudo_header(body).folded());
+        let segmentation = (length > usize::from(self.size)).then_some(Segmentation {
+            kind: if self.key.guest.is_ipv4() {
+                SegmentKind::Tcp4
+            } else {
+                SegmentKind::Tcp6
+            },
+            size: self.size,
+            congestion: false,
+        });
+        let offload = Offload {
+            checksum: Checksum::Partial {
+                start: u16::try_from(transport).ok()?,
+                offset: 16,
+            },
+            segmentation,
+        };
+        Frame::new(buffer.freeze(transport + body), offload)
+    }
+
+    /// Sends what is kept at the cursor, at most `room` bytes of it: whether there was room at the guest's port; nothing if nothing
+    /// is kept there.
+    fn send_kept(&mut self, outlet: &mut Outlet, room: u32) -> Option<bool> {
+        let from = self.cursor.wrapping_sub(self.unacknowledged);
+        let first = self.pieces.partition_point(|piece| {
+            let end = piece.sequence.wrapping_add(piece.length);
+            ahead(end, self.unacknowledged).is_none_or(|end| end <= from)
+        });
+        let piece = self.pieces.get(first)?;
+        let skip = self.cursor.wrapping_sub(piece.sequence);
+        let length = piece.length.checked_sub(skip)?.min(room);
+        let frame = if skip == 0 && length == piece.length {
+            piece.frame.clone()
+        } else {
+            // A part of it, in a frame of its own.
+            let begin = header_length(self.key.guest.ip()) + HEADER;
+            let (skip, part) = (usize::try_from(skip).ok()?, usize::try_from(length).ok()?);
+            let payload = piece.frame.data().get(begin + skip..begin + skip + part)?;
+            let mut buffer = Buffer::new(begin + part);
+            buffer
+                .get_mut(begin..begin + part)?
+                .copy_from_slice(payload);
+            let envelope = outlet.envelope(self.key.remote.ip(), self.key.guest.ip(), TCP)?;
+            self.dress(outlet, &envelope, buffer, part, self.cursor)?
+        };
+        match outlet.send(frame) {
+            Sent::Taken => {
+                self.advance(self.cursor.wrapping_add(length));
+                Some(true)
+            }
+            Sent::Full(_) => Some(false),
+        }
+    }
+}
