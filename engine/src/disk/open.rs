@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,9 +10,12 @@ use rustix::fs::{Mode, OFlags};
 
 use super::Image;
 use super::lock::{self, Access};
-use super::qcow2::{HeaderFault, Qcow2Image};
+use super::qcow2::{Header, HeaderFault, HostFile, Parts, Qcow2Image, UncachedFile, UnsafeFile};
 use super::raw::RawImage;
 use crate::definition::{CacheMode, DiscardMode, Drive, ImageFormat};
+
+/// The most files that one disk may be made of.
+const LONGEST_CHAIN: usize = 64;
 
 /// Why an image cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -73,13 +76,27 @@ pub enum OpenError {
         /// In which way.
         fault: String,
     },
-    /// It holds the differences to another image only.
-    #[error("{file} holds only what differs from its backing file {backing:?}, which is not supported; join both into one image with `qemu-img convert -O qcow2`", file = .file.display())]
-    Backing {
+    /// It takes data from another file that nobody has agreed to.
+    #[error("{file} takes data from {other}, which it may do only after you have agreed to it; do so, if you know and trust both files, or join them with `qemu-img convert -O qcow2`", file = .file.display(), other = .other.display())]
+    NotAgreed {
         /// The image.
         file: PathBuf,
-        /// The other image, as the file names it.
-        backing: String,
+        /// The file that it needs.
+        other: PathBuf,
+    },
+    /// The file that it takes data from is missing.
+    #[error("{file} takes data from {other}, which does not exist; put that file back to where it was", file = .file.display(), other = .other.display())]
+    MissingBacking {
+        /// The image.
+        file: PathBuf,
+        /// The file that it needs.
+        other: PathBuf,
+    },
+    /// The chain of backing files comes back to where it was, or is endless.
+    #[error("{file} is in its own chain of backing files, or that has more than {LONGEST_CHAIN} links; restore it from a backup", file = .file.display())]
+    Chain {
+        /// The image.
+        file: PathBuf,
     },
     /// The host could not open or read it.
     #[error("could not open {file}: {source}", file = .file.display())]
@@ -114,7 +131,6 @@ impl OpenError {
                 remedy,
             },
             HeaderFault::Damaged(fault) => Self::Damaged { file, fault },
-            HeaderFault::Backing(backing) => Self::Backing { file, backing },
         }
     }
 }
@@ -176,31 +192,186 @@ impl DiskOptions {
     /// When the file or one that it needs cannot be opened, another program uses it, or its content is not what the format says or
     /// not supported.
     pub fn open(&self, path: &Path) -> Result<Arc<dyn Image>, OpenError> {
-        let write = !self.read_only;
-        let file = open_file(path, write)?;
+        self.open_link(path, &mut Vec::new())
+    }
+
+    /// Opens one image of a chain; `chain` are the files above it, by device and number.
+    fn open_link(
+        &self,
+        path: &Path,
+        chain: &mut Vec<(u64, u64)>,
+    ) -> Result<Arc<dyn Image>, OpenError> {
+        let host = |source| OpenError::from_host(path, !self.read_only, source);
+        let file = open_file(path, !self.read_only)?;
         let size = size(&file, path)?;
-        let access = if write { Access::Write } else { Access::Read };
-        if !lock::acquire(&file, access)
-            .map_err(|source| OpenError::from_host(path, write, source))?
-        {
-            return Err(OpenError::InUse {
+        let metadata = file.metadata().map_err(host)?;
+        let identity = (metadata.dev(), metadata.ino());
+        if chain.contains(&identity) || chain.len() >= LONGEST_CHAIN {
+            return Err(OpenError::Chain {
                 file: path.to_owned(),
             });
         }
+        chain.push(identity);
+        self.lock(&file, path)?;
         match self.format {
-            ImageFormat::Raw => Ok(Arc::new(RawImage::new(
-                file,
-                path.to_owned(),
-                size,
-                self.read_only,
-            ))),
-            ImageFormat::Qcow2 => Ok(Arc::new(Qcow2Image::open(
-                Box::new(file),
-                path.to_owned(),
-                self.read_only,
-            )?)),
+            ImageFormat::Raw => Ok(Arc::new(
+                RawImage::new(file, path.to_owned(), size, self).map_err(host)?,
+            )),
+            ImageFormat::Qcow2 => {
+                let header = Header::read(&file, size).map_err(|error| error.at(path))?;
+                let backing = match &header.backing_file {
+                    Some(name) => {
+                        let format = header.backing_format.as_deref();
+                        Some(self.open_backing(path, name, format, chain)?)
+                    }
+                    None => None,
+                };
+                let data_file = match &header.data_file {
+                    Some(name) => Some(self.open_data_file(path, name)?),
+                    None => None,
+                };
+                Ok(Arc::new(Qcow2Image::open(Parts {
+                    file: self.host_file(file),
+                    path: path.to_owned(),
+                    data_file,
+                    backing,
+                    read_only: self.read_only,
+                    cache: self.cache,
+                    discard: self.discard,
+                })?))
+            }
         }
     }
+
+    fn lock(&self, file: &File, path: &Path) -> Result<(), OpenError> {
+        let access = if self.read_only {
+            Access::Read
+        } else {
+            Access::Write
+        };
+        match lock::acquire(file, access) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(OpenError::InUse {
+                file: path.to_owned(),
+            }),
+            Err(source) => Err(OpenError::from_host(path, !self.read_only, source)),
+        }
+    }
+
+    fn host_file(&self, file: File) -> Box<dyn HostFile> {
+        match self.cache {
+            CacheMode::Writeback | CacheMode::Writethrough => Box::new(file),
+            CacheMode::Unsafe => Box::new(UnsafeFile(file)),
+            CacheMode::None => match UncachedFile::new(file) {
+                Ok(file) => Box::new(file),
+                Err(file) => Box::new(file),
+            },
+        }
+    }
+
+    fn open_backing(
+        &self,
+        path: &Path,
+        name: &str,
+        format: Option<&str>,
+        chain: &mut Vec<(u64, u64)>,
+    ) -> Result<Arc<dyn Image>, OpenError> {
+        let other = self.agreed(path, name)?;
+        let format = match format {
+            Some("qcow2") => ImageFormat::Qcow2,
+            Some("raw" | "file" | "host_device") => ImageFormat::Raw,
+            Some(_) => {
+                return Err(OpenError::Unsupported {
+                    file: path.to_owned(),
+                    feature: "has a backing file that is neither raw nor qcow2".to_owned(),
+                    remedy: "join both with `qemu-img convert -O qcow2`",
+                });
+            }
+            // The header does not say. It is one of the files that the person has agreed to, and so are those it may name itself.
+            None => super::inspect(&other)?.format,
+        };
+        Self {
+            format,
+            read_only: true,
+            ..self.clone()
+        }
+        .open_link(&other, chain)
+        .map_err(|error| match error {
+            OpenError::Missing { file } if file == other => OpenError::MissingBacking {
+                file: path.to_owned(),
+                other: file,
+            },
+            other => other,
+        })
+    }
+
+    fn open_data_file(&self, path: &Path, name: &str) -> Result<Box<dyn HostFile>, OpenError> {
+        if name.is_empty() {
+            return Err(OpenError::Unsupported {
+                file: path.to_owned(),
+                feature: "keeps its data in another file and does not say in which".to_owned(),
+                remedy: "restore it from a backup",
+            });
+        }
+        let other = self.agreed(path, name)?;
+        let file = open_file(&other, !self.read_only).map_err(|error| match error {
+            OpenError::Missing { file: other } => OpenError::MissingBacking {
+                file: path.to_owned(),
+                other,
+            },
+            error => error,
+        })?;
+        size(&file, &other)?;
+        self.lock(&file, &other)?;
+        Ok(self.host_file(file))
+    }
+
+    /// The file that the image at `path` calls `name`, if it may be opened.
+    fn agreed(&self, path: &Path, name: &str) -> Result<PathBuf, OpenError> {
+        let other = referred(path, name).ok_or_else(|| OpenError::Unsupported {
+            file: path.to_owned(),
+            feature: format!("takes data from {name:?}, which is not a file"),
+            remedy: "join both into one image with `qemu-img convert -O qcow2`",
+        })?;
+        let real = match other.canonicalize() {
+            Ok(real) => real,
+            Err(source) if source.kind() == io::ErrorKind::NotFound => {
+                return Err(OpenError::MissingBacking {
+                    file: path.to_owned(),
+                    other,
+                });
+            }
+            Err(source) => return Err(OpenError::from_host(&other, false, source)),
+        };
+        let same = |file: &PathBuf| file.canonicalize().is_ok_and(|file| file == real);
+        let above = |folder: &PathBuf| {
+            folder
+                .canonicalize()
+                .is_ok_and(|folder| real.starts_with(folder))
+        };
+        if self.backing.files.iter().any(same) || self.backing.folders.iter().any(above) {
+            // What was judged is what is opened, whatever a symbolic link says by then.
+            Ok(real)
+        } else {
+            Err(OpenError::NotAgreed {
+                file: path.to_owned(),
+                other: real,
+            })
+        }
+    }
+}
+
+/// The file that the image at `path` means by `name` in its header; none if it means something else than a file.
+pub(crate) fn referred(path: &Path, name: &str) -> Option<PathBuf> {
+    let name = name.strip_prefix("file:").unwrap_or(name);
+    // "json:{...}", "nbd://...": QEMU's other ways to name a source.
+    let protocol = name
+        .split_once(':')
+        .is_some_and(|(protocol, _)| !protocol.is_empty() && !protocol.contains('/'));
+    if protocol || name.is_empty() || name.contains('\0') {
+        return None;
+    }
+    Some(path.parent().unwrap_or(Path::new("")).join(name))
 }
 
 /// Opens the disk image at `path` with the defaults of [`DiskOptions::new`].
@@ -226,7 +397,7 @@ pub fn open_disk(
 /// When it is not a file or a disk, or empty.
 pub fn open_optical(file: File, path: &Path) -> Result<Arc<dyn Image>, OpenError> {
     let size = size(&file, path)?;
-    Ok(Arc::new(RawImage::new(file, path.to_owned(), size, true)))
+    Ok(Arc::new(RawImage::medium(file, path.to_owned(), size)))
 }
 
 /// Opens without waiting for the other end, should it be a pipe.

@@ -1,5 +1,9 @@
 //! Both formats through the public face, with qemu-img as the judge of what is left on the disk.
 
+mod chains;
+mod model;
+mod space;
+
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -49,6 +53,71 @@ pub(super) fn check_for_leaks_only(file: &Path) {
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(matches!(output.status.code(), Some(0 | 3)), "{text}");
+}
+
+/// Runs qemu-io with `commands` on an image.
+fn qemu_io(format: &str, file: &Path, commands: &[&str]) -> String {
+    let mut command = Command::new("qemu-io");
+    command.args(["-f", format]);
+    for text in commands {
+        command.args(["-c", text]);
+    }
+    let output = command.arg(file).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    text
+}
+
+/// Makes a qcow2 image with `options`, of `size` bytes, on `backing` (format and file) if there is one.
+fn qemu_create(file: &Path, options: &str, size: u64, backing: Option<(&str, &Path)>) {
+    let mut command = Command::new("qemu-img");
+    command.args(["create", "-q", "-f", "qcow2"]);
+    if !options.is_empty() {
+        command.args(["-o", options]);
+    }
+    if let Some((format, backing)) = backing {
+        command.args(["-F", format, "-b"]).arg(backing);
+    }
+    let output = command.arg(file).arg(size.to_string()).output().unwrap();
+    assert!(output.status.success(), "{options}: {output:?}");
+}
+
+/// What QEMU reads in an image.
+fn qemu_reads(format: &str, file: &Path) -> Vec<u8> {
+    let raw = file.with_extension("read-by-qemu");
+    let status = Command::new("qemu-img")
+        .args(["convert", "-f", format, "-O", "raw"])
+        .args([file, &raw])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let content = fs::read(&raw).unwrap();
+    fs::remove_file(raw).unwrap();
+    content
+}
+
+/// Opens a qcow2 image that may use everything in its own folder.
+fn open_chain(path: &Path, read_only: bool) -> Result<Arc<dyn Image>, OpenError> {
+    DiskOptions {
+        read_only,
+        backing: Backing {
+            files: Vec::new(),
+            folders: vec![path.parent().unwrap().to_owned()],
+        },
+        ..DiskOptions::new(Qcow2)
+    }
+    .open(path)
+}
+
+fn index(number: u64) -> usize {
+    usize::try_from(number).unwrap()
+}
+
+fn read_all(image: &dyn Image) -> Vec<u8> {
+    let mut data = vec![0; usize::try_from(image.size()).unwrap()];
+    image.read_at(0, &mut data).unwrap();
+    data
 }
 
 fn new_disk(folder: &Path, format: ImageFormat, size: u64) -> PathBuf {

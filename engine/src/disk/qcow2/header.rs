@@ -18,21 +18,31 @@ const V3_LENGTH: u64 = 104;
 const MAX_L1: u64 = 32 << 20;
 /// The largest reference count table QEMU takes, in bytes.
 const MAX_REFCOUNT_TABLE: u64 = 8 << 20;
+/// Where the incompatible features are.
+pub(super) const INCOMPATIBLE_FEATURES: u64 = 72;
+/// The features' bits that are handled here, not by the library.
+const DIRTY: u64 = 1 << 0;
+const DATA_FILE: u64 = 1 << 2;
+const COMPRESSION: u64 = 1 << 3;
 /// The most that a header with its extensions can take: the largest cluster.
 const MAX_CLUSTER_BITS: u32 = 21;
 
 /// Header extensions.
 const END_OF_EXTENSIONS: u32 = 0;
 const FEATURE_NAMES: u32 = 0x6803_f857;
+const BACKING_FORMAT: u32 = 0xe279_2aca;
+const DATA_FILE_NAME: u32 = 0x4441_5441;
+/// Bytes of the longest name of a file.
+const LONGEST_NAME: u32 = 1023;
 /// Bytes of an entry of the feature name table.
 const FEATURE_NAME: usize = 48;
 
-/// What an image needs that not every program has: bit, words for it, remedy.
-const INCOMPATIBLE: [(u32, &str, &str); 5] = [
+/// What an image needs that is not supported: bit, words for it, remedy.
+const INCOMPATIBLE: [(u32, &str, &str); 3] = [
     (
         0,
         "was not closed properly by the program that used it last",
-        "repair it with `qemu-img check -r all`",
+        "repair it with `qemu-img check -r all`, or attach it read-only",
     ),
     (
         1,
@@ -40,21 +50,25 @@ const INCOMPATIBLE: [(u32, &str, &str); 5] = [
         "restore it from a backup or repair it with `qemu-img check -r all`",
     ),
     (
-        2,
-        "keeps its data in another file",
-        "convert it with `qemu-img convert -O qcow2`",
-    ),
-    (
-        3,
-        "is compressed in another way than zlib",
-        "convert it with `qemu-img convert -O qcow2`",
-    ),
-    (
         4,
         "has subclusters (extended L2 entries)",
         "convert it with `qemu-img convert -O qcow2`",
     ),
 ];
+
+/// How compressed clusters are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::disk) enum Compression {
+    Zlib,
+    Zstd,
+}
+
+/// Names of other files in the header.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Names {
+    backing_format: Option<String>,
+    data_file: Option<String>,
+}
 
 /// What speaks against an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +79,6 @@ pub(in crate::disk) enum HeaderFault {
         remedy: &'static str,
     },
     Damaged(String),
-    Backing(String),
 }
 
 /// Why there is no header.
@@ -105,11 +118,20 @@ pub(in crate::disk) struct Header {
     pub(super) refcount_table_offset: u64,
     /// Bytes of the reference count table.
     pub(super) refcount_table_length: u64,
-    snapshots: u32,
+    /// The width of reference counts as a power of two, in bits.
+    pub(super) refcount_order: u32,
+    /// 2 or 3.
+    pub(super) version: u32,
     crypt_method: u32,
     incompatible: u64,
+    /// How compressed clusters are packed.
+    pub(super) compression: Compression,
     /// The image that this one holds the differences to.
     pub(in crate::disk) backing_file: Option<String>,
+    /// What that one's format is called, if the header says so.
+    pub(in crate::disk) backing_format: Option<String>,
+    /// The file that holds the data, if it is not this one: its name, empty where the header has none.
+    pub(in crate::disk) data_file: Option<String>,
 }
 
 impl Header {
@@ -139,6 +161,16 @@ impl Header {
             return Err(damaged("its cluster size is out of range"));
         }
         let cluster_size = 1_u64 << cluster_bits;
+        let incompatible = if version == 3 {
+            long(bytes, INCOMPATIBLE_FEATURES)?
+        } else {
+            0
+        };
+        let names = if version == 3 {
+            check_version_3(bytes, cluster_size)?
+        } else {
+            extensions(bytes, V2_LENGTH, cluster_size)?
+        };
         let header = Self {
             size: long(bytes, 24)?,
             cluster_size,
@@ -146,14 +178,15 @@ impl Header {
             l1_offset: long(bytes, 40)?,
             refcount_table_offset: long(bytes, 48)?,
             refcount_table_length: u64::from(word(bytes, 56)?) << cluster_bits,
-            snapshots: word(bytes, 60)?,
+            refcount_order: if version == 3 { word(bytes, 96)? } else { 4 },
+            version,
             crypt_method: word(bytes, 32)?,
-            incompatible: if version == 3 { long(bytes, 72)? } else { 0 },
+            incompatible,
+            compression: compression(bytes, incompatible)?,
             backing_file: backing_file(bytes, cluster_size)?,
+            backing_format: names.backing_format,
+            data_file: (incompatible & DATA_FILE != 0).then(|| names.data_file.unwrap_or_default()),
         };
-        if version == 3 {
-            check_version_3(bytes, cluster_size)?;
-        }
         header.check_tables(length)?;
         Ok(header)
     }
@@ -212,31 +245,44 @@ impl Header {
                 "decrypt it with `qemu-img convert -O qcow2`",
             );
         }
+        let rest = self.incompatible & !self.hidden_features(read_only) & !DATA_FILE;
         for (bit, feature, remedy) in INCOMPATIBLE {
-            if self.incompatible & (1 << bit) != 0 {
+            if rest & (1 << bit) != 0 {
                 return unsupported(feature, remedy);
             }
         }
-        if self.incompatible != 0 {
+        if rest != 0 {
             return unsupported(
                 "needs a feature of the qcow2 format that is unknown here",
                 "convert it with `qemu-img convert -O qcow2`",
             );
         }
-        if let Some(backing) = &self.backing_file {
-            return Err(HeaderFault::Backing(backing.clone()));
-        }
-        if self.snapshots != 0 && !read_only {
-            return unsupported(
-                "holds internal snapshots",
-                "convert it with `qemu-img convert -O qcow2` (which keeps its present state only) or attach it read-only",
-            );
-        }
         Ok(())
+    }
+
+    /// The features that the library need not know of: how clusters are compressed, since it is not asked to unpack them; and that
+    /// reference counts may be wrong, where none is used.
+    pub(super) fn hidden_features(&self, read_only: bool) -> u64 {
+        let hidden = COMPRESSION | if read_only { DIRTY } else { 0 };
+        self.incompatible & hidden
     }
 }
 
-fn check_version_3(bytes: &[u8], cluster_size: u64) -> Result<(), HeaderFault> {
+fn compression(bytes: &[u8], incompatible: u64) -> Result<Compression, HeaderFault> {
+    if incompatible & COMPRESSION == 0 {
+        return Ok(Compression::Zlib);
+    }
+    match (word(bytes, 100)? > 104).then(|| bytes.get(104)).flatten() {
+        Some(1) => Ok(Compression::Zstd),
+        Some(0) | None => Err(damaged("it does not say how it is compressed")),
+        Some(_) => Err(HeaderFault::Unsupported {
+            feature: "is compressed in another way than zlib and zstd".to_owned(),
+            remedy: "convert it with `qemu-img convert -O qcow2`",
+        }),
+    }
+}
+
+fn check_version_3(bytes: &[u8], cluster_size: u64) -> Result<Names, HeaderFault> {
     if word(bytes, 96)? > 6 {
         return Err(damaged("the width of its reference counts is out of range"));
     }
@@ -244,22 +290,44 @@ fn check_version_3(bytes: &[u8], cluster_size: u64) -> Result<(), HeaderFault> {
     if !(V3_LENGTH..=cluster_size).contains(&header_length) || header_length % 8 != 0 {
         return Err(damaged("the length of its header is out of range"));
     }
-    let mut offset = header_length;
+    extensions(bytes, header_length, cluster_size)
+}
+
+/// Goes through the header's extensions, from `offset` on.
+fn extensions(bytes: &[u8], mut offset: u64, cluster_size: u64) -> Result<Names, HeaderFault> {
+    let mut names = Names::default();
     loop {
         let (kind, length) = (word(bytes, offset)?, word(bytes, offset + 4)?);
         if kind == END_OF_EXTENSIONS {
-            return Ok(());
+            return Ok(names);
         }
         let data = offset + 8;
         let end = data + u64::from(length);
         if end > cluster_size {
             return Err(damaged("a header extension is too long"));
         }
-        if kind == FEATURE_NAMES && !(length as usize).is_multiple_of(FEATURE_NAME) {
-            return Err(damaged("its table of feature names is cut off"));
+        match kind {
+            FEATURE_NAMES if !(length as usize).is_multiple_of(FEATURE_NAME) => {
+                return Err(damaged("its table of feature names is cut off"));
+            }
+            BACKING_FORMAT => names.backing_format = Some(name(bytes, data, length)?),
+            DATA_FILE_NAME => names.data_file = Some(name(bytes, data, length)?),
+            _ => {}
         }
         offset = end.next_multiple_of(8);
+        if offset + 8 > cluster_size {
+            return Ok(names);
+        }
     }
+}
+
+fn name(bytes: &[u8], offset: u64, length: u32) -> Result<String, HeaderFault> {
+    usize::try_from(offset)
+        .ok()
+        .and_then(|offset| bytes.get(offset..)?.get(..length as usize))
+        .filter(|_| length <= LONGEST_NAME)
+        .map(|name| String::from_utf8_lossy(name).into_owned())
+        .ok_or_else(|| damaged("the name of a file that it needs is cut off or too long"))
 }
 
 fn backing_file(bytes: &[u8], cluster_size: u64) -> Result<Option<String>, HeaderFault> {
@@ -268,14 +336,10 @@ fn backing_file(bytes: &[u8], cluster_size: u64) -> Result<Option<String>, Heade
         return Ok(None);
     }
     let end = offset.checked_add(u64::from(length));
-    if length > 1023 || offset < V2_LENGTH || end.is_none_or(|end| end > cluster_size) {
+    if length > LONGEST_NAME || offset < V2_LENGTH || end.is_none_or(|end| end > cluster_size) {
         return Err(damaged("the name of its backing file is out of range"));
     }
-    let name = usize::try_from(offset)
-        .ok()
-        .and_then(|offset| bytes.get(offset..)?.get(..length as usize))
-        .ok_or_else(|| damaged("the name of its backing file is cut off"))?;
-    Ok(Some(String::from_utf8_lossy(name).into_owned()))
+    name(bytes, offset, length).map(Some)
 }
 
 fn damaged(what: impl Into<String>) -> HeaderFault {

@@ -1,39 +1,91 @@
-//! qcow2 images, live: imago reads and writes them, on a file of ours that gives the order in which things reach the device.
+//! qcow2 images, live: imago finds and makes the place of each cluster, on a file of ours that gives the order in which things reach
+//! the device.
 //!
 //! qcow2-rs, which creates the images (`disk/create.rs`), is not used to write to them: version 0.1.6 loses flushed data. On any
 //! image with a backing file and with its own default parameters: write 4 KiB at 0, flush, read at 40 MiB, flush and close; the
 //! 4 KiB are gone. (It writes one slice of a new L2 table, and the next slice that it flushes zeros the whole table.) It also
 //! damages images with compressed clusters or internal snapshots. Look again when a release says that it is mended.
 //!
-//! A flush is: data to the device; the library's counts and tables, with the device's word between them (`ordered_file.rs`); the
-//! L1 entries. One is made some seconds after a write even if the guest asks for none, so that a crash of the host costs little,
-//! and when the image is closed.
+//! Where a cluster is in place already, data goes straight between the file and the guest's memory, any number of requests at a time
+//! (`requests.rs`). Whatever changes tables goes one at a time, and a flush of theirs beside it waits. A flush is: data to the
+//! device; the library's counts and tables, with the device's word between them (`ordered_file.rs`); the L1 entries. One is made
+//! some seconds after a write even if the guest asks for none, so that a crash of the host costs little, and when the image is
+//! closed.
 
+mod driver;
+mod flusher;
 mod header;
 mod host_file;
 mod ordered_file;
+mod ranges;
+mod reference_counts;
+mod requests;
+mod space;
+mod store;
 #[cfg(test)]
 mod tests;
 
 pub(super) use header::{Header, HeaderError, HeaderFault};
-pub(super) use host_file::HostFile;
+pub(super) use host_file::{DIRECT_ALIGNMENT, HostFile, UncachedFile, UnsafeFile, reopen_direct};
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use imago::qcow2::Qcow2;
+use imago::raw::Raw;
 use imago::{DenyImplicitOpenGate, FormatAccess, FormatDriverBuilder};
-use parking_lot::{Condvar, Mutex, RwLock};
+use parking_lot::{Mutex, RwLock};
 
+use self::driver::Driver;
+use self::flusher::Flusher;
 use self::host_file::Positioned;
 use self::ordered_file::OrderedFile;
-use super::{Image, ImageError, OpenError};
+use self::ranges::Ranges;
+use self::space::Run;
+use self::store::Store;
+use super::{Features, Image, ImageError, OpenError};
+use crate::definition::{CacheMode, DiscardMode};
+use crate::memory::GuestBuffer;
 
 /// The longest that something written stays without a flush.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The files of an image, opened, and how it is used.
+pub(super) struct Parts {
+    /// The image's own file.
+    pub(super) file: Box<dyn HostFile>,
+    /// What messages call it.
+    pub(super) path: PathBuf,
+    /// The file that holds its data, if the header says that it is another.
+    pub(super) data_file: Option<Box<dyn HostFile>>,
+    /// The image that it holds the differences to.
+    pub(super) backing: Option<Arc<dyn Image>>,
+    /// Writes are refused.
+    pub(super) read_only: bool,
+    /// What stands between writes and the device.
+    pub(super) cache: CacheMode,
+    /// What becomes of discarded ranges.
+    pub(super) discard: DiscardMode,
+}
+
+impl Parts {
+    /// An image that needs no other files.
+    #[cfg(test)]
+    pub(super) fn new(file: Box<dyn HostFile>, path: PathBuf, read_only: bool) -> Self {
+        Self {
+            file,
+            path,
+            data_file: None,
+            backing: None,
+            read_only,
+            cache: CacheMode::default(),
+            discard: DiscardMode::default(),
+        }
+    }
+}
 
 /// A qcow2 image, opened.
 #[derive(Debug)]
@@ -42,51 +94,95 @@ pub(super) struct Qcow2Image {
     flusher: Option<Flusher>,
 }
 
-#[derive(Debug)]
 struct Inner {
-    format: FormatAccess<OrderedFile>,
+    /// The library's view of the image. Shared by reads, by writes to clusters that are in place, and by flushes, none of which
+    /// changes a table; a change has it alone, because the library would otherwise write an L2 table out with an entry whose
+    /// reference count it has not written yet.
+    format: RwLock<FormatAccess<Store>>,
+    /// Held by whoever changes tables and by whoever writes them out, and taken before `format`.
+    tables: Mutex<()>,
     file: OrderedFile,
+    backing: Option<Arc<dyn Image>>,
     path: PathBuf,
-    size: u64,
+    size: AtomicU64,
+    cluster_size: u64,
+    /// Version 3: zeros can be said instead of written.
+    zero_clusters: bool,
+    external_data: bool,
+    /// Compressed clusters are unpacked by us.
+    own_compression: bool,
     read_only: bool,
-    /// Reads share it; a write or a flush of the tables has it alone, because the library would otherwise write an L2 table out
-    /// with an entry whose reference count it has not written yet.
-    gate: RwLock<()>,
+    through: bool,
+    discard: DiscardMode,
+    /// What the guest has discarded and is still in place.
+    discarded: Mutex<Ranges>,
+    /// Where clusters are that were made zeros since and are to be given back too.
+    zeroed: Mutex<Vec<Run>>,
+    /// Whether `discarded` may hold something.
+    any_discarded: AtomicBool,
     /// Whether something was written since the last flush.
     dirty: AtomicBool,
 }
 
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Inner")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Qcow2Image {
-    /// Opens the image in `file`.
-    pub(super) fn open(
-        file: Box<dyn HostFile>,
-        path: PathBuf,
-        read_only: bool,
-    ) -> Result<Self, OpenError> {
-        Self::open_flushing(file, path, read_only, FLUSH_INTERVAL)
+    /// Opens the image made of `parts`.
+    pub(super) fn open(parts: Parts) -> Result<Self, OpenError> {
+        Self::open_flushing(parts, FLUSH_INTERVAL)
     }
 
-    fn open_flushing(
-        file: Box<dyn HostFile>,
-        path: PathBuf,
-        read_only: bool,
-        interval: Duration,
-    ) -> Result<Self, OpenError> {
+    fn open_flushing(parts: Parts, interval: Duration) -> Result<Self, OpenError> {
+        let path = parts.path;
+        let read_only = parts.read_only;
         let host = |source| OpenError::Io {
             file: path.clone(),
             source,
         };
-        let length = file.length().map_err(host)?;
-        let header = Header::read(&Positioned(&*file), length).map_err(|error| error.at(&path))?;
+        let length = parts.file.length().map_err(host)?;
+        let header =
+            Header::read(&Positioned(&*parts.file), length).map_err(|error| error.at(&path))?;
         header
             .check_features(read_only)
             .map_err(|fault| OpenError::from_header(&path, fault))?;
-        let file = OrderedFile::new(file, path.clone(), &header, read_only).map_err(host)?;
-        let format = Qcow2::<OrderedFile>::builder(file.clone())
-            .write(!read_only)
-            .open(DenyImplicitOpenGate::default())
+        if header.backing_file.is_some() && parts.backing.is_none()
+            || header.data_file.is_some() != parts.data_file.is_some()
+        {
+            // Whoever opens looks at the header first, on another descriptor perhaps.
+            return Err(host(io::Error::other(
+                "its header changed while it was opened",
+            )));
+        }
+        if header.compression == header::Compression::Zstd
+            && !read_only
+            && !header.size.is_multiple_of(header.cluster_size)
+        {
+            return Err(OpenError::Unsupported {
+                file: path,
+                feature: "is compressed with zstd and ends within a cluster".to_owned(),
+                remedy: "attach it read-only or convert it with `qemu-img convert -O qcow2`",
+            });
+        }
+        let external_data = parts.data_file.is_some();
+        let file = OrderedFile::new(
+            parts.file,
+            parts.data_file,
+            path.clone(),
+            &header,
+            read_only,
+        )
+        .map_err(host)?;
+        let format = library(&file, external_data, parts.backing.clone(), read_only)
+            .map(|qcow2| FormatAccess::new(Driver::new(qcow2, file.clone(), &header)))
             .map_err(|source| match source.kind() {
-                std::io::ErrorKind::InvalidData => OpenError::Damaged {
+                io::ErrorKind::InvalidData => OpenError::Damaged {
                     file: path.clone(),
                     fault: source.to_string(),
                 },
@@ -94,11 +190,21 @@ impl Qcow2Image {
             })?;
         file.opened();
         let inner = Arc::new(Inner {
-            format: FormatAccess::new(format),
+            format: RwLock::new(format),
+            tables: Mutex::new(()),
             file,
-            size: header.size,
+            backing: parts.backing,
+            size: AtomicU64::new(header.size),
+            cluster_size: header.cluster_size,
+            zero_clusters: header.version >= 3,
+            external_data,
+            own_compression: header.compression != header::Compression::Zlib,
             read_only,
-            gate: RwLock::new(()),
+            through: parts.cache == CacheMode::Writethrough,
+            discard: parts.discard,
+            discarded: Mutex::default(),
+            zeroed: Mutex::default(),
+            any_discarded: AtomicBool::new(false),
             dirty: AtomicBool::new(false),
             path: path.clone(),
         });
@@ -111,9 +217,40 @@ impl Qcow2Image {
     }
 }
 
+/// Lets the library open the image.
+fn library(
+    file: &OrderedFile,
+    external_data: bool,
+    backing: Option<Arc<dyn Image>>,
+    read_only: bool,
+) -> io::Result<Qcow2<Store>> {
+    let backing = match backing {
+        Some(image) => Some(FormatAccess::new(
+            Raw::builder(Store::backing(image)).open(DenyImplicitOpenGate::default())?,
+        )),
+        None => None,
+    };
+    Qcow2::builder(Store::tables(file.clone()))
+        .backing(backing)
+        .data_file(external_data.then(|| Store::data(file.clone())))
+        .write(!read_only)
+        .open(DenyImplicitOpenGate::default())
+}
+
 impl Image for Qcow2Image {
     fn size(&self) -> u64 {
-        self.inner.size
+        self.inner.size()
+    }
+
+    fn features(&self) -> Features {
+        let inner = &*self.inner;
+        let cluster = u32::try_from(inner.cluster_size).unwrap_or(4096);
+        Features {
+            discard: inner.can_discard(),
+            discard_granularity: cluster,
+            optimal_block_size: cluster.clamp(4096, 1 << 16),
+            write_cache: !inner.through,
+        }
     }
 
     fn read_only(&self) -> bool {
@@ -125,53 +262,79 @@ impl Image for Qcow2Image {
     }
 
     fn read_at(&self, offset: u64, data: &mut [u8]) -> Result<(), ImageError> {
-        let inner = &*self.inner;
-        ImageError::check_range(&inner.path, inner.size, offset, data.len())?;
-        let _gate = inner.gate.read();
-        inner
-            .format
-            .read(data, offset)
-            .map_err(|source| ImageError::from_host("read", &inner.path, source))
+        self.inner.check(offset, data.len() as u64)?;
+        self.inner
+            .read(offset, data)
+            .map_err(|source| self.inner.error("read", source))
     }
 
     fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), ImageError> {
-        let inner = &*self.inner;
-        if inner.read_only {
-            return Err(ImageError::ReadOnly {
-                file: inner.path.clone(),
-            });
-        }
-        ImageError::check_range(&inner.path, inner.size, offset, data.len())?;
-        let _gate = inner.gate.write();
-        inner.dirty.store(true, Ordering::Relaxed);
-        inner
-            .format
-            .write(data, offset)
-            .map_err(|source| ImageError::from_host("write to", &inner.path, source))
+        self.inner.check_write(offset, data.len() as u64)?;
+        self.inner
+            .write(offset, data)
+            .map_err(|source| self.inner.error("write to", source))
+    }
+
+    fn read_guest(&self, offset: u64, buffer: &GuestBuffer) -> Result<(), ImageError> {
+        self.inner.check(offset, buffer.len() as u64)?;
+        self.inner
+            .read_guest(offset, buffer)
+            .map_err(|source| self.inner.error("read", source))
+    }
+
+    fn write_guest(&self, offset: u64, buffer: &GuestBuffer) -> Result<(), ImageError> {
+        self.inner.check_write(offset, buffer.len() as u64)?;
+        self.inner
+            .write_guest(offset, buffer)
+            .map_err(|source| self.inner.error("write to", source))
     }
 
     fn flush(&self) -> Result<(), ImageError> {
         self.inner.flush()
     }
+
+    fn discard(&self, offset: u64, length: u64) -> Result<(), ImageError> {
+        self.inner.check_write(offset, length)?;
+        self.inner
+            .discard(offset, length)
+            .map_err(|source| self.inner.error("discard in", source))
+    }
+
+    fn write_zeroes(&self, offset: u64, length: u64, may_unmap: bool) -> Result<(), ImageError> {
+        self.inner.check_write(offset, length)?;
+        self.inner
+            .write_zeroes(offset, length, may_unmap)
+            .map_err(|source| self.inner.error("write to", source))
+    }
+
+    fn resize(&self, size: u64) -> Result<(), ImageError> {
+        self.inner.check_write(0, 0)?;
+        self.inner
+            .grow(size)
+            .map_err(|source| self.inner.error("grow", source))
+    }
 }
 
 impl Inner {
-    fn flush(&self) -> Result<(), ImageError> {
-        if self.read_only {
-            return Ok(());
-        }
-        self.flush_in_order()
-            .map_err(|source| ImageError::from_host("flush", &self.path, source))
+    fn size(&self) -> u64 {
+        self.size.load(Ordering::Acquire)
     }
 
-    fn flush_in_order(&self) -> std::io::Result<()> {
-        // The bulk of it, while others go on; what they write meanwhile is waited for below.
-        self.file.sync_beside_writes()?;
-        let _gate = self.gate.write();
-        self.format.flush()?;
-        self.file.finish_flush()?;
-        self.dirty.store(false, Ordering::Relaxed);
-        Ok(())
+    fn check(&self, offset: u64, length: u64) -> Result<(), ImageError> {
+        ImageError::check_long_range(&self.path, self.size(), offset, length)
+    }
+
+    fn check_write(&self, offset: u64, length: u64) -> Result<(), ImageError> {
+        if self.read_only {
+            return Err(ImageError::ReadOnly {
+                file: self.path.clone(),
+            });
+        }
+        self.check(offset, length)
+    }
+
+    fn error(&self, action: &'static str, source: io::Error) -> ImageError {
+        ImageError::from_host(action, &self.path, source)
     }
 }
 
@@ -180,53 +343,8 @@ impl Drop for Qcow2Image {
         if let Some(flusher) = self.flusher.take() {
             flusher.stop();
         }
-        if let Err(error) = self.inner.flush() {
+        if let Err(error) = self.inner.close() {
             tracing::error!(%error, "a disk image was closed with data that could not be stored");
-        }
-    }
-}
-
-/// Flushes from time to time.
-#[derive(Debug)]
-struct Flusher {
-    stop: Arc<(Mutex<bool>, Condvar)>,
-    thread: JoinHandle<()>,
-}
-
-impl Flusher {
-    fn start(image: Arc<Inner>, interval: Duration) -> std::io::Result<Self> {
-        let stop = Arc::new((Mutex::new(false), Condvar::new()));
-        let theirs = Arc::clone(&stop);
-        let thread = thread::Builder::new()
-            .name("disk-flush".to_owned())
-            .spawn(move || {
-                let (stopped, wake) = &*theirs;
-                let mut failed = false;
-                let mut guard = stopped.lock();
-                while !*guard {
-                    wake.wait_for(&mut guard, interval);
-                    if *guard || !image.dirty.load(Ordering::Relaxed) {
-                        continue;
-                    }
-                    parking_lot::MutexGuard::unlocked(&mut guard, || match image.flush() {
-                        Ok(()) => failed = false,
-                        Err(error) if !failed => {
-                            failed = true;
-                            tracing::warn!(%error, "what the guest wrote is not on the disk yet");
-                        }
-                        Err(_) => {}
-                    });
-                }
-            })?;
-        Ok(Self { stop, thread })
-    }
-
-    fn stop(self) {
-        let (stopped, wake) = &*self.stop;
-        *stopped.lock() = true;
-        wake.notify_all();
-        if self.thread.join().is_err() {
-            tracing::error!("the thread that flushes a disk image ended in a panic");
         }
     }
 }

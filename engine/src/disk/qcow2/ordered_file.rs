@@ -9,28 +9,33 @@
 //!   cannot leave the library believing in an entry that is not there.
 //! - Between a write to an L2 table and a write to anything else, in either direction, everything is brought to the device. Data
 //!   and counts are so on it before a table refers to them, and a table has forgotten a cluster before it is given out again.
+//! - Reference counts that become smaller are held back (`reference_counts.rs`) until everything that no longer refers to the
+//!   clusters is on the device. Of what internal snapshots share, the old table may be the one that counts after a crash.
+//! - While the disk grows the header's fields are held back too, until what they name is on the device.
 //!
 //! What a crash leaves is then at worst clusters that count as used and are not.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use imago::Storage;
-use imago::io_buffers::{IoVector, IoVectorMut};
-use imago::storage::drivers::CommonStorageHelper;
-use parking_lot::Mutex;
+use imago::io_buffers::IoVector;
+use parking_lot::{Mutex, RwLock};
 
-use super::header::Header;
+use super::header::{Header, INCOMPATIBLE_FEATURES};
 use super::host_file::{HostFile, Positioned};
+use super::reference_counts;
+use crate::memory::GuestBuffer;
 
 /// Bytes at the start of the header that the library may rewrite: all of the version 3 header's fields.
 const HEADER_FIELDS: u64 = 112;
+/// Where in the header the disk's size is.
+const SIZE_FIELD: u64 = 24;
 /// The bits of an L1 or reference count table entry that hold an offset.
-const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
+pub(super) const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
 /// Zeros are written in pieces of this many bytes where the file system cannot make a hole.
 const ZEROS: usize = 64 << 10;
 
@@ -41,11 +46,22 @@ pub(super) struct OrderedFile(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     file: Box<dyn HostFile>,
+    /// What holds the guest's data, if the image keeps that in another file.
+    data_file: Option<Box<dyn HostFile>>,
     path: PathBuf,
     cluster_size: u64,
+    refcount_order: u32,
+    /// Features that the library does not know and need not: hidden from it.
+    hidden_features: u64,
     read_only: bool,
     state: Mutex<State>,
-    helper: CommonStorageHelper,
+    places: RwLock<Places>,
+    /// Data was written beside the library since the device last had everything.
+    data_written: AtomicBool,
+    /// Whether `State::held_counts` holds something.
+    counts_held: AtomicBool,
+    /// The file's length when somebody last asked, in whole clusters; it only grows.
+    length: AtomicU64,
 }
 
 /// What was written since the device last had everything.
@@ -56,20 +72,31 @@ enum Unsynced {
     Other,
 }
 
+/// Where the image keeps its tables.
+#[derive(Debug, Default)]
+struct Places {
+    l1: Range<u64>,
+    refcount_table: Range<u64>,
+    /// L2 tables that an L1 entry refers to, written or held back.
+    l2_tables: HashSet<u64>,
+    /// Reference count blocks that the reference count table refers to.
+    refcount_blocks: HashSet<u64>,
+}
+
 #[derive(Debug)]
 struct State {
     unsynced: Unsynced,
     /// Counts writes, so that a sync beside them knows whether it saw all.
     writes: u64,
-    /// Where the L1 table is in the file.
-    l1: Range<u64>,
-    /// Where the reference count table is in the file.
-    refcount_table: Range<u64>,
-    /// Where L2 tables are that an L1 entry refers to, written or held back.
-    l2_tables: HashSet<u64>,
     /// Entries held back, by their place in the file.
     held_l1: BTreeMap<u64, [u8; 8]>,
     held_refcount_table: BTreeMap<u64, [u8; 8]>,
+    /// Reference count blocks as the library knows them, of which the file has larger counts; by their place in the file.
+    held_counts: BTreeMap<u64, Vec<u8>>,
+    /// Header fields, in the order they were written, while the disk grows.
+    held_header: Option<Vec<(u64, Vec<u8>)>>,
+    /// The disk's size that stays in the header meanwhile.
+    size_held: Option<u64>,
     /// The library has not finished opening the image; it may rewrite the whole header.
     opening: bool,
     /// The device failed to store something. The kernel forgets that it did, so no later sync can be believed.
@@ -77,39 +104,42 @@ struct State {
 }
 
 impl OrderedFile {
-    /// Takes the file whose header is `header`.
+    /// Takes the file whose header is `header`, and the one that holds its data if that is another.
     pub(super) fn new(
         file: Box<dyn HostFile>,
+        data_file: Option<Box<dyn HostFile>>,
         path: PathBuf,
         header: &Header,
         read_only: bool,
     ) -> io::Result<Self> {
-        let mut state = State {
-            unsynced: Unsynced::Nothing,
-            writes: 0,
-            l1: 0..0,
-            refcount_table: 0..0,
-            l2_tables: HashSet::new(),
-            held_l1: BTreeMap::new(),
-            held_refcount_table: BTreeMap::new(),
-            opening: true,
-            lost: false,
-        };
-        if !read_only {
-            state.find_tables(header);
-        }
-        let file = Self(Arc::new(Inner {
+        let inner = Inner {
             file,
+            data_file,
             path,
             cluster_size: header.cluster_size,
+            refcount_order: header.refcount_order,
+            hidden_features: header.hidden_features(read_only),
             read_only,
-            state: Mutex::new(state),
-            helper: CommonStorageHelper::default(),
-        }));
+            state: Mutex::new(State {
+                unsynced: Unsynced::Nothing,
+                writes: 0,
+                held_l1: BTreeMap::new(),
+                held_refcount_table: BTreeMap::new(),
+                held_counts: BTreeMap::new(),
+                held_header: None,
+                size_held: None,
+                opening: true,
+                lost: false,
+            }),
+            places: RwLock::default(),
+            data_written: AtomicBool::new(false),
+            counts_held: AtomicBool::new(false),
+            length: AtomicU64::new(0),
+        };
         if !read_only {
-            file.find_l2_tables(header)?;
+            inner.find_places(header)?;
         }
-        Ok(file)
+        Ok(Self(Arc::new(inner)))
     }
 
     /// From now on the header's fields alone may change.
@@ -117,18 +147,124 @@ impl OrderedFile {
         self.0.state.lock().opening = false;
     }
 
-    fn find_l2_tables(&self, header: &Header) -> io::Result<()> {
-        let length = usize::try_from(header.l1_length).map_err(io::Error::other)?;
-        let mut table = vec![0; length];
-        self.0.read(&mut table, header.l1_offset)?;
-        let (entries, _) = table.as_chunks::<8>();
-        self.0.state.lock().l2_tables = entries
-            .iter()
-            .map(|entry| u64::from_be_bytes(*entry) & OFFSET)
-            .filter(|offset| *offset != 0)
-            .collect();
+    /// What the library calls the file.
+    pub(super) fn path(&self) -> &std::path::Path {
+        &self.0.path
+    }
+
+    /// The length of the file that holds the tables.
+    pub(super) fn length(&self) -> io::Result<u64> {
+        self.0.file.length()
+    }
+
+    /// Fills `data` from the file that holds the tables.
+    pub(super) fn read(&self, data: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.read(data, offset)
+    }
+
+    /// Writes what the library wants in the file that holds the tables.
+    pub(super) fn write(&self, data: IoVector<'_>, offset: u64) -> io::Result<()> {
+        self.0.write(data, offset)
+    }
+
+    /// Zeros for the library in the file that holds the tables.
+    pub(super) fn write_zeros(&self, offset: u64, length: u64) -> io::Result<()> {
+        self.0.write_zeros(offset, length)
+    }
+
+    /// Brings everything to the device.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.0.sync(&mut self.0.state.lock())
+    }
+
+    // --- Data, past the library ------------------------------------------------------------------------------------------------
+
+    fn data(&self) -> &dyn HostFile {
+        self.0.data_file.as_deref().unwrap_or(&*self.0.file)
+    }
+
+    /// The length of the file that holds the data.
+    pub(super) fn data_length(&self) -> io::Result<u64> {
+        self.data().length()
+    }
+
+    /// Makes the file that holds the data `length` bytes long, if it is one of its own.
+    pub(super) fn grow_data(&self, length: u64) -> io::Result<()> {
+        match &self.0.data_file {
+            Some(file) => {
+                if file.length()? < length {
+                    file.set_length(length)?;
+                    self.data_written();
+                }
+                Ok(())
+            }
+            None => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Fills `data` from the guest's data at `offset` of its file.
+    pub(super) fn read_data(&self, data: &mut [u8], offset: u64) -> io::Result<()> {
+        match &self.0.data_file {
+            Some(file) => read_whole(&**file, data, offset, self.0.cluster_size),
+            None => self.0.read(data, offset),
+        }
+    }
+
+    /// As [`OrderedFile::read_data`], into guest memory.
+    pub(super) fn read_data_guest(&self, buffer: &GuestBuffer, offset: u64) -> io::Result<()> {
+        let read = self.data().read_guest(buffer, offset)?;
+        if read < buffer.len() {
+            let mut rest = vec![0; buffer.len() - read];
+            self.read_data(&mut rest, offset.saturating_add(read as u64))?;
+            buffer.write(read, &rest);
+        }
         Ok(())
     }
+
+    /// Writes over data in clusters that a table refers to already: no order to keep, but no table may be hit.
+    pub(super) fn write_data(&self, data: &[u8], offset: u64) -> io::Result<()> {
+        self.0.check_data(offset, data.len() as u64)?;
+        self.data().write(data, offset)?;
+        self.data_written();
+        Ok(())
+    }
+
+    /// As [`OrderedFile::write_data`], from guest memory.
+    pub(super) fn write_data_guest(&self, buffer: &GuestBuffer, offset: u64) -> io::Result<()> {
+        self.0.check_data(offset, buffer.len() as u64)?;
+        self.data().write_guest(buffer, offset)?;
+        self.data_written();
+        Ok(())
+    }
+
+    /// Writes for the library to the file of its own that holds the data.
+    pub(super) fn write_data_file(&self, data: &[u8], offset: u64) -> io::Result<()> {
+        self.data().write(data, offset)?;
+        let mut state = self.0.state.lock();
+        // Before a table that refers to it.
+        if state.unsynced == Unsynced::Nothing {
+            state.wrote(Unsynced::Other);
+        }
+        self.data_written();
+        Ok(())
+    }
+
+    // After the write: a flush that began before it does not cover it.
+    fn data_written(&self) {
+        self.0.data_written.store(true, Ordering::Release);
+    }
+
+    /// Gives the space of clusters that nothing refers to any more, on the device too, back to the host.
+    pub(super) fn release(&self, offset: u64, length: u64) -> io::Result<()> {
+        if self.0.data_file.is_none() {
+            self.0.check_data(offset, length)?;
+        }
+        self.data().punch(offset, length)?;
+        self.data_written();
+        Ok(())
+    }
+
+    // --- Flushes ---------------------------------------------------------------------------------------------------------------
 
     /// Brings everything written to the device, without holding up writes meanwhile.
     pub(super) fn sync_beside_writes(&self) -> io::Result<()> {
@@ -137,12 +273,14 @@ impl OrderedFile {
             if state.lost {
                 return Err(crate::disk::lost_writes());
             }
-            if state.unsynced == Unsynced::Nothing {
+            if !self.0.data_written.swap(false, Ordering::Acquire)
+                && state.unsynced == Unsynced::Nothing
+            {
                 return Ok(());
             }
             state.writes
         };
-        let result = self.0.file.sync();
+        let result = self.0.sync_files();
         let mut state = self.0.state.lock();
         if let Err(source) = result {
             state.lost = true;
@@ -154,75 +292,192 @@ impl OrderedFile {
         Ok(())
     }
 
-    /// Ends a flush: everything that the library wrote, then the L1 entries that refer to it. What fails stays held back, and is
-    /// tried again by the next flush.
+    /// Ends a flush: everything that the library wrote, then the L1 entries that refer to it, then the header, then the counts
+    /// that became smaller. What fails stays held back, and is tried again by the next flush.
     pub(super) fn finish_flush(&self) -> io::Result<()> {
         let inner = &self.0;
         let mut state = inner.state.lock();
         inner.apply_refcount_table(&mut state)?;
         inner.sync(&mut state)?;
-        if state.held_l1.is_empty() {
-            return Ok(());
+        if !state.held_l1.is_empty() {
+            for (offset, entry) in &state.held_l1 {
+                inner.file.write(entry, *offset)?;
+            }
+            state.held_l1.clear();
+            state.wrote(Unsynced::Other);
+            inner.sync(&mut state)?;
         }
-        for (offset, entry) in &state.held_l1 {
-            inner.file.write(entry, *offset)?;
+        inner.apply_header(&mut state)?;
+        if !state.held_counts.is_empty() {
+            for (offset, block) in &state.held_counts {
+                inner.file.write(block, *offset)?;
+            }
+            state.held_counts.clear();
+            inner.counts_held.store(false, Ordering::Release);
+            // A crash that loses these leaves clusters that count as used, no more.
+            state.wrote(Unsynced::Other);
         }
-        state.held_l1.clear();
-        state.wrote(Unsynced::Other);
-        inner.sync(&mut state)
+        Ok(())
+    }
+
+    /// From now on the header's fields are held back until a flush ends, and beyond that `size` stays the disk's.
+    pub(super) fn hold_header(&self, size: u64) {
+        let mut state = self.0.state.lock();
+        state.held_header.get_or_insert_default();
+        state.size_held = Some(size);
+    }
+
+    /// The size goes with the next flush too; after it the header's fields are written again as they come.
+    pub(super) fn release_size(&self) {
+        self.0.state.lock().size_held = None;
+    }
+
+    /// The L1 entry in place `index`, held back or not.
+    pub(super) fn l1_entry(&self, header_l1: u64, index: u64) -> io::Result<u64> {
+        let offset = header_l1.saturating_add(index.saturating_mul(8));
+        if let Some(entry) = self.0.state.lock().held_l1.get(&offset) {
+            return Ok(u64::from_be_bytes(*entry));
+        }
+        let mut entry = [0; 8];
+        self.0.read(&mut entry, offset)?;
+        Ok(u64::from_be_bytes(entry))
+    }
+
+    /// Where the L1 table is now.
+    pub(super) fn l1_offset(&self, header: &Header) -> u64 {
+        if self.0.read_only {
+            header.l1_offset
+        } else {
+            self.0.places.read().l1.start
+        }
     }
 }
 
-impl State {
-    fn find_tables(&mut self, header: &Header) {
-        self.l1 = header.l1_offset..header.l1_offset.saturating_add(header.l1_length);
-        self.refcount_table = header.refcount_table_offset
-            ..header
-                .refcount_table_offset
-                .saturating_add(header.refcount_table_length);
+/// Fills `data`. What lies behind the end of the file reads as zeros only as far as the file's last cluster goes.
+fn read_whole(
+    file: &dyn HostFile,
+    mut data: &mut [u8],
+    mut offset: u64,
+    cluster_size: u64,
+) -> io::Result<()> {
+    while !data.is_empty() {
+        match file.read(data, offset) {
+            Ok(0) => return read_behind_end(file, data, offset, cluster_size),
+            Ok(count) => {
+                data = data.get_mut(count..).unwrap_or_default();
+                offset = offset.saturating_add(count as u64);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
+    Ok(())
+}
 
+fn read_behind_end(
+    file: &dyn HostFile,
+    data: &mut [u8],
+    offset: u64,
+    cluster_size: u64,
+) -> io::Result<()> {
+    let length = file.length()?;
+    let end = length
+        .checked_next_multiple_of(cluster_size)
+        .unwrap_or(length);
+    if offset
+        .checked_add(data.len() as u64)
+        .is_none_or(|last| last > end)
+    {
+        return Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            format!(
+                "the file ends at {length} bytes, before data that it should hold; it was truncated or copied in part only, restore it from a backup"
+            ),
+        ));
+    }
+    data.fill(0);
+    Ok(())
+}
+
+/// The field at `place` in a piece of the header that starts at `offset`, if it is all there.
+fn field(bytes: &mut [u8], offset: u64, place: u64) -> Option<&mut [u8; 8]> {
+    let at = usize::try_from(place.checked_sub(offset)?).ok()?;
+    bytes.get_mut(at..)?.first_chunk_mut()
+}
+
+fn damaged() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "the image is damaged: it keeps data where its own tables are; restore it from a backup or repair it with `qemu-img check -r all`",
+    )
+}
+
+impl State {
     fn wrote(&mut self, what: Unsynced) {
         self.unsynced = what;
         self.writes = self.writes.wrapping_add(1);
     }
 }
 
+impl Places {
+    /// Whether something there is not the guest's.
+    fn meets(&self, offset: u64, end: u64, cluster_size: u64) -> bool {
+        let overlaps = |range: &Range<u64>| offset < range.end && range.start < end;
+        overlaps(&(0..cluster_size)) || overlaps(&self.l1) || overlaps(&self.refcount_table)
+    }
+}
+
 impl Inner {
-    /// Fills `data`. What lies behind the end of the file reads as zeros only as far as the file's last cluster goes.
-    fn read(&self, mut data: &mut [u8], mut offset: u64) -> io::Result<()> {
-        while !data.is_empty() {
-            match self.file.read(data, offset) {
-                Ok(0) => return self.read_behind_end(data, offset),
-                Ok(count) => {
-                    data = data.get_mut(count..).unwrap_or_default();
-                    offset = offset.saturating_add(count as u64);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+    fn find_places(&self, header: &Header) -> io::Result<()> {
+        let l1 = self.table(header.l1_offset, header.l1_length)?;
+        let refcounts = self.table(header.refcount_table_offset, header.refcount_table_length)?;
+        let mut places = self.places.write();
+        places.l1 = header.l1_offset..header.l1_offset.saturating_add(header.l1_length);
+        places.refcount_table = header.refcount_table_offset
+            ..header
+                .refcount_table_offset
+                .saturating_add(header.refcount_table_length);
+        places.l2_tables.extend(l1);
+        places.refcount_blocks.extend(refcounts);
+        Ok(())
+    }
+
+    /// The offsets in a table's entries.
+    fn table(&self, offset: u64, length: u64) -> io::Result<impl Iterator<Item = u64> + use<>> {
+        let mut table = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+        // Straight from the file: no table is among the blocks that are held back, and those may be locked.
+        read_whole(&*self.file, &mut table, offset, self.cluster_size)?;
+        let mut at = 0;
+        Ok(std::iter::from_fn(move || {
+            let entry: &[u8; 8] = table.get(at..)?.first_chunk()?;
+            at += 8;
+            Some(u64::from_be_bytes(*entry) & OFFSET)
+        })
+        .filter(|offset| *offset != 0))
+    }
+
+    fn read(&self, data: &mut [u8], offset: u64) -> io::Result<()> {
+        if self.counts_held.load(Ordering::Acquire)
+            && let Some(block) = self.state.lock().held_counts.get(&offset)
+            && block.len() == data.len()
+        {
+            data.copy_from_slice(block);
+            return Ok(());
+        }
+        read_whole(&*self.file, data, offset, self.cluster_size)?;
+        if self.hidden_features != 0
+            && let Some(features) = field(data, offset, INCOMPATIBLE_FEATURES)
+        {
+            *features = (u64::from_be_bytes(*features) & !self.hidden_features).to_be_bytes();
         }
         Ok(())
     }
 
-    fn read_behind_end(&self, data: &mut [u8], offset: u64) -> io::Result<()> {
-        let length = self.file.length()?;
-        let end = length
-            .checked_next_multiple_of(self.cluster_size)
-            .unwrap_or(length);
-        if offset
-            .checked_add(data.len() as u64)
-            .is_none_or(|last| last > end)
-        {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                format!(
-                    "the file ends at {length} bytes, before data that it should hold; it was truncated or copied in part only, restore it from a backup"
-                ),
-            ));
+    fn sync_files(&self) -> io::Result<()> {
+        if let Some(data) = &self.data_file {
+            data.sync()?;
         }
-        data.fill(0);
-        Ok(())
+        self.file.sync()
     }
 
     fn sync(&self, state: &mut State) -> io::Result<()> {
@@ -230,11 +485,38 @@ impl Inner {
             return Err(crate::disk::lost_writes());
         }
         if state.unsynced != Unsynced::Nothing {
-            self.file.sync().map_err(|source| {
+            self.sync_files().map_err(|source| {
                 state.lost = true;
                 crate::disk::sync_failed(&source)
             })?;
             state.unsynced = Unsynced::Nothing;
+        }
+        Ok(())
+    }
+
+    fn apply_header(&self, state: &mut State) -> io::Result<()> {
+        let Some(fields) = &mut state.held_header else {
+            return Ok(());
+        };
+        let changed = !fields.is_empty();
+        for (offset, bytes) in fields.iter() {
+            let mut bytes = bytes.clone();
+            if let Some(size) = state.size_held
+                && let Some(field) = field(&mut bytes, *offset, SIZE_FIELD)
+            {
+                *field = size.to_be_bytes();
+            }
+            self.file.write(&bytes, *offset)?;
+        }
+        if state.size_held.is_some() {
+            fields.retain_mut(|(offset, bytes)| field(bytes, *offset, SIZE_FIELD).is_some());
+        } else {
+            state.held_header = None;
+        }
+        if changed {
+            state.wrote(Unsynced::Other);
+            self.sync(state)?;
+            self.header_changed(state)?;
         }
         Ok(())
     }
@@ -256,19 +538,59 @@ impl Inner {
 
     /// Holds an entry back if it is one of those.
     fn hold_back(&self, state: &mut State, bufv: &IoVector<'_>, offset: u64) -> bool {
-        let is_l1 = state.l1.contains(&offset);
-        if bufv.len() != 8 || !(is_l1 || state.refcount_table.contains(&offset)) {
+        if bufv.len() != 8 {
+            return false;
+        }
+        let mut places = self.places.write();
+        let is_l1 = places.l1.contains(&offset);
+        if !(is_l1 || places.refcount_table.contains(&offset)) {
             return false;
         }
         let mut entry = [0; 8];
         bufv.copy_into_slice(&mut entry);
+        let target = u64::from_be_bytes(entry) & OFFSET;
         if is_l1 {
             state.held_l1.insert(offset, entry);
-            state.l2_tables.insert(u64::from_be_bytes(entry) & OFFSET);
+            places.l2_tables.insert(target);
         } else {
             state.held_refcount_table.insert(offset, entry);
+            places.refcount_blocks.insert(target);
         }
         true
+    }
+
+    /// Refuses to write data where the image keeps its tables, or far behind the end of the file.
+    fn check_data(&self, offset: u64, length: u64) -> io::Result<()> {
+        if self.data_file.is_some() {
+            return Ok(());
+        }
+        let end = offset.checked_add(length).ok_or_else(damaged)?;
+        let places = self.places.read();
+        let mut cluster = offset - offset % self.cluster_size;
+        let mut hit = places.meets(offset, end, self.cluster_size);
+        while cluster < end && !hit {
+            hit = places.l2_tables.contains(&cluster) || places.refcount_blocks.contains(&cluster);
+            cluster = cluster.saturating_add(self.cluster_size);
+        }
+        drop(places);
+        if hit {
+            return Err(damaged());
+        }
+        if end > self.length.load(Ordering::Relaxed) {
+            let length = self
+                .file
+                .length()?
+                .checked_next_multiple_of(self.cluster_size)
+                .ok_or_else(damaged)?;
+            self.length.store(length, Ordering::Relaxed);
+            if end > length {
+                return Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "the file ends before data that it should hold; it was truncated or copied in part only, restore it from a backup",
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Puts what must be on the device before a write of `length` bytes at `offset` there, and says what kind of write it is.
@@ -276,20 +598,22 @@ impl Inner {
         let end = offset
             .checked_add(length)
             .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-        let overlaps = |range: &Range<u64>| offset < range.end && range.start < end;
-        let header = 0..self.cluster_size;
-        if end <= HEADER_FIELDS || (state.opening && end <= header.end) {
+        if end <= HEADER_FIELDS || (state.opening && end <= self.cluster_size) {
             self.apply_refcount_table(state)?;
             self.sync(state)?;
             return Ok(Unsynced::Other);
         }
-        if overlaps(&header) || overlaps(&state.l1) || overlaps(&state.refcount_table) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the image is damaged: it keeps data where its own tables are; restore it from a backup or repair it with `qemu-img check -r all`",
-            ));
+        let (hit, is_l2) = {
+            let places = self.places.read();
+            (
+                places.meets(offset, end, self.cluster_size),
+                length == self.cluster_size && places.l2_tables.contains(&offset),
+            )
+        };
+        if hit {
+            return Err(damaged());
         }
-        if length == self.cluster_size && state.l2_tables.contains(&offset) {
+        if is_l2 {
             self.apply_refcount_table(state)?;
             if state.unsynced == Unsynced::Other {
                 self.sync(state)?;
@@ -306,13 +630,45 @@ impl Inner {
     fn header_changed(&self, state: &mut State) -> io::Result<()> {
         let header = Header::read(&Positioned(&*self.file), self.file.length()?)
             .map_err(|error| io::Error::other(error.at(&self.path)))?;
-        state.find_tables(&header);
-        let (l1, refcounts) = (state.l1.clone(), state.refcount_table.clone());
-        state.held_l1.retain(|offset, _| l1.contains(offset));
+        self.find_places(&header)?;
+        let places = self.places.read();
+        state.held_l1.retain(|offset, _| places.l1.contains(offset));
         state
             .held_refcount_table
-            .retain(|offset, _| refcounts.contains(offset));
+            .retain(|offset, _| places.refcount_table.contains(offset));
         Ok(())
+    }
+
+    /// Writes a reference count block, but for the counts that became smaller: those wait. True if that was all.
+    fn write_counts(
+        &self,
+        state: &mut State,
+        bufv: &IoVector<'_>,
+        offset: u64,
+    ) -> io::Result<bool> {
+        let is_block =
+            bufv.len() == self.cluster_size && self.places.read().refcount_blocks.contains(&offset);
+        if !is_block {
+            return Ok(false);
+        }
+        let length = usize::try_from(self.cluster_size).map_err(io::Error::other)?;
+        let (mut block, mut merged) = (vec![0; length], vec![0; length]);
+        bufv.copy_into_slice(&mut block);
+        read_whole(&*self.file, &mut merged, offset, self.cluster_size)?;
+        let changed = reference_counts::raise(&mut merged, &block, self.refcount_order);
+        if changed {
+            let kind = self.prepare_write(state, offset, bufv.len())?;
+            state.wrote(kind);
+            self.file.write(&merged, offset)?;
+        }
+        if merged == block {
+            state.held_counts.remove(&offset);
+        } else {
+            state.held_counts.insert(offset, block);
+        }
+        self.counts_held
+            .store(!state.held_counts.is_empty(), Ordering::Release);
+        Ok(true)
     }
 
     fn write(&self, bufv: IoVector<'_>, mut offset: u64) -> io::Result<()> {
@@ -320,18 +676,32 @@ impl Inner {
             return Err(io::ErrorKind::ReadOnlyFilesystem.into());
         }
         let mut state = self.state.lock();
-        if self.hold_back(&mut state, &bufv, offset) {
+        if self.hold_back(&mut state, &bufv, offset)
+            || self.write_counts(&mut state, &bufv, offset)?
+        {
             return Ok(());
         }
-        let kind = self.prepare_write(&mut state, offset, bufv.len())?;
         let header_changed = offset < HEADER_FIELDS;
+        if header_changed {
+            let mut bytes = vec![0; usize::try_from(bufv.len()).map_err(io::Error::other)?];
+            bufv.copy_into_slice(&mut bytes);
+            if let Some(features) = field(&mut bytes, offset, INCOMPATIBLE_FEATURES) {
+                *features = (u64::from_be_bytes(*features) | self.hidden_features).to_be_bytes();
+            }
+            if let Some(fields) = &mut state.held_header {
+                fields.push((offset, bytes));
+                return Ok(());
+            }
+            let kind = self.prepare_write(&mut state, offset, bytes.len() as u64)?;
+            state.wrote(kind);
+            self.file.write(&bytes, offset)?;
+            return self.header_changed(&mut state);
+        }
+        let kind = self.prepare_write(&mut state, offset, bufv.len())?;
         state.wrote(kind);
         for slice in bufv.into_inner() {
             self.file.write(&slice, offset)?;
             offset = offset.saturating_add(slice.len() as u64);
-        }
-        if header_changed {
-            self.header_changed(&mut state)?;
         }
         Ok(())
     }
@@ -360,55 +730,5 @@ impl Inner {
             self.file.set_length(end)?;
         }
         Ok(())
-    }
-}
-
-impl fmt::Display for OrderedFile {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}", self.0.path.display())
-    }
-}
-
-#[expect(
-    unsafe_code,
-    reason = "the trait makes these methods unsafe to call; no operation in them is"
-)]
-impl Storage for OrderedFile {
-    fn size(&self) -> io::Result<u64> {
-        self.0.file.length()
-    }
-
-    unsafe fn pure_readv(&self, bufv: IoVectorMut<'_>, mut offset: u64) -> io::Result<()> {
-        for mut slice in bufv.into_inner() {
-            self.0.read(&mut slice, offset)?;
-            offset = offset.saturating_add(slice.len() as u64);
-        }
-        Ok(())
-    }
-
-    unsafe fn pure_writev(&self, bufv: IoVector<'_>, offset: u64) -> io::Result<()> {
-        self.0.write(bufv, offset)
-    }
-
-    unsafe fn pure_write_zeroes(&self, offset: u64, length: u64) -> io::Result<()> {
-        self.0.write_zeros(offset, length)
-    }
-
-    fn flush(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        let mut state = self.0.state.lock();
-        self.0.sync(&mut state)
-    }
-
-    unsafe fn invalidate_cache(&self) -> io::Result<()> {
-        // Nothing read is kept here, and what is held back must not be forgotten.
-        Ok(())
-    }
-
-    fn get_storage_helper(&self) -> &CommonStorageHelper {
-        &self.0.helper
     }
 }
