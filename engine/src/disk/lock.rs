@@ -3,7 +3,8 @@
 //!
 //! What a program does with the file (its permissions: read, write, resize) is a shared lock on byte 100 + n; what it does not
 //! bear others to do is a shared lock on byte 200 + n. Having taken its own, it asks whether somebody holds the counterpart of one
-//! of them. The locks belong to the open file description: they end with its last descriptor, however the program ends.
+//! of them. The locks belong to the open file description: they end with its last descriptor, however the program ends. A process
+//! that is just being started has copies of all descriptors for an instant; therefore who is done unlocks.
 
 use std::fs::File;
 use std::io;
@@ -40,11 +41,29 @@ impl Access {
 
 const UNSHARED: [i64; 2] = [WRITE, RESIZE];
 
-/// Locks `file`; `false` when another program's locks forbid it. Where the file system knows no locks there are none.
+/// The locks on an image. They end when it is dropped.
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let mut all = byte_lock(libc::F_UNLCK, PERMISSION_BASE);
+        all.l_len = UNSHARED_BASE - PERMISSION_BASE + 100;
+        // If that fails, closing does it.
+        let _ = fcntl(&self.0, FcntlArg::F_OFD_SETLK(&all));
+    }
+}
+
+/// Locks `file`; nothing when another program's locks forbid it. Where the file system knows no locks there are none.
 ///
 /// # Errors
 /// When the kernel refuses for another reason.
-pub(super) fn acquire(file: &File, access: Access) -> io::Result<bool> {
+pub(super) fn acquire(file: &File, access: Access) -> io::Result<Option<Lock>> {
+    let lock = Lock(file.try_clone()?);
+    Ok(try_lock(file, access)?.then_some(lock))
+}
+
+fn try_lock(file: &File, access: Access) -> io::Result<bool> {
     let permissions = access.permissions();
     let own = permissions
         .iter()

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags};
 
 use super::Image;
-use super::lock::{self, Access};
+use super::lock::{self, Access, Lock};
 use super::qcow2::{Header, HeaderFault, HostFile, Parts, Qcow2Image, UncachedFile, UnsafeFile};
 use super::raw::RawImage;
 use crate::definition::{CacheMode, DiscardMode, Drive, ImageFormat};
@@ -212,11 +212,15 @@ impl DiskOptions {
             });
         }
         chain.push(identity);
-        self.lock(&file, path)?;
+        let lock = self.lock(&file, path)?;
         match self.format {
-            ImageFormat::Raw => Ok(Arc::new(
-                RawImage::new(file, path.to_owned(), size, self).map_err(host)?,
-            )),
+            ImageFormat::Raw => Ok(Arc::new(RawImage::new(
+                file,
+                lock,
+                path.to_owned(),
+                size,
+                self,
+            ))),
             ImageFormat::Qcow2 => {
                 let header = Header::read(&file, size).map_err(|error| error.at(path))?;
                 let backing = match &header.backing_file {
@@ -226,14 +230,20 @@ impl DiskOptions {
                     }
                     None => None,
                 };
+                let mut locks = vec![lock];
                 let data_file = match &header.data_file {
-                    Some(name) => Some(self.open_data_file(path, name)?),
+                    Some(name) => {
+                        let (file, lock) = self.open_data_file(path, name)?;
+                        locks.push(lock);
+                        Some(file)
+                    }
                     None => None,
                 };
                 Ok(Arc::new(Qcow2Image::open(Parts {
                     file: self.host_file(file),
                     path: path.to_owned(),
                     data_file,
+                    locks,
                     backing,
                     read_only: self.read_only,
                     cache: self.cache,
@@ -243,15 +253,15 @@ impl DiskOptions {
         }
     }
 
-    fn lock(&self, file: &File, path: &Path) -> Result<(), OpenError> {
+    fn lock(&self, file: &File, path: &Path) -> Result<Lock, OpenError> {
         let access = if self.read_only {
             Access::Read
         } else {
             Access::Write
         };
         match lock::acquire(file, access) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(OpenError::InUse {
+            Ok(Some(lock)) => Ok(lock),
+            Ok(None) => Err(OpenError::InUse {
                 file: path.to_owned(),
             }),
             Err(source) => Err(OpenError::from_host(path, !self.read_only, source)),
@@ -305,7 +315,11 @@ impl DiskOptions {
         })
     }
 
-    fn open_data_file(&self, path: &Path, name: &str) -> Result<Box<dyn HostFile>, OpenError> {
+    fn open_data_file(
+        &self,
+        path: &Path,
+        name: &str,
+    ) -> Result<(Box<dyn HostFile>, Lock), OpenError> {
         if name.is_empty() {
             return Err(OpenError::Unsupported {
                 file: path.to_owned(),
@@ -322,8 +336,8 @@ impl DiskOptions {
             error => error,
         })?;
         size(&file, &other)?;
-        self.lock(&file, &other)?;
-        Ok(self.host_file(file))
+        let lock = self.lock(&file, &other)?;
+        Ok((self.host_file(file), lock))
     }
 
     /// The file that the image at `path` calls `name`, if it may be opened.

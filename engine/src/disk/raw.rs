@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
+use super::lock::Lock;
 use super::qcow2::{DIRECT_ALIGNMENT, reopen_direct};
 use super::{DirectFile, DiskOptions, Features, Image, ImageError};
 use crate::definition::{CacheMode, DiscardMode};
@@ -32,16 +33,18 @@ pub(super) struct RawImage {
     /// Set once the host failed to bring data to the device. The kernel then forgets that it failed, so a later success would
     /// not mean that the data is safe.
     lost: AtomicBool,
+    _lock: Option<Lock>,
 }
 
 impl RawImage {
     /// An image of `size` bytes.
     pub(super) fn new(
         file: File,
+        lock: Lock,
         path: PathBuf,
         size: u64,
         options: &DiskOptions,
-    ) -> io::Result<Self> {
+    ) -> Self {
         let mut direct = None;
         if options.cache == CacheMode::None {
             match reopen_direct(&file) {
@@ -51,13 +54,14 @@ impl RawImage {
                 }
             }
         }
-        Ok(Self {
+        Self {
+            _lock: Some(lock),
             direct,
             read_only: options.read_only,
             cache: options.cache,
             discard: options.discard,
             ..Self::medium(file, path, size)
-        })
+        }
     }
 
     /// An optical medium of `size` bytes.
@@ -71,6 +75,7 @@ impl RawImage {
             cache: CacheMode::Writeback,
             discard: DiscardMode::Ignore,
             lost: AtomicBool::new(false),
+            _lock: None,
         }
     }
 

@@ -46,6 +46,7 @@ use self::ordered_file::OrderedFile;
 use self::ranges::Ranges;
 use self::space::Run;
 use self::store::Store;
+use super::lock::Lock;
 use super::{Features, Image, ImageError, OpenError};
 use crate::definition::{CacheMode, DiscardMode};
 use crate::memory::GuestBuffer;
@@ -61,6 +62,8 @@ pub(super) struct Parts {
     pub(super) path: PathBuf,
     /// The file that holds its data, if the header says that it is another.
     pub(super) data_file: Option<Box<dyn HostFile>>,
+    /// What keeps others from them.
+    pub(super) locks: Vec<Lock>,
     /// The image that it holds the differences to.
     pub(super) backing: Option<Arc<dyn Image>>,
     /// Writes are refused.
@@ -79,6 +82,7 @@ impl Parts {
             file,
             path,
             data_file: None,
+            locks: Vec::new(),
             backing: None,
             read_only,
             cache: CacheMode::default(),
@@ -122,6 +126,7 @@ struct Inner {
     any_discarded: AtomicBool,
     /// Whether something was written since the last flush.
     dirty: AtomicBool,
+    _locks: Vec<Lock>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -206,6 +211,7 @@ impl Qcow2Image {
             zeroed: Mutex::default(),
             any_discarded: AtomicBool::new(false),
             dirty: AtomicBool::new(false),
+            _locks: parts.locks,
             path: path.clone(),
         });
         let flusher = if read_only {

@@ -22,14 +22,11 @@ const PIECE: usize = 1 << 20;
 pub fn full_clone(source: &Path, target: &Path, job: &Job<'_>) -> Result<(), ToolError> {
     let from = open_file(source, false)?;
     let length = size(&from, source)?;
-    let locked = lock::acquire(&from, Access::Read)
-        .map_err(|error| ToolError::from_host("lock", source, error))?;
-    if !locked {
-        return Err(OpenError::InUse {
+    let _lock = lock::acquire(&from, Access::Read)
+        .map_err(|error| ToolError::from_host("lock", source, error))?
+        .ok_or_else(|| OpenError::InUse {
             file: source.to_owned(),
-        }
-        .into());
-    }
+        })?;
     let unfinished = Unfinished::new(target)?;
     job.begin(Phase::Copying, length)?;
     if ioctl_ficlone(unfinished.file(), &from).is_err() {
