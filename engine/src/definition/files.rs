@@ -7,7 +7,7 @@ use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
 use super::{Definition, Drive, DriveKind, Finding, ImageFormat, Severity};
-use crate::disk::inspect;
+use crate::disk::{DiskOptions, inspect};
 
 impl Drive {
     /// Where its image is, for a machine in `folder`; none in an empty drive.
@@ -53,14 +53,19 @@ impl Definition {
                         .to_owned(),
                 );
             } else if folder.is_some() || file.is_absolute() {
-                check_image(drive, &path, &mut add);
+                check_image(drive, &path, folder, &mut add);
             }
         }
         found
     }
 }
 
-fn check_image(drive: &Drive, path: &Path, add: &mut dyn FnMut(Severity, String)) {
+fn check_image(
+    drive: &Drive,
+    path: &Path,
+    folder: Option<&Path>,
+    add: &mut dyn FnMut(Severity, String),
+) {
     if !drive.read_only
         && drive.kind == DriveKind::Disk
         && matches!(
@@ -97,13 +102,11 @@ fn check_image(drive: &Drive, path: &Path, add: &mut dyn FnMut(Severity, String)
                     "The image is not qcow2; set the format to raw or choose another image."
                         .to_owned(),
                 );
-            } else if let (Some(backing), ImageFormat::Qcow2) = (info.backing_file, drive.format) {
-                add(
-                    Severity::Error,
-                    format!(
-                        "The image holds only what differs from {backing:?}, which is not supported; join both into one image first."
-                    ),
-                );
+            } else if drive.kind == DriveKind::Disk
+                && let Err(error) = DiskOptions::of_drive(drive, folder.unwrap_or(Path::new("")))
+                    .check_references(path)
+            {
+                add(Severity::Error, format!("{error}."));
             }
         }
     }

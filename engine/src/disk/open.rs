@@ -253,6 +253,39 @@ impl DiskOptions {
         }
     }
 
+    /// Refuses an image at `path` whose chain has a file that may not be opened or is not there, without opening any of them as a
+    /// disk: they may be in use.
+    ///
+    /// # Errors
+    /// As [`DiskOptions::open`], as far as the headers say.
+    pub fn check_references(&self, path: &Path) -> Result<(), OpenError> {
+        let mut path = path.to_owned();
+        let mut format = Some(self.format);
+        for _ in 0..LONGEST_CHAIN {
+            let file = open_file(&path, false)?;
+            let size = size(&file, &path)?;
+            let header = match Header::read(&file, size) {
+                Ok(header) if format != Some(ImageFormat::Raw) => header,
+                Err(error) if format == Some(ImageFormat::Qcow2) => return Err(error.at(&path)),
+                _ => return Ok(()),
+            };
+            if let Some(name) = &header.data_file {
+                self.agreed(&path, name)?;
+            }
+            let Some(name) = &header.backing_file else {
+                return Ok(());
+            };
+            let below = self.agreed(&path, name)?;
+            format = match header.backing_format.as_deref() {
+                Some("qcow2") => Some(ImageFormat::Qcow2),
+                None => None,
+                Some(_) => Some(ImageFormat::Raw),
+            };
+            path = below;
+        }
+        Err(OpenError::Chain { file: path })
+    }
+
     fn lock(&self, file: &File, path: &Path) -> Result<Lock, OpenError> {
         let access = if self.read_only {
             Access::Read

@@ -37,7 +37,8 @@ pub fn inspect(path: &Path) -> Result<Box<Medium>, String> {
         let image = disk::inspect(path).map_err(|error| text::sentence(&error))?;
         if let Some(backing) = image.backing_file {
             let file = path.to_owned();
-            return Err(text::sentence(&OpenError::Backing { file, backing }));
+            let other = backing.into();
+            return Err(text::sentence(&OpenError::NotAgreed { file, other }));
         }
     }
     Ok(Box::new(medium))
