@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::Definition;
+
 /// A disk or an optical drive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drive {
@@ -85,6 +87,24 @@ impl Drive {
             DriveKind::Disk => ErrorPolicy::Pause,
             DriveKind::Optical => ErrorPolicy::Report,
         })
+    }
+}
+
+impl Definition {
+    /// What a person calls each drive, in order: "hard disk 1", "optical drive 1", "hard disk 2".
+    pub fn drive_names(&self) -> Vec<String> {
+        let (mut disks, mut opticals) = (0, 0);
+        self.drives
+            .iter()
+            .map(|drive| {
+                let (count, kind) = match drive.kind {
+                    DriveKind::Disk => (&mut disks, "hard disk"),
+                    DriveKind::Optical => (&mut opticals, "optical drive"),
+                };
+                *count += 1;
+                format!("{kind} {count}")
+            })
+            .collect()
     }
 }
 

@@ -30,6 +30,12 @@ pub enum ImageError {
         /// The host's word.
         source: io::Error,
     },
+    /// The device failed to store data before: what was written then may be lost, and nothing brings it back.
+    #[error("could not flush {file}: {LostWrites}", file = .file.display())]
+    Lost {
+        /// The image.
+        file: PathBuf,
+    },
     /// The request goes beyond the end of the image.
     #[error("{length} bytes at {offset} lie beyond the end of {file}", file = .file.display())]
     OutOfRange {
@@ -58,10 +64,23 @@ pub enum ImageError {
     },
 }
 
+/// What every flush after a failed one is reported as. The kernel forgets that it failed.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the device that holds it failed to store data earlier; shut the machine down, check the device, then start it again"
+)]
+pub(super) struct LostWrites;
+
 impl ImageError {
     /// What the host said to `action` on `file`.
     pub(super) fn from_host(action: &'static str, file: &Path, source: io::Error) -> Self {
         let file = file.to_owned();
+        if source
+            .get_ref()
+            .is_some_and(|inner| inner.is::<LostWrites>())
+        {
+            return Self::Lost { file };
+        }
         match source.kind() {
             io::ErrorKind::StorageFull
             | io::ErrorKind::QuotaExceeded

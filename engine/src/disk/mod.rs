@@ -35,7 +35,5 @@ fn sync_failed(source: &io::Error) -> io::Error {
 
 /// What every flush after a failed one is reported as.
 fn lost_writes() -> io::Error {
-    io::Error::other(
-        "the device that holds it failed to store data earlier; shut the machine down, check the device, then start it again",
-    )
+    io::Error::other(image::LostWrites)
 }

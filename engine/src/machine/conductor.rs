@@ -45,7 +45,7 @@ pub(super) fn conduct(
     receiver: &Receiver<Message>,
     started: &Sender<Result<(), StartError>>,
 ) {
-    let faults = Arc::new(FaultBridge::new({
+    let faults = Arc::new(FaultBridge::new(definition, {
         let sender = sender.clone();
         move |fault| {
             // A machine that is gone needs no reports.

@@ -51,16 +51,13 @@ fn open_file(path: &Path) -> std::io::Result<File> {
         .open(path)
 }
 
-/// Opens drive number `number` of its kind, counting from 1.
-fn open(folder: &Path, drive: &Drive, number: usize) -> Result<NewDrive, StartError> {
+/// Opens the drive called `name`.
+fn open(folder: &Path, drive: &Drive, name: String) -> Result<NewDrive, StartError> {
     match drive.kind {
         DriveKind::Disk => {
             let file = drive.file.as_deref().unwrap_or(Path::new(""));
             let image = DiskOptions::of_drive(drive, folder).open(&folder.join(file))?;
-            Ok(NewDrive::Disk {
-                image,
-                name: format!("hard disk {number}"),
-            })
+            Ok(NewDrive::Disk { image, name })
         }
         DriveKind::Optical => {
             let medium = match &drive.file {
@@ -74,30 +71,23 @@ fn open(folder: &Path, drive: &Drive, number: usize) -> Result<NewDrive, StartEr
                 }
                 None => None,
             };
-            Ok(NewDrive::Optical {
-                medium,
-                name: format!("optical drive {number}"),
-            })
+            Ok(NewDrive::Optical { medium, name })
         }
     }
 }
 
 /// Opens all drives of the definition.
 fn open_all<'a>(board: &Board<'a>) -> Result<Vec<Opened<'a>>, StartError> {
-    let (mut disks, mut opticals) = (0, 0);
-    let drives = board.order.definition.drives.iter();
+    let definition = board.order.definition;
+    let mut opticals = 0;
+    let drives = definition.drives.iter().zip(definition.drive_names());
     drives
-        .map(|drive| {
+        .map(|(drive, name)| {
             let optical = (drive.kind == DriveKind::Optical).then_some(opticals);
-            let count = if optical.is_some() {
-                &mut opticals
-            } else {
-                &mut disks
-            };
-            *count += 1;
+            opticals += usize::from(optical.is_some());
             Ok(Opened {
                 drive,
-                content: open(board.order.folder, drive, *count)?,
+                content: open(board.order.folder, drive, name)?,
                 optical,
             })
         })

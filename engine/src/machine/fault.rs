@@ -1,8 +1,12 @@
-//! What a drive does when its image fails: a full disk pauses the machine and the drive waits; anything else is told to the guest.
+//! What a drive does when its image fails: the machine pauses and the drive waits, or the guest is told, as the definition says. A
+//! full disk pauses the machine in any case; a request that no image could carry out is always the guest's own fault.
+
+use std::collections::HashMap;
 
 use crossbeam_channel::{Sender, bounded};
 use parking_lot::Mutex;
 
+use crate::definition::{Definition, Drive, ErrorPolicy};
 use crate::disk::ImageError;
 use crate::storage::{FaultHandler, Verdict};
 
@@ -24,14 +28,19 @@ pub(super) struct Fault {
 /// Stands between the drives and the machine.
 pub(super) struct FaultBridge {
     waiting: Mutex<Waiting>,
+    /// By the drives' names.
+    policies: HashMap<String, ErrorPolicy>,
     tell: Box<dyn Fn(Fault) + Send + Sync>,
 }
 
 impl FaultBridge {
-    /// Tells each failure to `tell`, which must not block.
-    pub fn new(tell: impl Fn(Fault) + Send + Sync + 'static) -> Self {
+    /// Tells each failure to `tell`, which must not block. What else is done is in the definition.
+    pub fn new(definition: &Definition, tell: impl Fn(Fault) + Send + Sync + 'static) -> Self {
+        let names = definition.drive_names().into_iter();
+        let policies = definition.drives.iter().map(Drive::error_policy);
         Self {
             waiting: Mutex::default(),
+            policies: names.zip(policies).collect(),
             tell: Box::new(tell),
         }
     }
@@ -57,7 +66,15 @@ impl FaultBridge {
 
 impl FaultHandler for FaultBridge {
     fn failed(&self, drive: &str, error: &ImageError) -> Verdict {
-        let pauses = matches!(error, ImageError::NoSpace { .. });
+        let pauses = match error {
+            ImageError::NoSpace { .. } => true,
+            ImageError::Io { .. } => self.policies.get(drive) == Some(&ErrorPolicy::Pause),
+            // The machine paused when that happened; now the guest must be able to come to an end.
+            ImageError::Lost { .. }
+            | ImageError::OutOfRange { .. }
+            | ImageError::ReadOnly { .. }
+            | ImageError::Unsupported { .. } => false,
+        };
         let text = format!("The {drive}: {error}.");
         if !pauses {
             (self.tell)(Fault { text, pauses });
@@ -81,6 +98,49 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::definition::{ImageFormat, Name};
+
+    /// A machine with a disk, an optical drive and a disk whose guest hears of everything.
+    fn definition() -> Definition {
+        let mut definition = Definition::new(Name::new("test").unwrap());
+        let disk = || Drive::disk("disk".into(), ImageFormat::Raw);
+        definition.drives = vec![
+            disk(),
+            Drive::optical(None),
+            Drive {
+                on_error: Some(ErrorPolicy::Report),
+                ..disk()
+            },
+        ];
+        definition
+    }
+
+    #[test]
+    fn the_definition_says_what_an_error_does() {
+        let (told, tells) = bounded(8);
+        let bridge = Arc::new(FaultBridge::new(&definition(), move |fault| {
+            told.send(fault).unwrap();
+        }));
+        let broken = || ImageError::Io {
+            action: "read",
+            file: "disk".into(),
+            source: std::io::Error::from_raw_os_error(5),
+        };
+        for drive in ["optical drive 1", "hard disk 2"] {
+            assert_eq!(bridge.failed(drive, &broken()), Verdict::Report);
+            assert!(!tells.recv().unwrap().pauses);
+        }
+        for (drive, error) in [("hard disk 1", broken()), ("hard disk 2", full())] {
+            let waits = std::thread::spawn({
+                let bridge = Arc::clone(&bridge);
+                move || bridge.failed(drive, &error)
+            });
+            let fault = tells.recv().unwrap();
+            assert!(fault.pauses && fault.text.contains(drive), "{fault:?}");
+            bridge.retry();
+            assert_eq!(waits.join().unwrap(), Verdict::Retry);
+        }
+    }
 
     fn full() -> ImageError {
         ImageError::NoSpace {
@@ -91,7 +151,9 @@ mod tests {
     #[test]
     fn a_full_disk_waits_for_the_answer_and_other_faults_do_not() {
         let (told, tells) = bounded(8);
-        let bridge = Arc::new(FaultBridge::new(move |fault| told.send(fault).unwrap()));
+        let bridge = Arc::new(FaultBridge::new(&definition(), move |fault| {
+            told.send(fault).unwrap();
+        }));
         let other = ImageError::OutOfRange {
             file: "disk.qcow2".into(),
             offset: 1,
@@ -115,7 +177,9 @@ mod tests {
     #[test]
     fn a_machine_that_goes_leaves_no_drive_waiting() {
         let (told, tells) = bounded(8);
-        let bridge = Arc::new(FaultBridge::new(move |fault| told.send(fault).unwrap()));
+        let bridge = Arc::new(FaultBridge::new(&definition(), move |fault| {
+            told.send(fault).unwrap();
+        }));
         let drive = std::thread::spawn({
             let bridge = Arc::clone(&bridge);
             move || bridge.failed("hard disk 1", &full())

@@ -151,6 +151,13 @@ impl Qcow2Image {
             file: path.clone(),
             source,
         };
+        let damaged = |source: io::Error| match source.kind() {
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => OpenError::Damaged {
+                file: path.clone(),
+                fault: source.to_string(),
+            },
+            _ => host(source),
+        };
         let length = parts.file.length().map_err(host)?;
         let header =
             Header::read(&Positioned(&*parts.file), length).map_err(|error| error.at(&path))?;
@@ -183,16 +190,10 @@ impl Qcow2Image {
             &header,
             read_only,
         )
-        .map_err(host)?;
+        .map_err(damaged)?;
         let format = library(&file, external_data, parts.backing.clone(), read_only)
             .map(|qcow2| FormatAccess::new(Driver::new(qcow2, file.clone(), &header)))
-            .map_err(|source| match source.kind() {
-                io::ErrorKind::InvalidData => OpenError::Damaged {
-                    file: path.clone(),
-                    fault: source.to_string(),
-                },
-                _ => host(source),
-            })?;
+            .map_err(damaged)?;
         file.opened();
         let inner = Arc::new(Inner {
             format: RwLock::new(format),

@@ -138,6 +138,7 @@ impl OrderedFile {
         };
         if !read_only {
             inner.find_places(header)?;
+            inner.check_places(header)?;
         }
         Ok(Self(Arc::new(inner)))
     }
@@ -440,6 +441,71 @@ impl Inner {
         places.l2_tables.extend(l1);
         places.refcount_blocks.extend(refcounts);
         Ok(())
+    }
+
+    /// Refuses an image whose tables lie over one another or count as free: what is written would go over them.
+    fn check_places(&self, header: &Header) -> io::Result<()> {
+        let refuse = |what: &str| Err(io::Error::new(io::ErrorKind::InvalidData, what.to_owned()));
+        let places = self.places.read();
+        let tables = self.table(header.l1_offset, header.l1_length)?;
+        if tables.count() != places.l2_tables.len() {
+            return refuse("two parts of the disk share a table");
+        }
+        let mut counts = vec![0; usize::try_from(header.refcount_table_length).unwrap_or(0)];
+        read_whole(
+            &*self.file,
+            &mut counts,
+            header.refcount_table_offset,
+            self.cluster_size,
+        )?;
+        let fixed = [0..1, places.l1.clone(), places.refcount_table.clone()]
+            .into_iter()
+            .flat_map(|range| range.step_by(usize::try_from(self.cluster_size).unwrap_or(1 << 21)));
+        let tables = places.l2_tables.iter().chain(&places.refcount_blocks);
+        for offset in fixed.chain(tables.copied()) {
+            if !offset.is_multiple_of(self.cluster_size) {
+                return refuse("a table is in an impossible place");
+            }
+            if places.l2_tables.contains(&offset) && places.refcount_blocks.contains(&offset)
+                || (places.meets(offset, offset.saturating_add(1), self.cluster_size)
+                    && (places.l2_tables.contains(&offset)
+                        || places.refcount_blocks.contains(&offset)))
+            {
+                return refuse("two of its tables are in one place");
+            }
+            if !self.is_counted(&counts, offset / self.cluster_size)? {
+                return refuse("a table that is in use counts as free");
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a cluster has a reference count; `table` is the reference count table.
+    fn is_counted(&self, table: &[u8], cluster: u64) -> io::Result<bool> {
+        let per_block = (self.cluster_size * 8) >> self.refcount_order;
+        let block = usize::try_from(cluster / per_block)
+            .ok()
+            .and_then(|index| table.get(index.checked_mul(8)?..)?.first_chunk::<8>())
+            .map_or(0, |entry| u64::from_be_bytes(*entry) & OFFSET);
+        if block == 0 {
+            return Ok(false);
+        }
+        let bit = (cluster % per_block) << self.refcount_order;
+        let mut bytes = [0; 8];
+        let width = 1 << self.refcount_order.saturating_sub(3).min(3);
+        let count = bytes.get_mut(..width).unwrap_or_default();
+        read_whole(
+            &*self.file,
+            count,
+            block.saturating_add(bit / 8),
+            self.cluster_size,
+        )?;
+        Ok(if self.refcount_order < 3 {
+            let mask = (1_u8 << (1 << self.refcount_order)) - 1;
+            (bytes[0] >> (bit % 8)) & mask != 0
+        } else {
+            bytes != [0; 8]
+        })
     }
 
     /// The offsets in a table's entries.

@@ -1,5 +1,7 @@
 //! The image on a file that forgets, fills up or fails, and on files made to hurt.
 
+mod power;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
@@ -122,8 +124,14 @@ impl HostFile for Arc<Mutex<Disk>> {
         Ok(())
     }
 
-    fn punch(&self, _: u64, _: u64) -> io::Result<bool> {
-        Ok(false)
+    fn punch(&self, offset: u64, length: u64) -> io::Result<bool> {
+        let mut disk = self.lock();
+        let end = offset.saturating_add(length).min(disk.content.len() as u64);
+        let zeros = vec![0; usize::try_from(end.saturating_sub(offset)).unwrap()];
+        if !zeros.is_empty() {
+            disk.change(offset, &zeros)?;
+        }
+        Ok(true)
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -248,21 +256,6 @@ fn cut_power(base: &[u8], size: u64, first: impl Fn(u64) -> u64, seed: u64) -> V
         }
     }
     left
-}
-
-#[test]
-fn power_cuts_cost_neither_the_image_nor_what_was_flushed() {
-    let folder = tempfile::tempdir().unwrap();
-    for (options, size) in [
-        ("cluster_size=512", 16 << 20),
-        ("cluster_size=4k", 1 << 30),
-        ("cluster_size=64k", 16 << 30),
-    ] {
-        let base = image(folder.path(), options, size);
-        for seed in 0..12 {
-            cut_power(&base, size, |_| 0, seed);
-        }
-    }
 }
 
 #[test]
@@ -551,8 +544,68 @@ fn use_hostile(content: Vec<u8>) {
     for offset in [0, 1 << 20, 3 << 20] {
         let _ = image.read_at(offset, &mut data);
         let _ = image.write_at(offset + 512, &data[..4096]);
+        let _ = image.discard(offset, 1 << 20);
+        let _ = image.write_zeroes(offset, 100_000, true);
     }
+    let _ = image.inner.give_back();
+    let _ = image.resize(6 << 20);
     let _ = image.flush();
+}
+
+#[test]
+fn tables_over_one_another_and_free_tables_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    for options in ["cluster_size=4k", "cluster_size=4k,refcount_bits=1"] {
+        let path = folder.path().join("base");
+        image(folder.path(), options, 64 << 20);
+        let output = Command::new("qemu-io")
+            .args(["-f", "qcow2", "-c", "write 0 4k", "-c", "write 4M 4k"])
+            .arg(&path)
+            .output()
+            .unwrap();
+        assert!(output.status.success());
+        let good = fs::read(&path).unwrap();
+        let header = Header::parse(&good, good.len() as u64).unwrap();
+        let at = |offset: u64| usize::try_from(offset).unwrap();
+        let entry = |offset: u64| {
+            u64::from_be_bytes(*good[at(offset)..].first_chunk().unwrap()) & 0x00ff_ffff_ffff_fe00
+        };
+        let (first, second) = (header.l1_offset, header.l1_offset + 16);
+        let counts = entry(header.refcount_table_offset);
+        let copied = |offset: u64| (offset | 1 << 63).to_be_bytes();
+        open(&Disk::new(good.clone())).unwrap();
+        for (content, words) in [
+            // An L2 table twice; one that is the L1 table, the header's cluster, a block of counts; one in no place.
+            (
+                set(&good, at(first), copied(entry(second))),
+                "share a table",
+            ),
+            (set(&good, at(first), copied(header.l1_offset)), "one place"),
+            (
+                set(&good, at(first), copied(header.refcount_table_offset)),
+                "one place",
+            ),
+            (set(&good, at(first), copied(counts)), "one place"),
+            (
+                set(&good, at(first), copied(entry(second) + 512)),
+                "impossible place",
+            ),
+            (
+                set(&good, at(first), copied(0x00ff_ffff_ffff_f000)),
+                "counts as free",
+            ),
+            // Nothing is counted, or nothing says where the counts are.
+            (set(&good, at(counts), [0; 64]), "counts as free"),
+            (
+                set(&good, at(header.refcount_table_offset), [0; 8]),
+                "counts as free",
+            ),
+        ] {
+            let error = refusal(content);
+            assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+            assert!(error.to_string().contains(words), "{words}: {error}");
+        }
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod ring;
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
@@ -374,6 +375,22 @@ impl Shared {
     }
 }
 
+thread_local! {
+    /// The queue that this thread works for, by its address.
+    static EMPLOYER: Cell<usize> = const { Cell::new(0) };
+}
+
+impl Shared {
+    fn address(self: &Arc<Self>) -> usize {
+        Arc::as_ptr(self) as usize
+    }
+
+    /// Says of this thread that it works for the queue.
+    fn employed(self: &Arc<Self>) {
+        EMPLOYER.set(self.address());
+    }
+}
+
 impl Drop for DiskQueue {
     fn drop(&mut self) {
         let dropped: Vec<Job> = {
@@ -384,6 +401,13 @@ impl Drop for DiskQueue {
         };
         drop(dropped);
         self.shared.work.notify_all();
+        if EMPLOYER.get() == self.shared.address() {
+            // A completion had the last hand on it: the threads end by themselves.
+            if let Some(doorbell) = &self.shared.ring {
+                doorbell.ring();
+            }
+            return;
+        }
         if let Some(ring) = self.ring.take() {
             ring.join(&self.shared);
         }

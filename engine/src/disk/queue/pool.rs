@@ -21,6 +21,7 @@ pub(super) fn start_thread(shared: &Arc<Shared>) -> io::Result<()> {
 }
 
 fn work(shared: &Arc<Shared>) {
+    shared.employed();
     let mut state = shared.state.lock();
     loop {
         if let Some(job) = state.ready.pop_front() {

@@ -59,6 +59,7 @@ impl RingThread {
 }
 
 fn run(mut ring: Ring, shared: &Arc<Shared>) {
+    shared.employed();
     let mut in_flight: HashMap<u64, Job> = HashMap::new();
     let mut next = 0_u64;
     loop {

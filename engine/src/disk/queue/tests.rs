@@ -226,6 +226,38 @@ fn a_queue_that_goes_waits_for_what_was_started() {
     assert_eq!(Arc::strong_count(&image), 1);
 }
 
+#[test]
+fn a_completion_may_have_the_last_hand_on_the_queue() {
+    for method in [Method::Ring, Method::Threads] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("disk");
+        std::fs::write(&path, vec![3; 1 << 20]).unwrap();
+        let image =
+            super::super::open_disk(&path, crate::definition::ImageFormat::Raw, false).unwrap();
+        let queue =
+            Arc::new(DiskQueue::new("disk".into(), Arc::new(ReportFaults), method).unwrap());
+        let memory = GuestMemory::new(vec![(0, MemoryRegion::new("test", 4096).unwrap())]).unwrap();
+        let mut buffer = GuestBuffer::new(memory);
+        buffer.push(0, 512).unwrap();
+        let request = Request {
+            kind: Kind::Read,
+            offset: 0,
+            buffer: Buffer::Guest(buffer),
+        };
+        let (go, goes) = unbounded::<()>();
+        let (done, dones) = unbounded();
+        let theirs = Arc::clone(&queue);
+        queue.submit(&image, request, move |_| {
+            goes.recv().unwrap();
+            drop(theirs);
+            done.send(()).unwrap();
+        });
+        drop(queue);
+        go.send(()).unwrap();
+        dones.recv().unwrap();
+    }
+}
+
 /// Fails for a while.
 struct Failing(AtomicUsize);
 
