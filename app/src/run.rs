@@ -104,8 +104,15 @@ pub fn run(definition: &Definition, folder: &Path, command: &Run) -> anyhow::Res
             })
         }
     };
-    let machine = Machine::start(definition, folder, StartOptions { serial })
-        .with_context(|| format!("{} did not start", definition.name))?;
+    let machine = Machine::start(
+        definition,
+        folder,
+        StartOptions {
+            serial,
+            ..StartOptions::default()
+        },
+    )
+    .with_context(|| format!("{} did not start", definition.name))?;
     let events = machine.subscribe();
     let _control = Server::new(&definition.uuid.to_string(), machine.clone())
         .context("the machine's control socket could not be made")?;

@@ -51,6 +51,7 @@ impl SerialLine {
                 input: Some(Box::new(self.from_us.take().unwrap())),
                 output: Box::new(self.received.clone()),
             }),
+            ..StartOptions::default()
         }
     }
 

@@ -1,8 +1,9 @@
 //! Generation 1 machines on this host's own KVM: firmware, boot media, keyboard, disk, resets.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
 use std::process::Command;
 
-use guesthouse_engine::definition::{Drive, ImageFormat};
+use guesthouse_engine::definition::{Bus, Drive, ImageFormat};
 use guesthouse_engine::disk;
 use guesthouse_engine::hypervisor::check_host;
 use guesthouse_engine::machine::State;
@@ -47,6 +48,15 @@ fn a_small_medium_boots_and_hears_the_keyboard() {
 
 #[test]
 fn a_disk_that_the_guest_wrote_boots_and_survives() {
+    a_disk_boots_and_survives(Bus::Ide);
+}
+
+#[test]
+fn a_virtio_disk_that_the_guest_wrote_boots_and_survives() {
+    a_disk_boots_and_survives(Bus::Virtio);
+}
+
+fn a_disk_boots_and_survives(bus: Bus) {
     let sector = program::boot_sector("from the disk ");
     let medium = el_torito("WRITER", &program::write_boot_sector(&sector));
     let mut definition = with_medium("medium.iso".as_ref());
@@ -54,6 +64,7 @@ fn a_disk_that_the_guest_wrote_boots_and_survives() {
         0,
         Drive {
             boot: Some(2),
+            bus,
             ..Drive::disk("disk.qcow2".into(), ImageFormat::Qcow2)
         },
     );

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Drive, NetworkCard};
+use super::{Devices, Drive, NetworkCard};
 
 /// The version of `machine.toml` that this program writes; it refuses newer ones.
 pub const SCHEMA: u32 = 1;
@@ -36,12 +36,19 @@ pub struct Definition {
     /// What its real-time clock shows.
     #[serde(default)]
     pub clock: Clock,
+    /// Its virtio devices besides disks and network cards.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub devices: Devices,
     /// Its disks and optical drives, in the order they are connected.
     #[serde(default, rename = "drive", skip_serializing_if = "Vec::is_empty")]
     pub drives: Vec<Drive>,
     /// Its network cards.
     #[serde(default, rename = "network", skip_serializing_if = "Vec::is_empty")]
     pub networks: Vec<NetworkCard>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Definition {
@@ -57,6 +64,7 @@ impl Definition {
             memory: Memory::default(),
             firmware: Firmware::default(),
             clock: Clock::default(),
+            devices: Devices::default(),
             drives: Vec::new(),
             networks: Vec::new(),
         }
@@ -262,6 +270,7 @@ mod tests {
         definition
             .drives
             .push(Drive::optical(Some("/isos/debian.iso".into())));
+        definition.devices.balloon = true;
         let text = toml::to_string(&definition).unwrap();
         assert_eq!(
             toml::from_str::<Definition>(&text).unwrap(),

@@ -1,11 +1,13 @@
 //! What a machine is: plain data, as `machine.toml` in the machine's folder holds it, with no KVM in it.
 
+mod devices;
 mod files;
 mod machine;
 mod network;
 mod storage;
 mod validate;
 
+pub use devices::Devices;
 pub use machine::{
     Clock, Definition, Firmware, Generation, Memory, Name, NameError, Processor, SCHEMA,
 };

@@ -158,6 +158,12 @@ impl Definition {
                     "A hard disk needs an image file; choose one or remove the disk.",
                 ));
             }
+            if drive.kind == DriveKind::Optical && drive.bus == Bus::Virtio {
+                found.push(Finding::error(
+                    format!("drive.{number}.bus"),
+                    "Virtio connects hard disks only; connect the optical drive in another way.",
+                ));
+            }
         }
         let mut order: Vec<u32> = self.drives.iter().filter_map(|drive| drive.boot).collect();
         order.sort_unstable();
@@ -248,6 +254,16 @@ mod tests {
                 }]
             },
             "drive.0.file",
+            Severity::Error,
+        );
+        check(
+            &|d| {
+                d.drives = vec![Drive {
+                    bus: Bus::Virtio,
+                    ..Drive::optical(None)
+                }]
+            },
+            "drive.0.bus",
             Severity::Error,
         );
         check(&|d| d.schema = SCHEMA + 1, "schema", Severity::Error);

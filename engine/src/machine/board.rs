@@ -19,6 +19,7 @@ use super::handle::Common;
 use super::interrupts::Interrupts;
 use super::memory_map::Windows;
 use super::processors::Buses;
+use super::virtio::VirtioCards;
 use crate::bus::{InterruptLine, MemoryDevice, Shared};
 use crate::definition::Definition;
 use crate::firmware::BootEntry;
@@ -62,7 +63,6 @@ pub(super) trait Chipset: Send {
 }
 
 /// The place that a card was given.
-#[allow(dead_code, reason = "no card is there yet")]
 pub(super) struct CardSlot {
     /// Where it is on the bus.
     pub address: Address,
@@ -83,6 +83,7 @@ pub(super) struct Board<'a> {
     pub clock: Arc<dyn Clock>,
     pub wakeup: Wakeup,
     pub pci: Arc<PciBus>,
+    pub virtio: VirtioCards,
     /// What the firmware is to start from.
     boot: Mutex<Vec<BootEntry>>,
     next_slot: AtomicU8,
@@ -116,6 +117,7 @@ impl<'a> Board<'a> {
             running,
             wakeup: Wakeup::default(),
             pci,
+            virtio: VirtioCards::default(),
             boot: Mutex::default(),
             next_slot: AtomicU8::new(FIRST_CARD_SLOT),
         })
@@ -171,7 +173,6 @@ impl<'a> Board<'a> {
     ///
     /// # Errors
     /// When all slots are taken, and what `make` answers.
-    #[allow(dead_code, reason = "no card is there yet")]
     pub fn insert_card<F: PciFunction + 'static>(
         &self,
         chipset: &dyn Chipset,

@@ -27,6 +27,8 @@ pub(super) enum Message {
     Fault(Fault),
     /// The guest opened or closed the tray of an optical drive.
     TrayMoved(usize),
+    /// The guest has changed the size of its memory balloon, or told its statistics.
+    MemoryTold,
 }
 
 /// How a machine ended.
@@ -196,6 +198,14 @@ fn serve(
                 drive,
                 file: hardware.drives().medium(drive),
             }),
+            Message::MemoryTold => {
+                if let Some(balloon) = hardware.balloon() {
+                    common.tell(&MachineEvent::Memory {
+                        returned: balloon.actual(),
+                        statistics: balloon.statistics(),
+                    });
+                }
+            }
         }
     }
 }
@@ -248,6 +258,15 @@ fn carry_out(
         Command::Eject { drive, force } => {
             hardware.drives().eject(drive, force)?;
             common.tell(&MachineEvent::Medium { drive, file: None });
+            Ok(())
+        }
+        Command::SetBalloon { bytes } => {
+            let balloon = hardware.balloon().ok_or(CommandError::NoBalloon)?;
+            balloon.set_target(bytes);
+            Ok(())
+        }
+        Command::AskMemory => {
+            hardware.balloon().ok_or(CommandError::NoBalloon)?.ask();
             Ok(())
         }
         #[cfg(feature = "fault-injection")]

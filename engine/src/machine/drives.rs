@@ -10,13 +10,14 @@ use rustix::fs::OFlags;
 
 use super::board::{Board, Chipset};
 use super::conductor::Message;
-use super::{CommandError, StartError, generation1};
+use super::{CommandError, StartError, generation1, virtio};
 use crate::bus::shared;
 use crate::definition::{Bus, Drive, DriveKind};
 use crate::disk::{DiskOptions, open_optical};
 use crate::storage::ide::IdeController;
 use crate::storage::scsi::optical::EjectError;
 use crate::storage::{DriveError, DriveGroup, NewDrive};
+use crate::virtio::block::Block;
 
 /// Where a drive is connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,11 +100,12 @@ impl Drives {
     ///
     /// # Errors
     /// When an image cannot be opened, or the host gives no thread.
-    pub fn build(board: &Board<'_>, _chipset: &dyn Chipset) -> Result<Self, StartError> {
-        let mut ide = Vec::new();
+    pub fn build(board: &Board<'_>, chipset: &dyn Chipset) -> Result<Self, StartError> {
+        let (mut ide, mut virtio) = (Vec::new(), Vec::new());
         for opened in open_all(board)? {
             match opened.drive.bus {
                 Bus::Ide => ide.push(opened),
+                Bus::Virtio => virtio.push(opened),
             }
         }
         let mut drives = Self {
@@ -112,6 +114,7 @@ impl Drives {
         };
         let mut optical = Vec::new();
         drives.connect_ide(board, ide, &mut optical)?;
+        drives.connect_virtio(board, chipset, virtio)?;
         optical.sort_by_key(|(number, _)| *number);
         drives.optical = optical
             .into_iter()
@@ -153,6 +156,30 @@ impl Drives {
             board.buses.ports.map(range, controller.clone());
         }
         board.attach(generation1::IDE, controller)
+    }
+
+    /// A card for each disk. Optical drives were refused when the definition was checked.
+    fn connect_virtio(
+        &mut self,
+        board: &Board<'_>,
+        chipset: &dyn Chipset,
+        drives: Vec<Opened<'_>>,
+    ) -> Result<(), StartError> {
+        let processors = board.order.definition.processor.count;
+        let queues = u16::try_from(processors).unwrap_or(u16::MAX);
+        for (number, opened) in drives.into_iter().enumerate() {
+            let NewDrive::Disk { image, name } = opened.content else {
+                continue;
+            };
+            let faults = Arc::clone(board.order.faults) as _;
+            let serial = format!("GUESTHOUSE-VD-{number:02}");
+            let block = Block::new(image, name, &serial, queues, faults)?;
+            self.groups.push(Arc::new(block.handle()));
+            let place = virtio::insert(board, chipset, "virtio disk", Box::new(block))?;
+            let path = format!("/pci@i0cf8/scsi@{:x}/disk@0,0", place.device);
+            board.add_boot_entry(opened.drive.boot, path);
+        }
+        Ok(())
     }
 
     /// Tells the machine's thread when the guest moves a tray.

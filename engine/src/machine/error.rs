@@ -101,6 +101,9 @@ pub enum CommandError {
         /// Counting from 1.
         number: usize,
     },
+    /// It has no memory balloon.
+    #[error("the machine has no memory balloon; add one while it is off")]
+    NoBalloon,
     /// The guest holds the medium.
     #[error(
         "the guest has locked the medium in the drive; eject it in the guest first, or force it out"

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::input::Lights;
+use crate::virtio::balloon::MemoryStatistics;
 
 /// What a machine is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +56,19 @@ pub enum MachineEvent {
         drive: usize,
         /// What is in it now.
         file: Option<std::path::PathBuf>,
+    },
+    /// The guest has given memory back or taken it again, or has told how it uses it.
+    Memory {
+        /// What it has given back to the host on request, in bytes.
+        returned: u64,
+        /// What it said last.
+        statistics: MemoryStatistics,
+    },
+    /// The guest's pointer goes where it is put from now on, so that nothing needs to be grabbed; or (`absolute` is false) it moves
+    /// by differences.
+    Pointer {
+        /// Whether it goes where it is put.
+        absolute: bool,
     },
     /// A line for the machine's log.
     Log {

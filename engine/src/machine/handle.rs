@@ -24,6 +24,8 @@ use crate::remote::{Address, LocalScreen, Options, RemoteError, RemoteServer};
 pub struct StartOptions {
     /// Where what the guest sends over its first serial port goes, and what it receives comes from.
     pub serial: Option<SerialConnection>,
+    /// The same for its virtio console, if it has one.
+    pub console: Option<SerialConnection>,
 }
 
 /// Reads the text on the screen, if there is text on it.
@@ -98,6 +100,10 @@ pub(super) enum Command {
         drive: usize,
         force: bool,
     },
+    SetBalloon {
+        bytes: u64,
+    },
+    AskMemory,
     #[cfg(feature = "fault-injection")]
     PanicProcessor,
 }
@@ -277,6 +283,23 @@ impl Machine {
         self.command(Command::Eject { drive, force })
     }
 
+    /// Asks the guest to give back `bytes` of its memory in all, and to take the rest again. When and how far it does is the
+    /// guest's to say: [`MachineEvent::Memory`] tells.
+    ///
+    /// # Errors
+    /// When the machine is not running or has no memory balloon.
+    pub fn set_balloon(&self, bytes: u64) -> Result<(), CommandError> {
+        self.command(Command::SetBalloon { bytes })
+    }
+
+    /// Asks the guest how it uses its memory: [`MachineEvent::Memory`] tells, if the guest has the balloon's driver.
+    ///
+    /// # Errors
+    /// When the machine is not running or has no memory balloon.
+    pub fn ask_memory(&self) -> Result<(), CommandError> {
+        self.command(Command::AskMemory)
+    }
+
     /// Presses a key, moves the pointer. Nothing happens while the machine is off.
     pub fn input(&self, event: InputEvent) {
         Input(Arc::downgrade(&self.common)).input(event);
@@ -295,6 +318,12 @@ impl Machine {
         let (sender, states) = bounded(1);
         self.command(Command::ProcessorState(sender))?;
         states.recv().map_err(|_| CommandError::NotRunning)
+    }
+
+    /// Whether the guest's pointer goes where it is put, so that nothing needs to be grabbed: [`MachineEvent::Pointer`] tells when
+    /// that changes.
+    pub fn pointer_is_absolute(&self) -> bool {
+        !self.common.remote.is_relative()
     }
 
     /// Its screen.

@@ -6,9 +6,11 @@ use std::time::Duration;
 use super::board::{Board, Chipset, Order};
 use super::drives::Drives;
 use super::generation1::{self, Generation1};
+use super::input::Router;
 use super::isa::{IsaDevices, Surroundings};
 use super::memory_map::DirtyLog;
 use super::processors::{Processors, Reporter};
+use super::virtio::{self, VirtioCards};
 use super::{StartError, StartOptions};
 use crate::bus::{Shared, shared};
 use crate::definition::{Definition, Generation, Host, Severity};
@@ -20,6 +22,7 @@ use crate::legacy::{RunningClock, TimerThread, Wakeup};
 use crate::library::MachineLock;
 use crate::memory::GuestMemory;
 use crate::pci::PciBus;
+use crate::virtio::balloon::BalloonHandle;
 
 /// The devices that start anew at a reset.
 struct Devices {
@@ -46,6 +49,8 @@ pub(super) struct Hardware {
     running: Arc<RunningClock>,
     wakeup: Wakeup,
     drives: Drives,
+    virtio: VirtioCards,
+    balloon: Option<BalloonHandle>,
     devices: Devices,
     /// Keeps what the memory slots refer to.
     _memory: GuestMemory,
@@ -78,6 +83,7 @@ impl Hardware {
             Generation::One => generation1::display(&board)?,
         };
         let drives = Drives::build(&board, chipset.as_ref())?;
+        let handles = virtio::build(&board, chipset.as_ref(), options.console)?;
 
         let around = Surroundings {
             common,
@@ -114,7 +120,10 @@ impl Hardware {
                 buses: buses.clone(),
             }),
         )?;
-        *common.input.lock() = Some(isa.input(&common.surface));
+        *common.input.lock() = Some(Arc::new(Router::new(
+            isa.input(&common.surface),
+            handles.input,
+        )));
         let seen = buses.clone();
         *common.text.lock() = Some(Box::new(move || {
             seen.settle();
@@ -129,6 +138,8 @@ impl Hardware {
             running: board.running,
             wakeup: board.wakeup,
             drives,
+            virtio: board.virtio,
+            balloon: handles.balloon,
             devices: Devices {
                 pci: board.pci,
                 chipset,
@@ -145,12 +156,14 @@ impl Hardware {
     pub fn run(&self) {
         self.running.resume();
         self.wakeup.set_paused(false);
+        self.virtio.resume();
         self.processors.run();
     }
 
-    /// Stops the guest and what its drives have under way.
+    /// Stops the guest and what its drives and other devices have under way.
     pub fn stop(&self) {
         self.processors.stop();
+        self.virtio.pause();
         self.drives.drain();
         self.wakeup.set_paused(true);
         self.running.pause();
@@ -188,6 +201,11 @@ impl Hardware {
     /// Presses the power button.
     pub fn press_power_button(&self) {
         self.devices.chipset.press_power_button();
+    }
+
+    /// The memory balloon, if the machine has one.
+    pub fn balloon(&self) -> Option<&BalloonHandle> {
+        self.balloon.as_ref()
     }
 
     /// The drives, to change what is in them.

@@ -12,12 +12,14 @@ mod fault;
 mod generation1;
 mod handle;
 mod hardware;
+mod input;
 mod interrupts;
 mod isa;
 mod log;
 mod memory_map;
 mod processors;
 mod serial;
+mod virtio;
 mod watch;
 
 pub use error::{CommandError, StartError};

@@ -93,6 +93,20 @@ impl GuestMemory {
             })
     }
 
+    /// Gives the whole pages within `length` bytes at `address` back to the host, as far as they are memory: they read as zeros
+    /// then, until they are written again.
+    pub fn release(&self, address: u64, length: u64) {
+        let end = address.saturating_add(length);
+        for (start, region) in self.regions.iter() {
+            let region_end = start.saturating_add(region.size() as u64);
+            let (from, to) = (address.max(*start), end.min(region_end));
+            if from < to {
+                let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+                region.release(size(from - start), size(to - from));
+            }
+        }
+    }
+
     /// Whether all of `length` bytes at `address` are memory.
     pub fn contains(&self, address: u64, length: usize) -> bool {
         self.map.check_range(GuestAddress(address), length)

@@ -95,6 +95,26 @@ impl MemoryRegion {
         }
     }
 
+    /// Gives the whole pages within `length` bytes from `offset` on back to the host, as far as the region goes: they read as
+    /// zeros then, until they are written again.
+    #[expect(unsafe_code, reason = "madvise on a mapping of our own")]
+    pub fn release(&self, offset: usize, length: usize) {
+        const PAGE: usize = 4096;
+        let end = offset.saturating_add(length).min(self.size()) / PAGE * PAGE;
+        let start = offset.min(self.size()).next_multiple_of(PAGE);
+        if start >= end {
+            return;
+        }
+        let address = self.mapping.as_ptr().wrapping_add(start).cast();
+        // SAFETY: the range lies within a mapping that `self` keeps alive, and whatever reads it only ever copies: no Rust
+        // reference to it exists whose content would change.
+        let outcome =
+            unsafe { rustix::mm::madvise(address, end - start, rustix::mm::Advice::LinuxDontNeed) };
+        if let Err(error) = outcome {
+            tracing::debug!(region = self.name, %error, "the host does not take pages back");
+        }
+    }
+
     /// The region as a slice for vectored I/O, if `offset` and `length` lie within it.
     pub fn slice(
         &self,
@@ -146,6 +166,11 @@ mod tests {
         region.fill(8000, usize::MAX, 7);
         assert_eq!(region.read(8191, &mut data), 1);
         assert_eq!(data[0], 7);
+        region.write(4095, &[8, 9]);
+        region.release(4095, usize::MAX);
+        region.read(4095, &mut data);
+        assert_eq!(data[..2], [8, 0], "only whole pages are given back");
+        region.fill(8000, usize::MAX, 7);
         assert!(region.slice(8000, 193).is_none() && region.slice(8000, 192).is_some());
     }
 }

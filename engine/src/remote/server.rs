@@ -506,6 +506,11 @@ impl RemoteServer {
         }
     }
 
+    /// Whether viewers that can are to send motions instead of places.
+    pub fn is_relative(&self) -> bool {
+        self.shared.is_relative()
+    }
+
     /// Gives the machine another name.
     pub fn set_name(&self, name: impl Into<String>) {
         *self.shared.name.lock() = name.into();

@@ -5,13 +5,19 @@
 //! is given its [`Queue`]s and starts threads that serve them. A queue checks what the driver put into it: a ring or chain that
 //! is not as the specification demands stops the device, and the driver is told that it needs a reset.
 
+pub mod balloon;
+pub mod block;
 mod chain;
+pub mod console;
 mod device;
+pub mod entropy;
+pub mod input;
 mod interrupt;
 mod queue;
 #[cfg(test)]
 pub(crate) mod testing;
 mod transport;
+mod worker;
 
 pub use chain::{Chain, Piece};
 pub use device::{Activation, DeviceType, VirtioDevice, feature};

@@ -63,6 +63,7 @@ impl SharedQueue {
                 memory: memory.clone(),
                 interrupt: interrupt.clone(),
                 state: State::Running,
+                outstanding: 0,
                 used: false,
             }),
         }))
@@ -141,6 +142,8 @@ pub struct Queue {
     memory: GuestMemory,
     interrupt: Interrupt,
     state: State,
+    /// How many chains the device has.
+    outstanding: u16,
     /// Something was used since the driver was told last.
     used: bool,
 }
@@ -171,8 +174,14 @@ impl Queue {
             Ok(mut available) => available.next()?,
             Err(error) => return self.fail(&error.to_string()),
         };
+        if self.outstanding >= self.rings.size() {
+            return self.fail("more chains are available than there are descriptors");
+        }
         match Chain::new(descriptors, &self.memory) {
-            Ok(chain) => Some(chain),
+            Ok(chain) => {
+                self.outstanding += 1;
+                Some(chain)
+            }
             Err(error) => self.fail(&error.to_string()),
         }
     }
@@ -180,6 +189,7 @@ impl Queue {
     /// Puts the chain that was popped last back: the next [`Queue::pop`] gives it again.
     pub fn undo_pop(&mut self) {
         if self.is_live() {
+            self.outstanding = self.outstanding.saturating_sub(1);
             self.rings.go_to_previous_position();
         }
     }
@@ -189,6 +199,7 @@ impl Queue {
         if !self.is_live() {
             return;
         }
+        self.outstanding = self.outstanding.saturating_sub(1);
         match self
             .rings
             .add_used(self.memory.map(), chain.head(), written)

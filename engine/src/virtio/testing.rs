@@ -215,6 +215,14 @@ impl Driver {
             .unwrap();
     }
 
+    /// Where the first buffer of the chain that `head` heads is.
+    pub fn first_buffer(&self, queue: usize, head: u16) -> u64 {
+        let mut address = [0; 8];
+        let at = RINGS * (queue as u64 + 1) + 16 * u64::from(head);
+        self.memory.read(at, &mut address).unwrap();
+        u64::from_le_bytes(address)
+    }
+
     /// Puts `head` into the available ring.
     pub fn make_available(&mut self, queue: usize, head: u16) {
         let rings = &mut self.queues[queue];

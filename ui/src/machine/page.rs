@@ -274,7 +274,11 @@ impl Component for MachinePage {
             PageInput::Event(MachineEvent::Medium { .. }) => {
                 self.overview.emit(OverviewInput::Media)
             }
-            PageInput::Event(MachineEvent::Lights { .. }) => {}
+            PageInput::Event(
+                MachineEvent::Lights { .. }
+                | MachineEvent::Memory { .. }
+                | MachineEvent::Pointer { .. },
+            ) => {}
             PageInput::Started => {
                 self.show_log();
                 self.overview.emit(OverviewInput::Media);
