@@ -92,15 +92,6 @@ CONFIG
     printf 'prompt 0\ntimeout 1\ndefault linux\nlabel linux\nkernel kernel\n%s\n' "$append" >"$boot/isolinux.cfg"
     bootable "$made/linux.iso" GUESTHOUSE_LINUX "$boot"
 
-    # The same on a hard disk: one FAT partition from the first MiB on, started by SYSLINUX.
-    local disk=$made/linux-disk.img megabytes=80
-    truncate -s "$((megabytes + 1))M" "$disk"
-    dd if="$root/usr/lib/syslinux/mbr/mbr.bin" of="$disk" conv=notrunc status=none
-    # Active, CHS unused, type 0ch (FAT32 with LBA), CHS unused, first sector 2048, number of sectors.
-    printf '\200\376\377\377\014\376\377\377\000\010\000\000\000\200\002\000' | dd of="$disk" bs=1 seek=446 conv=notrunc status=none
-    printf '\125\252' | dd of="$disk" bs=1 seek=510 conv=notrunc status=none
-    cp "$boot/isolinux.cfg" "$boot/syslinux.cfg"
-    enter_root mformat -i "$disk@@1M" -F -T $((megabytes * 2048)) -H 2048 -h 255 -s 63 -v LINUX ::
-    enter_root mcopy -i "$disk@@1M" "$boot/kernel" "$boot/initramfs" "$boot/syslinux.cfg" ::
-    enter_root "$work/packages/usr/bin/syslinux" --install -t 1048576 "$disk"
+    # The same on a hard disk.
+    boot_disk "$made/linux-disk.img" 80 "$boot" 'console=tty0 console=ttyS0,115200'
 }

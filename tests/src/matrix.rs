@@ -116,7 +116,7 @@ impl Drop for Row {
             let failure = FAILURE.with_borrow_mut(Option::take);
             self.remark = failure.unwrap_or_else(|| "the test failed".to_owned());
         }
-        if std::env::var_os("GUESTHOUSE_MATRIX").is_none() {
+        if std::env::var_os("GUESTHOUSE_MATRIX").is_none_or(|value| value != "yes") {
             return;
         }
         let path = file();

@@ -90,6 +90,11 @@ pub mod program {
         print(text, &[0xf4, 0xeb, 0xfd])
     }
 
+    /// Prints `text` and goes on with `code`.
+    pub fn message_then(text: &str, code: &[u8]) -> Vec<u8> {
+        print(text, code)
+    }
+
     /// Writes `sector` (512 bytes, which follow the program on its medium) to the first sector of the first hard disk by the
     /// BIOS, prints "written" or "failed", and restarts the machine by the keyboard controller when a key is pressed.
     ///

@@ -20,22 +20,29 @@ pub(super) fn describe(
     let place = format!("at address {:#x}", segment_base.wrapping_add(instruction));
     match error.suberror {
         1 => {
-            let mut text = format!("The host could not carry out an instruction {place}");
             let bytes = instruction_bytes(&error.data);
-            if !bytes.is_empty() {
-                text.push_str(" (bytes");
-                for byte in bytes {
-                    // Writing to a string does not fail.
-                    let _ = write!(text, " {byte:02x}");
-                }
-                text.push(')');
+            let Some(first) = bytes.first() else {
+                return format!(
+                    "The guest went on {place}, where there is no memory to hold a program: it has lost its way. Reset the machine; if it \
+                     happens again, the guest's software is damaged or does not know this kind of machine."
+                );
+            };
+            let mut text = format!("The host could not carry out an instruction {place} (bytes");
+            for byte in &bytes {
+                // Writing to a string does not fail.
+                let _ = write!(text, " {byte:02x}");
             }
-            text.push_str(if emulated {
+            text.push(')');
+            let empty = [0x00, 0xff].contains(first) && bytes.iter().all(|byte| byte == first);
+            text.push_str(if empty {
+                ". These are no instructions: the guest has lost its way. Reset the machine; if it happens again, the guest's software is \
+                 damaged or does not know this kind of machine."
+            } else if emulated {
                 ". This computer's KVM (KVM-PVM) emulates what runs below a guest's programs and does not know every instruction; \
                  run this guest on a computer with hardware virtualization."
             } else {
-                ". The guest may have run into memory that holds no program, or it uses an instruction that this \
-                 computer's KVM cannot emulate; try another version of the guest, or the other generation of machine."
+                ". The guest uses an instruction that this computer's KVM cannot emulate; try another version of the guest, or the other \
+                 generation of machine."
             });
             text
         }
@@ -79,6 +86,27 @@ mod tests {
             "{text}"
         );
         assert!(describe(&error, 0, 0, false).contains("generation"));
+    }
+
+    #[test]
+    fn a_guest_that_lost_its_way_is_told_from_one_with_a_strange_instruction() {
+        let bytes = |byte: u8| {
+            vec![
+                1,
+                u64::from_le_bytes([7, byte, byte, byte, byte, byte, byte, byte]),
+                0,
+            ]
+        };
+        for (data, lost) in [
+            (vec![], true),
+            (bytes(0xff), true),
+            (bytes(0), true),
+            (bytes(0x0f), false),
+        ] {
+            let text = describe(&InternalError { suberror: 1, data }, 0xa0000, 0x10, false);
+            assert_eq!(text.contains("lost its way"), lost, "{text}");
+            assert!(text.contains("0xa0010"), "{text}");
+        }
     }
 
     #[test]

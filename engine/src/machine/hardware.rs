@@ -1,7 +1,6 @@
 //! A running machine's hardware, whatever its generation: put together from its definition, run, stopped and reset as a whole.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::board::{Board, Chipset, Order};
 use super::drives::Drives;
@@ -191,11 +190,6 @@ impl Hardware {
         let states = self.processors.states();
         self.processors.run();
         states
-    }
-
-    /// The processor time that the guest has used.
-    pub fn used_time(&self) -> Duration {
-        self.processors.used_time()
     }
 
     /// Presses the power button.

@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -82,8 +81,6 @@ struct Control {
     /// Test aid: the next processor that looks up panics.
     #[cfg(feature = "fault-injection")]
     panic: AtomicBool,
-    /// The threads' folders in /proc.
-    tasks: Mutex<Vec<PathBuf>>,
     orders: Mutex<Orders>,
     changed: Condvar,
 }
@@ -190,17 +187,6 @@ impl Processors {
         states
     }
 
-    /// The processor time that the threads have used together. What the kernel does not tell counts as none.
-    pub fn used_time(&self) -> Duration {
-        let tasks = self.control.tasks.lock();
-        // The first number of a task's statistics, in nanoseconds.
-        let used = tasks.iter().filter_map(|task| {
-            let statistics = std::fs::read_to_string(task.join("schedstat")).ok()?;
-            statistics.split(' ').next()?.parse::<u64>().ok()
-        });
-        Duration::from_nanos(used.sum())
-    }
-
     /// Lets every processor start anew when it runs the next time. To be called while they stand still.
     pub fn reset(&self) {
         self.control.orders.lock().resets += 1;
@@ -275,9 +261,6 @@ impl Control {
 }
 
 fn processor(mut vcpu: Vcpu, control: &Control, buses: &Buses, reporter: &Reporter) {
-    if let Ok(task) = std::fs::read_link("/proc/thread-self") {
-        control.tasks.lock().push(Path::new("/proc").join(task));
-    }
     let mut resets = 0;
     let mut reported = true;
     let mut unknown_registers = BTreeSet::new();

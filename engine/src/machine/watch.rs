@@ -11,15 +11,10 @@ use crate::hypervisor::{Activity, ProcessorState};
 pub(super) const INTERVAL: Duration = Duration::from_secs(10);
 /// How many looks in a row must find it in the same place.
 const LOOKS: u32 = 3;
-/// The processors are stopped for a look only when they used less or more than this share of the time since the last: a guest that
-/// neither waits nor computes all the time does not hang.
-const IDLE: f64 = 0.001;
-const BUSY: f64 = 0.98;
 
 /// What the looks before found.
 #[derive(Default)]
 pub(super) struct Watch {
-    used: Duration,
     /// Where the processors were, and how many looks found them there.
     places: Vec<Place>,
     looks: u32,
@@ -34,21 +29,9 @@ struct Place {
 }
 
 impl Watch {
-    /// Looks at the guest, which has run for [`INTERVAL`] without anything to report. Tells when it was found to hang for the first
-    /// time at this place.
+    /// Looks at the guest, which has run for [`INTERVAL`] without anything to report; that stops it for less than a millisecond. Tells when it
+    /// was found to hang for the first time at this place.
     pub fn look(&mut self, hardware: &Hardware) -> Option<String> {
-        let used = hardware.used_time();
-        let since = used.saturating_sub(self.used).as_secs_f64() / INTERVAL.as_secs_f64();
-        self.used = used;
-        let processors = since.ceil().max(1.0);
-        if since > IDLE && since < BUSY * processors {
-            self.places.clear();
-            return None;
-        }
-        if self.told && since <= IDLE {
-            // It still waits: whoever reads the log knows.
-            return None;
-        }
         self.judge(&hardware.look_at_processors())
     }
 

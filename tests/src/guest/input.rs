@@ -98,11 +98,32 @@ impl Guest {
         None
     }
 
-    /// Moves a mouse pointer to a place by looking where it is, as a hand does, and clicks there.
+    /// Moves the pointer to a place and clicks there with the left button.
     ///
     /// # Panics
     /// When the pointer does not come there within `seconds`.
     pub fn click(&self, x: u32, y: u32, seconds: u64) {
+        self.point_at(x, y, seconds);
+        self.press_button(Buttons {
+            left: true,
+            ..Buttons::default()
+        });
+    }
+
+    /// Moves the pointer to a place and clicks there with the right button.
+    ///
+    /// # Panics
+    /// When the pointer does not come there within `seconds`.
+    pub fn right_click(&self, x: u32, y: u32, seconds: u64) {
+        self.point_at(x, y, seconds);
+        self.press_button(Buttons {
+            right: true,
+            ..Buttons::default()
+        });
+    }
+
+    /// Moves a mouse pointer to a place by looking where it is, as a hand does.
+    fn point_at(&self, x: u32, y: u32, seconds: u64) {
         let end = Instant::now() + Duration::from_secs(seconds);
         let (x, y) = (i32::try_from(x).unwrap(), i32::try_from(y).unwrap());
         let near = 8;
@@ -123,16 +144,10 @@ impl Guest {
             }
             self.check_time(&format!("the pointer to {x}, {y}"), seconds, end);
         }
-        self.press_button();
     }
 
-    /// Presses the left button of the mouse where the pointer is.
-    pub fn press_button(&self) {
-        for left in [true, false] {
-            let buttons = Buttons {
-                left,
-                ..Buttons::default()
-            };
+    fn press_button(&self, held: Buttons) {
+        for buttons in [held, Buttons::default()] {
             self.machine.input(InputEvent::Motion {
                 x: 0,
                 y: 0,

@@ -57,10 +57,10 @@ pub fn linux_from_a_cd(kind: Kind) {
     let guest = Guest::start(definition, prepare);
     guest.wait_for_serial("guest login: ", BOOT);
     row.boots();
-    guest.wait_for("guest login: ", COMMAND);
+    guest.wait_for("guest login:", COMMAND);
     row.works(Cell::Picture);
     guest.type_text("root\n");
-    guest.wait_for("# ", COMMAND);
+    guest.wait_for("#", COMMAND);
     guest.type_text("echo $((6 * 7)) on $(tty)\n");
     guest.wait_for("42 on /dev/tty1", COMMAND);
     row.works(Cell::Keyboard);
@@ -136,7 +136,7 @@ pub fn linux_from_a_disk(kind: Kind) {
     });
     guest.wait_for_serial("guest login: ", BOOT);
     row.boots();
-    guest.wait_for("guest login: ", COMMAND);
+    guest.wait_for("guest login:", COMMAND);
     row.works(Cell::Picture);
     guest.log_in(COMMAND);
     guest.judge_kernel_messages(COMMAND);

@@ -4,6 +4,7 @@
 
 mod alpine;
 mod debian;
+mod desktop;
 mod firmware;
 mod linux;
 mod strain;
@@ -71,6 +72,8 @@ on! {
         alpine::alpine,
         debian::debian_installer_in_text_mode,
         debian::debian_installer_in_graphics,
+        desktop::debian_desktop,
+        desktop::stress,
         strain::twenty_restarts,
         strain::four_processors_under_load,
         strain::a_thousand_pauses_while_the_disk_is_written,

@@ -10,7 +10,8 @@ use guesthouse_tests::image::assert_sound;
 use super::Kind;
 use super::linux::{BOOT, COMMAND, disk_name, with_disk};
 
-fn minutes() -> u64 {
+/// How long a load lasts.
+pub fn minutes() -> u64 {
     let set = std::env::var("GUESTHOUSE_STRAIN_MINUTES").ok();
     set.and_then(|minutes| minutes.parse().ok()).unwrap_or(10)
 }

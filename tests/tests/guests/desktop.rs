@@ -1,0 +1,114 @@
+//! Debian on a disk, with systemd and X, as `build-aux/media-recipes/desktop.sh` makes it.
+
+use guesthouse_engine::Definition;
+use guesthouse_engine::definition::{Drive, ImageFormat};
+use guesthouse_engine::machine::State;
+use guesthouse_tests::guest::Guest;
+use guesthouse_tests::matrix::{Cell, Row};
+use guesthouse_tests::media::gathered;
+use guesthouse_tests::picture::Picture;
+
+use super::Kind;
+use super::linux::{BOOT, COMMAND};
+
+/// A machine that starts from the disk.
+fn machine(kind: Kind, mebibytes: u64, processors: u32) -> Definition {
+    let mut definition = kind.with_medium("linux.iso", mebibytes, processors);
+    definition.drives.clear();
+    definition.drives.push(Drive {
+        boot: Some(1),
+        ..Drive::disk("disk.qcow2".into(), ImageFormat::Qcow2)
+    });
+    (kind.change)(&mut definition);
+    definition
+}
+
+fn start(definition: Definition) -> Guest {
+    Guest::start(definition, |folder| {
+        std::fs::copy(gathered("debian-desktop.qcow2"), folder.join("disk.qcow2")).unwrap();
+    })
+}
+
+/// Whether the terminal stands on the desktop's plain background.
+fn is_desktop(picture: &Picture) -> bool {
+    let background = picture.share(picture.all(), |red, green, blue| {
+        (red, green, blue) == (0x20, 0x50, 0x80)
+    });
+    let terminal = picture.share(picture.all(), |red, green, blue| red & green & blue == 255);
+    background > 15 && terminal > 10
+}
+
+pub fn debian_desktop(kind: Kind) {
+    let mut row = Row::new(
+        "Debian 12 on a disk, with X",
+        kind.name,
+        &[
+            Cell::Boots,
+            Cell::Picture,
+            Cell::Keyboard,
+            Cell::Pointer,
+            Cell::Disk,
+            Cell::ShutsDown,
+        ],
+    );
+    let guest = start(machine(kind, 1024, 2));
+    guest.wait_for_picture("the desktop", 2 * BOOT, 3, is_desktop);
+    row.boots();
+    row.works(Cell::Picture);
+    guest.keep_screen("desktop");
+    guest.type_text("echo typed in the terminal >/root/typed; sync\n");
+    guest.log_in(BOOT);
+    let mut typed = String::new();
+    for _ in 0..30 {
+        typed = guest.try_shell("cat /root/typed", COMMAND).1;
+        if typed.contains("typed in the terminal") {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_secs(2));
+    }
+    assert!(typed.contains("typed in the terminal"), "{typed}");
+    row.works(Cell::Keyboard);
+    row.works(Cell::Disk);
+    guest.judge_kernel_messages(COMMAND);
+
+    // The background's menu, by the right button.
+    let before = guest.wait_for_picture("a desktop that stands still", BOOT, 3, is_desktop);
+    guest.right_click(before.width - 120, before.height - 160, BOOT);
+    guest.wait_for_picture("the menu", COMMAND, 1, |picture| {
+        picture.difference(&before, picture.part(60, 50, 100, 100)) > 2000
+    });
+    guest.keep_screen("menu");
+    row.works(Cell::Pointer);
+
+    guest.machine.shutdown().unwrap();
+    assert_eq!(
+        guest.wait_for_state(BOOT, |state| !state.is_alive()),
+        State::Off
+    );
+    row.works(Cell::ShutsDown);
+}
+
+/// stress-ng's workers for processors, memory, system calls, pipes, files and interrupts.
+pub fn stress(kind: Kind) {
+    let guest = start(machine(kind, 1536, 4));
+    guest.log_in(2 * BOOT);
+    let minutes = super::strain::minutes();
+    let report = guest.shell(
+        &format!(
+            "stress-ng --cpu 4 --vm 2 --vm-bytes 128M --pipe 2 --switch 2 --timer 2 --hdd 1 --hdd-bytes 64M --fork 2 --verify \
+             --temp-path /var/tmp --timeout {minutes}m --metrics-brief"
+        ),
+        minutes * 60 + 2 * BOOT,
+    );
+    eprintln!("{report}");
+    assert!(
+        report.contains("passed: 15") || report.contains("successful run completed"),
+        "{report}"
+    );
+    guest.judge_kernel_messages(COMMAND);
+    guest.machine.shutdown().unwrap();
+    assert_eq!(
+        guest.wait_for_state(BOOT, |state| !state.is_alive()),
+        State::Off
+    );
+}
