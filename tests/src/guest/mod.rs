@@ -1,5 +1,5 @@
 //! A machine worked as a person would work it: look at the screen, wait for a text or a picture, press keys, click at a place, use the
-//! serial line. Whatever does not come in time ends the test and leaves in target/guests/TEST what the guest's last screens were, what it
+//! serial line. Whatever does not come in time ends the test and leaves in target/guest-reports/TEST what the guest's last screens were, what it
 //! said on its serial line, the machine's log and what its processors hold.
 
 mod input;
@@ -22,6 +22,8 @@ use crate::serial::SerialLine;
 
 pub use report::test_folder;
 
+/// How often a guest that is waited for is looked at, so that somebody who watches a test, or finds it ended from outside, sees where it is.
+const LOOKS: Duration = Duration::from_secs(30);
 /// How many of the last pictures are kept for a report.
 const PICTURES: usize = 4;
 
@@ -34,6 +36,8 @@ pub struct Guest {
     folder: TempDir,
     started: Instant,
     serial: Arc<SerialLine>,
+    /// When what it is about was stored the last time.
+    looked: Mutex<Instant>,
     /// What the screen showed lately, the newest last.
     pictures: Mutex<Vec<Picture>>,
 }
@@ -79,6 +83,7 @@ impl Guest {
             folder,
             started,
             serial,
+            looked: Mutex::new(Instant::now()),
             pictures: Mutex::default(),
         }
     }
@@ -154,6 +159,12 @@ impl Guest {
 
     /// Ends the test when it is later than `end` or the machine does not run any more.
     fn check_time(&self, what: &str, seconds: u64, end: Instant) {
+        let mut looked = self.looked.lock();
+        if looked.elapsed() > LOOKS {
+            *looked = Instant::now();
+            self.keep_progress();
+        }
+        drop(looked);
         let state = self.machine.state();
         if !state.is_alive() {
             self.fail(&format!("{what} did not come: the machine is {state:?}"));
@@ -163,7 +174,7 @@ impl Guest {
         }
     }
 
-    /// Stores the screen as target/guests/TEST/NAME.png, to be looked at, and says how long after its start this was.
+    /// Stores the screen as target/guest-reports/TEST/NAME.png, to be looked at, and says how long after its start this was.
     ///
     /// # Panics
     /// When it cannot be stored.

@@ -13,7 +13,7 @@ use super::Guest;
 use crate::picture::Reference;
 use crate::serial::SerialLine;
 
-/// The folder for what this test leaves, target/guests/TEST.
+/// The folder for what this test leaves, target/guest-reports/TEST.
 ///
 /// # Panics
 /// When it cannot be made.
@@ -22,7 +22,7 @@ pub fn test_folder() -> PathBuf {
         .name()
         .unwrap_or("test")
         .replace("::", "-");
-    let folder = crate::target_folder().join("guests").join(test);
+    let folder = crate::target_folder().join("guest-reports").join(test);
     fs::create_dir_all(&folder).unwrap();
     folder
 }
@@ -52,6 +52,15 @@ fn describe(machine: &Machine, serial: &SerialLine, folder: &Path) {
 }
 
 impl Guest {
+    /// Stores what the guest shows and has said so far.
+    pub(super) fn keep_progress(&self) {
+        let folder = test_folder();
+        if let Ok(picture) = self.machine.screenshot() {
+            let _ = fs::write(folder.join("now.png"), picture);
+        }
+        let _ = fs::write(folder.join("serial.txt"), self.serial.text());
+    }
+
     /// Ends the test, and leaves what can be seen of the guest.
     ///
     /// # Panics
