@@ -53,6 +53,12 @@ test shows otherwise; the remark has the reason.
 
 ";
 
+const CLOSING: &str = "
+Not tried yet: an unattended installation of Debian from a mirror of local packages.
+
+Not to be had as a package of Debian, PyPI, npm or crates.io, and therefore not tried: FreeDOS or another DOS, a BSD, Haiku, ReactOS, KolibriOS.
+";
+
 thread_local! {
     static FAILURE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
@@ -190,7 +196,7 @@ impl Table {
         for cells in lines {
             text += &format!("| {} |\n", cells.join(" | "));
         }
-        text
+        text + CLOSING
     }
 }
 

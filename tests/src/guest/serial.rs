@@ -61,6 +61,8 @@ impl Guest {
         self.wait_for_serial_since(mark, "# ", seconds);
         // Without the echo and with a prompt that stands nowhere else.
         self.send_serial("stty -echo; PS1='' PS2=''\n");
+        // With the echo of what was sent before.
+        self.try_shell("true", seconds);
         assert_eq!(self.shell("echo ready", seconds).trim(), "ready");
     }
 
