@@ -19,6 +19,7 @@ pub mod memory;
 pub mod network;
 pub mod pci;
 pub mod remote;
+pub mod snapshot;
 pub mod storage;
 pub mod virtio;
 

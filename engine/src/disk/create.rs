@@ -172,3 +172,55 @@ fn qcow2_metadata(size: u64) -> Result<Vec<u8>, String> {
         .map_err(|error| error.to_string())?;
     Ok(content)
 }
+
+/// Bytes of the version 3 header that the library writes, with its padding.
+const HEADER: usize = 112;
+/// The header extension that says how the backing file stores what the guest sees.
+const BACKING_FORMAT: [u8; 4] = [0xe2, 0x79, 0x2a, 0xca];
+
+/// All of an empty qcow2 image of `size` bytes that holds only what differs from the image called `name`, which has `format`;
+/// `base` is what messages call that.
+pub(crate) fn overlay_content(
+    base: &Path,
+    name: &str,
+    format: ImageFormat,
+    size: u64,
+) -> Result<Vec<u8>, CreateError> {
+    let refused = |reason: String| CreateError::Layout {
+        file: base.to_owned(),
+        reason,
+    };
+    let mut content = qcow2_metadata(size.next_multiple_of(u64::from(SECTOR))).map_err(refused)?;
+    let word: &[u8] = match format {
+        ImageFormat::Raw => b"raw",
+        ImageFormat::Qcow2 => b"qcow2",
+    };
+    let mut extensions = Vec::new();
+    extensions.extend(BACKING_FORMAT);
+    extensions.extend(u32::try_from(word.len()).unwrap_or(0).to_be_bytes());
+    extensions.extend(word);
+    extensions.resize(extensions.len().next_multiple_of(8), 0);
+    // The end of the extensions.
+    extensions.extend([0; 8]);
+    let place = HEADER + extensions.len();
+    extensions.extend(name.as_bytes());
+    let length = u32::try_from(name.len()).ok();
+    let (Some(length), Some(room), Some(place)) = (
+        length.filter(|length| *length <= MAX_BACKING_NAME),
+        content.get_mut(HEADER..HEADER + extensions.len()),
+        u64::try_from(place).ok(),
+    ) else {
+        return Err(refused("its path is too long".to_owned()));
+    };
+    room.copy_from_slice(&extensions);
+    let fields: [(usize, &[u8]); 2] = [(8, &place.to_be_bytes()), (16, &length.to_be_bytes())];
+    for (offset, bytes) in fields {
+        if let Some(field) = content.get_mut(offset..offset + bytes.len()) {
+            field.copy_from_slice(bytes);
+        }
+    }
+    Ok(content)
+}
+
+/// The longest name of a backing file that the format allows, in bytes.
+const MAX_BACKING_NAME: u32 = 1023;

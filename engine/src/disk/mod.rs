@@ -3,6 +3,7 @@
 //! [`open_disk`] and [`open_optical`] give an [`Image`]; [`create_disk`] makes a new one, [`inspect`] says what one is without
 //! opening it, [`Space`] what a folder has room for. [`queue`] carries out a drive's requests.
 
+mod commit;
 mod create;
 mod fault;
 mod image;
@@ -17,6 +18,8 @@ mod raw;
 mod tests;
 pub mod tools;
 
+pub(crate) use commit::{commit_overlay, set_backing};
+pub(crate) use create::overlay_content;
 pub use create::{CreateError, MAX_DISK_SIZE, MIN_DISK_SIZE, create_disk};
 pub use fault::{FaultHandler, ReportFaults, Verdict};
 pub use image::{DirectFile, Features, Image, ImageError};

@@ -1,20 +1,12 @@
 //! Cloning machines: disks are shared with the original by the file system where it can do so, and copied with their holes where
 //! it cannot. Media that may only be read (installer ISOs) are referred to by both.
 
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{SeekFrom, ioctl_ficlone, seek};
-use rustix::io::Errno;
-use uuid::Uuid;
-
-use super::create::Unfinished;
+use super::create::{Unfinished, renewed};
 use super::{DEFINITION_FILE, Library, LibraryError, StoredMachine, document, scan};
-use crate::definition::{Definition, Name};
-
-const PIECE: usize = 1 << 20;
+use crate::definition::Name;
+use crate::disk::tools::{Job, full_clone};
 
 impl Library {
     /// Makes a copy of the machine called `name`, with its disks and an identity of its own.
@@ -25,6 +17,7 @@ impl Library {
         &self,
         machine: &StoredMachine,
         name: Name,
+        job: &Job<'_>,
     ) -> Result<StoredMachine, LibraryError> {
         let _machine = machine.lock()?;
         let unfinished = {
@@ -32,12 +25,7 @@ impl Library {
             self.check_name(&name, None)?;
             Unfinished::new(self)?
         };
-        let mut definition = Definition {
-            name,
-            uuid: Uuid::new_v4(),
-            ..machine.definition.clone()
-        };
-        definition.renew_mac_addresses();
+        let mut definition = renewed(&machine.definition, name);
         for (number, drive) in definition.drives.iter_mut().enumerate() {
             let Some(file) = &drive.file else { continue };
             if drive.read_only && file.is_absolute() {
@@ -45,7 +33,7 @@ impl Library {
             }
             let source = machine.folder.join(file);
             let target = free_name(unfinished.folder(), &source, number);
-            copy(&source, &unfinished.folder().join(&target))?;
+            full_clone(&source, &unfinished.folder().join(&target), job)?;
             drive.file = Some(target);
         }
         let source = machine.file();
@@ -67,45 +55,4 @@ fn free_name(folder: &Path, source: &Path, number: usize) -> PathBuf {
         return name;
     }
     PathBuf::from(format!("disk-{number}"))
-}
-
-fn copy(source: &Path, target: &Path) -> Result<(), LibraryError> {
-    let fault = |error| LibraryError::folder("copy", source, error);
-    let from = File::open(source).map_err(fault)?;
-    let metadata = from.metadata().map_err(fault)?;
-    if !metadata.is_file() {
-        return Err(LibraryError::NotAFile {
-            image: source.to_owned(),
-        });
-    }
-    let to = File::create_new(target).map_err(fault)?;
-    if ioctl_ficlone(&to, &from).is_err() {
-        copy_data(&from, &to, metadata.len()).map_err(fault)?;
-    }
-    to.sync_all().map_err(fault)
-}
-
-/// Copies what is there and leaves holes holes.
-fn copy_data(from: &File, to: &File, length: u64) -> io::Result<()> {
-    to.set_len(length)?;
-    let mut piece = vec![0; PIECE];
-    let mut position = 0;
-    while position < length {
-        let start = match seek(from, SeekFrom::Data(position)) {
-            Ok(start) => start,
-            // Only a hole follows.
-            Err(Errno::NXIO) => break,
-            Err(errno) => return Err(errno.into()),
-        };
-        let end = seek(from, SeekFrom::Hole(start))?.min(length);
-        position = start;
-        while position < end {
-            let wanted = usize::try_from(end - position).unwrap_or(PIECE).min(PIECE);
-            let part = piece.get_mut(..wanted).unwrap_or_default();
-            from.read_exact_at(part, position)?;
-            to.write_all_at(part, position)?;
-            position = position.saturating_add(wanted as u64);
-        }
-    }
-    Ok(())
 }

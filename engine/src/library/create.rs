@@ -69,7 +69,7 @@ impl NewDisk {
 }
 
 /// A folder in the making: it is removed unless it is published.
-pub(super) struct Unfinished {
+pub(crate) struct Unfinished {
     folder: PathBuf,
     /// Tells others that its maker lives.
     _lock: FolderLock,
@@ -77,7 +77,7 @@ pub(super) struct Unfinished {
 
 impl Unfinished {
     /// Called with the library's lock held, so that nobody takes it for a leftover.
-    pub(super) fn new(library: &Library) -> Result<Self, LibraryError> {
+    pub(crate) fn new(library: &Library) -> Result<Self, LibraryError> {
         let folder = library
             .folder
             .join(format!("{UNFINISHED}{}", Uuid::new_v4()));
@@ -92,12 +92,12 @@ impl Unfinished {
         })
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Makes it the machine that its definition says. Called with the library's lock held.
-    pub(super) fn publish(
+    pub(crate) fn publish(
         self,
         library: &Library,
         name: &Name,
@@ -159,6 +159,17 @@ impl Library {
     }
 }
 
+/// What `definition` is as another machine called `name`: with an identity of its own.
+pub(crate) fn renewed(definition: &Definition, name: Name) -> Definition {
+    let mut renewed = Definition {
+        name,
+        uuid: Uuid::new_v4(),
+        ..definition.clone()
+    };
+    renewed.renew_mac_addresses();
+    renewed
+}
+
 /// Writes the definition of a machine in the making.
 pub(super) fn write_definition(folder: &Path, definition: &Definition) -> Result<(), LibraryError> {
     let file = folder.join(DEFINITION_FILE);
@@ -168,7 +179,7 @@ pub(super) fn write_definition(folder: &Path, definition: &Definition) -> Result
 }
 
 /// A disk's name is one part, visible, and none of the machine's other files'.
-fn check_disk_name(file: &Path) -> Result<(), LibraryError> {
+pub(super) fn check_disk_name(file: &Path) -> Result<(), LibraryError> {
     let mut parts = file.components();
     let single = matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part == file.as_os_str());
     let text = file.to_string_lossy();

@@ -38,22 +38,7 @@ impl Library {
             reason,
         };
         check_volume(folder).map_err(no_trash)?;
-        let before: HashSet<_> = trashed(folder)
-            .map_err(no_trash)?
-            .into_iter()
-            .map(|item| item.id)
-            .collect();
-        TrashContext::new()
-            .delete(folder)
-            .map_err(|error| no_trash(reason(&error)))?;
-        let item = trashed(folder)
-            .map_err(no_trash)?
-            .into_iter()
-            .find(|item| !before.contains(&item.id))
-            .ok_or_else(|| LibraryError::NotRestored {
-                folder: folder.to_owned(),
-                reason: "it was moved to the Trash, but the Trash does not show it".to_owned(),
-            })?;
+        let item = move_to_trash(folder)?;
         Ok(Deleted {
             item,
             folder: folder.to_owned(),
@@ -73,15 +58,7 @@ impl Library {
         if let Some(name) = &deleted.name {
             self.check_name(name, None)?;
         }
-        let not_restored = |reason: String| LibraryError::NotRestored {
-            folder: deleted.folder.clone(),
-            reason,
-        };
-        if deleted.folder.symlink_metadata().is_ok() {
-            return Err(not_restored("something else is there now".to_owned()));
-        }
-        os_limited::restore_all([deleted.item.clone()])
-            .map_err(|error| not_restored(reason(&error)))?;
+        restore_item(&deleted.item, &deleted.folder)?;
         Ok(super::scan::read_entry(&deleted.folder))
     }
 
@@ -102,9 +79,45 @@ impl Library {
     }
 }
 
+/// Moves what is at `path` to the Trash.
+pub(super) fn move_to_trash(path: &Path) -> Result<TrashItem, LibraryError> {
+    let no_trash = |reason: String| LibraryError::NoTrash {
+        folder: path.to_owned(),
+        reason,
+    };
+    let before: HashSet<_> = trashed(path)
+        .map_err(no_trash)?
+        .into_iter()
+        .map(|item| item.id)
+        .collect();
+    TrashContext::new()
+        .delete(path)
+        .map_err(|error| no_trash(reason(&error)))?;
+    trashed(path)
+        .map_err(no_trash)?
+        .into_iter()
+        .find(|item| !before.contains(&item.id))
+        .ok_or_else(|| LibraryError::NotRestored {
+            folder: path.to_owned(),
+            reason: "it was moved to the Trash, but the Trash does not show it".to_owned(),
+        })
+}
+
+/// Brings what was at `path` back from the Trash.
+pub(super) fn restore_item(item: &TrashItem, path: &Path) -> Result<(), LibraryError> {
+    let not_restored = |reason: String| LibraryError::NotRestored {
+        folder: path.to_owned(),
+        reason,
+    };
+    if path.symlink_metadata().is_ok() {
+        return Err(not_restored("something else is there now".to_owned()));
+    }
+    os_limited::restore_all([item.clone()]).map_err(|error| not_restored(reason(&error)))
+}
+
 /// Refuses where the volume of `folder` neither is that of the person's own Trash nor can have one: the machine would be copied to
 /// the other volume, its disks without their holes.
-fn check_volume(folder: &Path) -> Result<(), String> {
+pub(super) fn check_volume(folder: &Path) -> Result<(), String> {
     let device = |path: &Path| path.metadata().map(|metadata| metadata.dev());
     let own = device(folder).map_err(|error| error.to_string())?;
     let home = Library::default_folder().and_then(|default| {

@@ -22,7 +22,7 @@ pub(super) fn text(file: &Path, definition: &Definition) -> Result<String, Libra
 }
 
 /// `text` with what differs between `shown` and `wanted` changed.
-pub(super) fn merge(
+pub(crate) fn merge(
     file: &Path,
     text: &str,
     shown: &Definition,
@@ -223,7 +223,7 @@ fn without_positions(mut list: ArrayOfTables) -> ArrayOfTables {
 }
 
 /// Writes `text` to `file` so that after a crash the file is either as it was or as it is to be.
-pub(super) fn replace_file(file: &Path, text: &str) -> Result<(), LibraryError> {
+pub(crate) fn replace_file(file: &Path, text: &str) -> Result<(), LibraryError> {
     let write = || -> io::Result<()> {
         // A link stays one.
         let target = fs::canonicalize(file)?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::definition::Name;
 use crate::disk::CreateError;
+use crate::disk::tools::ToolError;
 
 /// Why something could not be done with the library. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -72,12 +73,9 @@ pub enum LibraryError {
         /// The image.
         image: PathBuf,
     },
-    /// A disk of the machine cannot be copied.
-    #[error("{image} cannot be copied for the clone because it is not a file; remove the drive from the machine, or copy it by hand", image = .image.display())]
-    NotAFile {
-        /// The image.
-        image: PathBuf,
-    },
+    /// A disk could not be copied or converted.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
     /// There is no trash for the folder.
     #[error("{folder} could not be moved to the Trash: {reason}; move it elsewhere by hand, or delete it permanently", folder = .folder.display())]
     NoTrash {

@@ -11,8 +11,15 @@ const LOCK_FILE: &str = ".lock";
 
 /// A lock on the folder of the library or of a machine, until it is dropped.
 #[derive(Debug)]
-pub(super) struct FolderLock {
-    _file: File,
+pub(crate) struct FolderLock {
+    file: File,
+}
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // Closing would do, but for a program just being started by another thread, which has the descriptor until it runs.
+        let _ = self.file.unlock();
+    }
 }
 
 impl FolderLock {
@@ -29,7 +36,7 @@ impl FolderLock {
     pub(super) fn acquire(folder: &Path) -> io::Result<Self> {
         let file = Self::file(folder)?;
         file.lock()?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 
     /// Nothing when somebody else has it.
@@ -42,7 +49,7 @@ impl FolderLock {
         }
         file.set_len(0)?;
         write!(file, "{}", std::process::id())?;
-        Ok(Some(Self { _file: file }))
+        Ok(Some(Self { file }))
     }
 }
 

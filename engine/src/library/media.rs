@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Entry, Library, LibraryError, StoredMachine};
-use crate::definition::{Definition, Finding, Host, Severity};
+use crate::definition::{Definition, Finding, Host, ImageFormat, Severity};
+use crate::disk::inspect;
+use crate::snapshot::backing_path;
 
 /// A path with its links followed as far as it exists, so that two names of one file are equal.
 fn real_path(path: &Path) -> PathBuf {
@@ -102,12 +104,29 @@ impl Library {
     }
 }
 
-/// The images of a machine, and whether it may write to them.
+/// The images of a machine with those that they are built on, and whether it may write to them.
 fn uses(machine: &StoredMachine) -> impl Iterator<Item = (PathBuf, bool)> {
-    machine.definition.drives.iter().filter_map(|drive| {
-        let path = drive.path(&machine.folder)?;
-        Some((real_path(&path), !drive.read_only))
+    machine.definition.drives.iter().flat_map(|drive| {
+        let path = drive.path(&machine.folder);
+        let format = drive.format;
+        let below = path.clone().filter(|_| format == ImageFormat::Qcow2);
+        let bases = std::iter::successors(below, |path| backing_of(path)).skip(1);
+        let image = path.map(|path| (real_path(&path), !drive.read_only));
+        image.into_iter().chain(
+            bases
+                .take(LONGEST_CHAIN)
+                .map(|path| (real_path(&path), false)),
+        )
     })
+}
+
+/// The longest chain of images that is followed.
+const LONGEST_CHAIN: usize = 256;
+
+/// What the image at `path` is built on, if it says so.
+fn backing_of(path: &Path) -> Option<PathBuf> {
+    let named = inspect(path).ok()?.backing_file?;
+    Some(backing_path(path, &named))
 }
 
 /// The machine that has `image`, one that may write to it before one that may not.

@@ -10,6 +10,7 @@ mod create;
 mod delete;
 mod document;
 mod error;
+mod images;
 mod lock;
 mod log;
 mod media;
@@ -25,12 +26,18 @@ use std::path::{Path, PathBuf};
 pub use create::NewDisk;
 pub use delete::Deleted;
 pub use error::LibraryError;
+pub use images::TrashedImage;
 pub use lock::MachineLock;
 pub use log::MachineLog;
 pub use scan::{BrokenMachine, Entry, StoredMachine};
 
-use self::lock::FolderLock;
+pub(crate) use create::{Unfinished, renewed};
+pub(crate) use document::{merge as merge_definition, replace_file as replace_definition};
+pub(crate) use lock::FolderLock;
+pub(crate) use scan::{parse_definition, read_definition};
+
 use crate::definition::{Definition, Name};
+use crate::snapshot;
 
 /// The file in a machine's folder that says what the machine is.
 pub const DEFINITION_FILE: &str = "machine.toml";
@@ -55,6 +62,16 @@ impl Library {
             .map(|data| data.join("guesthouse/machines"))
     }
 
+    /// The library in `folder`, if there is such a folder; nothing in it is changed.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be used.
+    pub(crate) fn existing(folder: &Path) -> io::Result<Self> {
+        Ok(Self {
+            folder: fs::canonicalize(folder)?,
+        })
+    }
+
     /// Opens the library in `folder`, and makes it if there is none. What an interrupted run left unfinished is removed.
     ///
     /// # Errors
@@ -71,6 +88,7 @@ impl Library {
         };
         if let Some(_lock) = FolderLock::try_acquire(&library.folder).map_err(fault)? {
             library.remove_unfinished();
+            library.complete_snapshots();
         }
         Ok(library)
     }
@@ -135,13 +153,17 @@ impl Library {
         self.update(machine, &definition)
     }
 
-    fn lock(&self) -> Result<FolderLock, LibraryError> {
+    pub(crate) fn lock(&self) -> Result<FolderLock, LibraryError> {
         FolderLock::acquire(&self.folder)
             .map_err(|source| LibraryError::folder("lock", &self.folder, source))
     }
 
     /// Refuses a name that another machine than the one in `except` has.
-    fn check_name(&self, name: &Name, except: Option<&Path>) -> Result<(), LibraryError> {
+    pub(crate) fn check_name(
+        &self,
+        name: &Name,
+        except: Option<&Path>,
+    ) -> Result<(), LibraryError> {
         let taken = self.scan()?.iter().any(|entry| {
             except != Some(entry.folder())
                 && match entry {
@@ -153,6 +175,25 @@ impl Library {
             return Err(LibraryError::NameTaken { name: name.clone() });
         }
         Ok(())
+    }
+
+    /// Completes changes to machines' snapshots that were cut in the middle. Called with the library's lock held.
+    fn complete_snapshots(&self) {
+        let Ok(entries) = fs::read_dir(&self.folder) else {
+            return;
+        };
+        for folder in entries.flatten().map(|entry| entry.path()) {
+            // Who is at it right now holds the machine.
+            if !snapshot::unfinished(&folder)
+                || !folder.join(DEFINITION_FILE).exists()
+                || !matches!(FolderLock::try_acquire(&folder), Ok(Some(_)))
+            {
+                continue;
+            }
+            if let Err(error) = snapshot::recover(&folder) {
+                tracing::error!(folder = %folder.display(), %error, "a change to snapshots could not be completed");
+            }
+        }
     }
 
     /// Removes what a killed run left half made or half deleted. Called with the library's lock held.

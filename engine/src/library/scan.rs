@@ -4,8 +4,9 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::{DEFINITION_FILE, Library, LibraryError, MachineLock, MachineLog};
+use super::{DEFINITION_FILE, FolderLock, Library, LibraryError, MachineLock, MachineLog};
 use crate::definition::{Definition, SCHEMA};
+use crate::snapshot;
 
 /// A longer definition is not one.
 const MAX_DEFINITION: u64 = 1 << 20;
@@ -125,10 +126,42 @@ impl Library {
             if hidden || folder.join(DEFINITION_FILE).symlink_metadata().is_err() {
                 continue;
             }
+            self.complete_decided(&folder);
             found.push(read_entry(&folder));
         }
         found.sort_by_cached_key(|entry| (entry.title().to_lowercase(), entry.folder().to_owned()));
         Ok(found)
+    }
+}
+
+impl Library {
+    /// Completes a change to the snapshots of the machine in `folder` whose maker ended in the middle: its definition may not be
+    /// read before. Whoever holds the library or the machine right now is in the middle of it.
+    fn complete_decided(&self, folder: &Path) {
+        if snapshot::is_decided(folder)
+            && let Ok(Some(_library)) = FolderLock::try_acquire(&self.folder)
+            && let Ok(Some(_machine)) = FolderLock::try_acquire(folder)
+            && let Err(error) = snapshot::recover(folder)
+        {
+            tracing::error!(folder = %folder.display(), %error, "a change to snapshots could not be completed");
+        }
+    }
+}
+
+/// Reads the machine in `folder` as it is now, with the text of its definition.
+pub(crate) fn read_definition(folder: &Path) -> Result<(StoredMachine, String), LibraryError> {
+    let file = folder.join(DEFINITION_FILE);
+    let text = read_text(&file)?;
+    let definition = parse_definition(&file, &text)?;
+    let folder = folder.to_owned();
+    Ok((StoredMachine { folder, definition }, text))
+}
+
+/// What `text`, which is in `file`, defines.
+pub(crate) fn parse_definition(file: &Path, text: &str) -> Result<Definition, LibraryError> {
+    match parse(file, text) {
+        Ok(definition) => Ok(definition),
+        Err(broken) => Err(broken.into_error()),
     }
 }
 
@@ -152,25 +185,45 @@ pub(super) fn read_machine(folder: &Path) -> Result<StoredMachine, LibraryError>
 /// Reads what is in `folder`.
 pub(super) fn read_entry(folder: &Path) -> Entry {
     let file = folder.join(DEFINITION_FILE);
-    let broken = |line, message: String, newer_schema, name| {
-        Entry::Broken(BrokenMachine {
+    let text = match read_bounded(&file) {
+        Ok(text) => text,
+        Err(error) => {
+            return Entry::Broken(BrokenMachine {
+                folder: folder.to_owned(),
+                file,
+                line: None,
+                message: format!("it cannot be read: {error}"),
+                newer_schema: None,
+                name: None,
+            });
+        }
+    };
+    match parse(&file, &text) {
+        Ok(definition) => Entry::Machine(StoredMachine {
             folder: folder.to_owned(),
-            file: file.clone(),
+            definition,
+        }),
+        Err(broken) => Entry::Broken(*broken),
+    }
+}
+
+/// What `text`, which is in `file`, defines, or what is wrong with it.
+fn parse(file: &Path, text: &str) -> Result<Definition, Box<BrokenMachine>> {
+    let broken = |line, message: String, newer_schema, name| {
+        Err(Box::new(BrokenMachine {
+            folder: file.parent().unwrap_or(file).to_owned(),
+            file: file.to_owned(),
             line,
             message,
             newer_schema,
             name,
-        })
+        }))
     };
-    let text = match read_bounded(&file) {
-        Ok(text) => text,
-        Err(error) => return broken(None, format!("it cannot be read: {error}"), None, None),
-    };
-    let table: toml::Table = match toml::from_str(&text) {
+    let table: toml::Table = match toml::from_str(text) {
         Ok(table) => table,
         Err(error) => {
             return broken(
-                line_of(&text, &error),
+                line_of(text, &error),
                 error.message().to_owned(),
                 None,
                 None,
@@ -185,13 +238,10 @@ pub(super) fn read_entry(folder: &Path) -> Entry {
         let message = format!("it was written by a newer version of Guesthouse (schema {schema})");
         return broken(None, message, Some(schema), name);
     }
-    match toml::from_str::<Definition>(&text) {
-        Ok(definition) => Entry::Machine(StoredMachine {
-            folder: folder.to_owned(),
-            definition,
-        }),
+    match toml::from_str::<Definition>(text) {
+        Ok(definition) => Ok(definition),
         Err(error) => broken(
-            line_of(&text, &error),
+            line_of(text, &error),
             error.message().to_owned(),
             None,
             name,

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::definition::{Drive, Finding, Host, ImageFormat, Severity};
 use crate::disk::Space;
+use crate::disk::tools::Job;
 
 fn name(text: &str) -> Name {
     Name::new(text).unwrap()
@@ -460,7 +461,7 @@ fn one_at_a_time_holds_a_machine() {
         Err(LibraryError::InUse { .. })
     ));
     assert!(matches!(
-        library.clone_machine(&machine, name("Copy")),
+        library.clone_machine(&machine, name("Copy"), &Job::quiet()),
         Err(LibraryError::InUse { .. })
     ));
     // Its definition can change all the same.
@@ -487,7 +488,9 @@ fn a_clone_has_its_own_disks_and_identity() {
     sparse.set_len(1 << 30).unwrap();
     drop(sparse);
 
-    let copy = library.clone_machine(&original, name("Copy")).unwrap();
+    let copy = library
+        .clone_machine(&original, name("Copy"), &Job::quiet())
+        .unwrap();
     assert_ne!(copy.definition.uuid, original.definition.uuid);
     let files: Vec<_> = copy
         .definition
@@ -510,11 +513,15 @@ fn a_clone_has_its_own_disks_and_identity() {
             .starts_with("# mine")
     );
     assert!(matches!(
-        library.clone_machine(&original, name("copy")),
+        library.clone_machine(&original, name("copy"), &Job::quiet()),
         Err(LibraryError::NameTaken { .. })
     ));
     fs::remove_file(&outside).unwrap();
-    assert!(library.clone_machine(&original, name("Third")).is_err());
+    assert!(
+        library
+            .clone_machine(&original, name("Third"), &Job::quiet())
+            .is_err()
+    );
     assert_eq!(folders(&library), ["copy", "original"]);
 }
 
@@ -745,7 +752,7 @@ fn a_kill_leaves_whole_machines_only() {
 #[test]
 fn an_unfinished_machine_stays_while_its_maker_lives() {
     let (folder, library) = library();
-    let unfinished = create::Unfinished::new(&library).unwrap();
+    let unfinished = Unfinished::new(&library).unwrap();
     Library::open(&folder.path().join("machines")).unwrap();
     assert!(unfinished.folder().is_dir());
     let path = unfinished.folder().to_owned();
@@ -855,7 +862,9 @@ fn cards_and_forwards_are_changed_in_place_and_renewed_by_a_clone() {
     let machine = library.update(&machine, &fewer).unwrap();
     assert_eq!(machine.definition, fewer);
 
-    let copy = library.clone_machine(&machine, name("Copy")).unwrap();
+    let copy = library
+        .clone_machine(&machine, name("Copy"), &Job::quiet())
+        .unwrap();
     assert_ne!(
         copy.definition.mac_address(0),
         machine.definition.mac_address(0)

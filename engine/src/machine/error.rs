@@ -8,6 +8,7 @@ use crate::hypervisor::{HostProblem, HypervisorError, VmError};
 use crate::library::LibraryError;
 use crate::memory::MemoryError;
 use crate::memory::layout::ReserveError;
+use crate::snapshot::SnapshotError;
 
 /// Why a machine did not start. Nothing of it was changed.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,9 @@ pub enum StartError {
     /// Another program runs the machine, or its folder cannot be written to.
     #[error(transparent)]
     Library(#[from] LibraryError),
+    /// What its disks are built on is not what it was.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// The host has too little memory free.
     #[error(
         "the machine needs {needed} MiB of memory and {free} MiB are free; close other programs or give the machine less memory"

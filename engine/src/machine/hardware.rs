@@ -21,6 +21,7 @@ use crate::legacy::{RunningClock, TimerThread, Wakeup};
 use crate::library::MachineLock;
 use crate::memory::GuestMemory;
 use crate::pci::PciBus;
+use crate::snapshot::check_start;
 use crate::virtio::balloon::BalloonHandle;
 
 /// The devices that start anew at a reset.
@@ -70,6 +71,7 @@ impl Hardware {
     ) -> Result<Self, StartError> {
         let (definition, common) = (order.definition, order.common);
         let lock = MachineLock::acquire(order.folder)?;
+        check_start(order.folder, order.definition)?;
         check(definition)?;
         let layout = match definition.generation {
             Generation::One => generation1::layout(definition.memory.bytes()),

@@ -109,7 +109,7 @@ pub(in crate::disk) struct Header {
     /// Bytes that the guest sees.
     pub(in crate::disk) size: u64,
     /// Bytes of a cluster: 512 to 2 MiB.
-    pub(super) cluster_size: u64,
+    pub(in crate::disk) cluster_size: u64,
     /// Where the L1 table is in the file.
     pub(super) l1_offset: u64,
     /// Bytes of the L1 table.
