@@ -65,6 +65,15 @@ pub enum Command {
     Show(Named),
     /// Move a machine to the trash
     Delete(Named),
+    /// Copy a machine
+    Clone(CloneMachine),
+    /// Give a machine another name
+    Rename(Rename),
+    /// Change what a machine is: memory=2G, cpus=2, boot=2,1
+    Set(Set),
+    /// Keep a machine as it is now, and go back to it
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
     /// Start a machine in the background
     Start(Named),
     /// Run a machine here, without a window, until its guest powers off
@@ -98,6 +107,99 @@ pub enum Command {
 pub struct Named {
     /// The machine's name
     pub name: String,
+}
+
+/// What to copy.
+#[derive(Debug, Args)]
+pub struct CloneMachine {
+    /// The machine's name
+    pub name: String,
+    /// The copy's name
+    pub new: String,
+    /// Hold only what differs from the machine as it is now, which is kept as a snapshot
+    #[arg(long)]
+    pub linked: bool,
+}
+
+/// What to call a machine.
+#[derive(Debug, Args)]
+pub struct Rename {
+    /// The machine's name
+    pub name: String,
+    /// Its new name
+    pub new: String,
+}
+
+/// What to change.
+#[derive(Debug, Args)]
+pub struct Set {
+    /// The machine's name
+    pub name: String,
+    /// What is to be what: memory=2G, cpus=2, clock=local, boot-menu=on, boot=2,1, drive.2.file=FILE, drive.1.read-only=on
+    #[arg(required = true, value_name = "KEY=VALUE")]
+    pub assignments: Vec<String>,
+}
+
+/// What can be done with snapshots. The machine must be off.
+#[derive(Debug, Subcommand)]
+pub enum SnapshotCommand {
+    /// Take a snapshot of the machine as it is now
+    Create(TakeSnapshot),
+    /// List a machine's snapshots; the one that it goes on from has a *
+    List(Named),
+    /// Bring a machine back to a snapshot; what it was since its last snapshot is lost
+    Revert(OneSnapshot),
+    /// Delete a snapshot; the machine and its other snapshots stay as they are
+    Delete(OneSnapshot),
+    /// Make a new machine from a snapshot
+    Branch(Branch),
+    /// Give a snapshot another name
+    Rename(RenameSnapshot),
+    /// Take the disks that a machine's snapshots keep as they are now, although they were changed by another program
+    Accept(Named),
+}
+
+/// A snapshot to be taken.
+#[derive(Debug, Args)]
+pub struct TakeSnapshot {
+    /// The machine's name
+    pub name: String,
+    /// The snapshot's name [default: the time]
+    pub snapshot: Option<String>,
+    /// What to write down about it
+    #[arg(long)]
+    pub notes: Option<String>,
+}
+
+/// A snapshot of a machine.
+#[derive(Debug, Args)]
+pub struct OneSnapshot {
+    /// The machine's name
+    pub name: String,
+    /// The snapshot's name, or the beginning of its identifier
+    pub snapshot: String,
+}
+
+/// A machine to be made from a snapshot.
+#[derive(Debug, Args)]
+pub struct Branch {
+    /// The machine's name
+    pub name: String,
+    /// The snapshot's name, or the beginning of its identifier
+    pub snapshot: String,
+    /// The new machine's name
+    pub new: String,
+}
+
+/// What to call a snapshot.
+#[derive(Debug, Args)]
+pub struct RenameSnapshot {
+    /// The machine's name
+    pub name: String,
+    /// The snapshot's name, or the beginning of its identifier
+    pub snapshot: String,
+    /// Its new name
+    pub new: String,
 }
 
 /// How a new machine is to be.

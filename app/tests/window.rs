@@ -70,3 +70,13 @@ fn a_host_without_kvm_is_explained() {
 fn grub_draws_its_menu_and_takes_keys() {
     work_window("grub", &[&gathered("grub-rescue.iso")]);
 }
+
+#[test]
+fn snapshots_are_taken_reverted_branched_and_deleted() {
+    work_window("snapshots", &[]);
+}
+
+#[test]
+fn drives_are_added_changed_and_removed() {
+    work_window("hardware", &[]);
+}

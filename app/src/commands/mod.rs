@@ -3,6 +3,9 @@
 mod control;
 mod create;
 mod look;
+mod machine;
+mod progress;
+mod snapshot;
 
 use crate::command_line::{Command, CommandLine};
 use crate::control::Request;
@@ -23,6 +26,10 @@ pub fn carry_out(command_line: &CommandLine, command: &Command) -> anyhow::Resul
         Command::List => look::list(&library, command_line.json),
         Command::Show(named) => look::show(&library, &named.name, command_line.json),
         Command::Delete(named) => look::delete(&library, &named.name),
+        Command::Clone(clone) => machine::clone(&library, clone, command_line.json),
+        Command::Rename(rename) => machine::rename(&library, rename),
+        Command::Set(set) => machine::set(&library, set),
+        Command::Snapshot(command) => snapshot::snapshot(&library, command, command_line.json),
         Command::Start(named) => control::start(&definition(&named.name)?, library.folder()),
         Command::Run(run) => {
             let machine = library.find(&run.name)?;
