@@ -288,6 +288,13 @@ class Window:
         self.focus(self.find(role, name))
         self.keys("space")
 
+    def open_row(self, title):
+        """Opens a row that has others in it."""
+        step(f"open {title!r}")
+        row = self.find(Role.LIST_ITEM, title)
+        self.focus(row)
+        self.keys("space")
+
     def choose(self, menu, letter):
         """Chooses an item of a menu by its underlined letter: GTK 4.18 gives the items of its menus no names."""
         step(f"choose {letter!r} in {menu!r}")

@@ -7,7 +7,7 @@ use relm4::gtk::gio;
 use super::AppInput;
 
 /// The shortcuts of every action, the machine's page's included.
-const SHORTCUTS: [(&str, &[&str]); 14] = [
+const SHORTCUTS: [(&str, &[&str]); 16] = [
     ("win.new-machine", &["<Control>n"]),
     ("win.search", &["<Control>f"]),
     ("win.full-screen", &["F11"]),
@@ -21,7 +21,9 @@ const SHORTCUTS: [(&str, &[&str]); 14] = [
     ("machine.delete", &["<Control>Delete"]),
     ("machine.view::display", &["<Control>1"]),
     ("machine.view::overview", &["<Control>2"]),
-    ("machine.view::log", &["<Control>3"]),
+    ("machine.view::hardware", &["<Control>3"]),
+    ("machine.view::snapshots", &["<Control>4"]),
+    ("machine.view::log", &["<Control>5"]),
 ];
 
 /// Makes what an action sends.

@@ -44,7 +44,9 @@ const SHORTCUTS: [(&str, &[(&str, &str)]); 3] = [
         &[
             ("Display", "<Control>1"),
             ("Overview", "<Control>2"),
-            ("Log", "<Control>3"),
+            ("Hardware", "<Control>3"),
+            ("Snapshots", "<Control>4"),
+            ("Log", "<Control>5"),
         ],
     ),
 ];

@@ -2,5 +2,8 @@
 
 pub mod about;
 pub mod file_choice;
+pub mod form;
 pub mod host_check;
+pub mod progress;
 pub mod question;
+pub mod toast;

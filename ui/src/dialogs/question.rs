@@ -7,6 +7,8 @@ use relm4::{adw, gtk};
 /// How an answer looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weight {
+    /// One among several.
+    Plain,
     /// What most people want.
     Suggested,
     /// What loses something.
@@ -31,6 +33,7 @@ pub async fn ask(
         dialog.set_response_appearance(
             &id,
             match weight {
+                Weight::Plain => adw::ResponseAppearance::Default,
                 Weight::Suggested => adw::ResponseAppearance::Suggested,
                 Weight::Destructive => adw::ResponseAppearance::Destructive,
             },

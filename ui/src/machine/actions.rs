@@ -26,6 +26,8 @@ pub enum Act {
     PowerOff,
     /// Save its picture.
     Screenshot,
+    /// Copy it.
+    Clone,
     /// Move it to the Trash.
     Delete,
     /// Press these keys.
@@ -44,13 +46,14 @@ pub struct Actions {
 /// Makes a wish of an action's target.
 type Targeted = fn(String) -> Act;
 
-const PLAIN: [(&str, Act); 7] = [
+const PLAIN: [(&str, Act); 8] = [
     ("start", Act::Start),
     ("pause", Act::Pause),
     ("reset", Act::Reset),
     ("shut-down", Act::ShutDown),
     ("power-off", Act::PowerOff),
     ("screenshot", Act::Screenshot),
+    ("clone", Act::Clone),
     ("delete", Act::Delete),
 ];
 
@@ -111,6 +114,7 @@ impl Actions {
             ("power-off", running || paused),
             ("screenshot", running || paused),
             ("send-keys", running),
+            ("clone", !state.is_alive()),
             ("delete", *state != State::Starting),
         ];
         for (name, enabled) in rules {
@@ -155,6 +159,9 @@ pub fn machine_menu() -> gio::Menu {
     display.append_submenu(Some("Send _Keys"), &keys);
     display.append(Some("_Take Screenshot"), Some("machine.screenshot"));
     menu.append_section(None, &display);
+    let copies = gio::Menu::new();
+    copies.append(Some("_Clone…"), Some("machine.clone"));
+    menu.append_section(None, &copies);
     let delete = gio::Menu::new();
     delete.append(Some("_Delete"), Some("machine.delete"));
     menu.append_section(None, &delete);

@@ -2,13 +2,16 @@
 
 mod actions;
 mod broken;
+mod clone;
 mod drives;
+mod hardware;
 mod keys;
 mod log;
 mod overview;
 mod page;
 mod screen;
 mod screenshot;
+mod snapshots;
 
 pub use broken::{BrokenOutput, BrokenPage};
 pub use page::{MachinePage, PageInit, PageInput, PageOutput};

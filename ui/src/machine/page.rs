@@ -11,11 +11,14 @@ use relm4::prelude::*;
 use relm4::{adw, gtk};
 
 use super::actions::{self, Act, Actions};
+use super::clone;
+use super::hardware::{HardwareInput, HardwareView};
 use super::keys;
 use super::log::{self, LogInput, LogView};
 use super::overview::{Overview, OverviewInput, OverviewOutput};
 use super::screen::{Screen, ScreenInit, ScreenInput};
 use super::screenshot;
+use super::snapshots::{SnapshotsInput, SnapshotsView};
 use crate::access;
 use crate::dialogs::question::{self, Weight};
 use crate::model::{
@@ -32,6 +35,8 @@ pub struct MachinePage {
     actions: Actions,
     screen: Controller<Screen>,
     overview: Controller<Overview>,
+    hardware: Controller<HardwareView>,
+    snapshots: Controller<SnapshotsView>,
     log: Controller<LogView>,
 }
 
@@ -193,6 +198,8 @@ impl Component for MachinePage {
                     set_content = &adw::ViewStack {
                         add_titled_with_icon[Some("display"), "Display", "video-display-symbolic"]: model.screen.widget(),
                         add_titled_with_icon[Some("overview"), "Overview", "view-list-symbolic"]: model.overview.widget(),
+                        add_titled_with_icon[Some("hardware"), "Hardware", "drive-harddisk-symbolic"]: model.hardware.widget(),
+                        add_titled_with_icon[Some("snapshots"), "Snapshots", "camera-photo-symbolic"]: model.snapshots.widget(),
                         add_titled_with_icon[Some("log"), "Log", "text-x-generic-symbolic"]: model.log.widget(),
                     },
                     #[name = "bottom"]
@@ -236,6 +243,12 @@ impl Component for MachinePage {
             overview: Overview::builder()
                 .launch(overview)
                 .forward(sender.input_sender(), PageInput::Change),
+            hardware: HardwareView::builder()
+                .launch((machines.clone(), machine.clone(), state.clone()))
+                .forward(sender.input_sender(), PageInput::Change),
+            snapshots: SnapshotsView::builder()
+                .launch((machines.clone(), machine.clone(), state.clone()))
+                .detach(),
             log: LogView::builder().launch(()).detach(),
             machines,
             machine,
@@ -266,13 +279,16 @@ impl Component for MachinePage {
                 self.screen
                     .emit(ScreenInput::Name(definition.name.to_string()));
                 self.overview.emit(OverviewInput::Show(definition));
+                self.hardware.emit(HardwareInput::Show(machine.clone()));
+                self.snapshots.emit(SnapshotsInput::Show(machine.clone()));
                 self.machine = machine;
             }
             PageInput::State(state) => self.follow(state),
             PageInput::Event(MachineEvent::State(state)) => self.follow(state),
             PageInput::Event(MachineEvent::Log { line }) => self.log.emit(LogInput::Line(line)),
             PageInput::Event(MachineEvent::Medium { .. }) => {
-                self.overview.emit(OverviewInput::Media)
+                self.overview.emit(OverviewInput::Media);
+                self.hardware.emit(HardwareInput::Media);
             }
             PageInput::Event(
                 MachineEvent::Lights { .. }
@@ -282,11 +298,13 @@ impl Component for MachinePage {
             PageInput::Started => {
                 self.show_log();
                 self.overview.emit(OverviewInput::Media);
+                self.hardware.emit(HardwareInput::Media);
                 self.follow(self.machines.state(&self.machine.folder));
                 widgets.views.set_visible_child_name("display");
             }
             PageInput::Act(Act::View(name)) => widgets.views.set_visible_child_name(&name),
             PageInput::Act(Act::Scale(scaling)) => self.screen.emit(ScreenInput::Scale(scaling)),
+            PageInput::Act(Act::Clone) => self.clone_machine(root),
             PageInput::Act(act) => self.act(act, &sender, root),
             PageInput::Confirmed(act) => self.confirmed(act, &sender),
             PageInput::Change(change) => self.change(change, &sender),
@@ -369,6 +387,8 @@ impl MachinePage {
         self.actions.follow(&state);
         self.screen.emit(ScreenInput::State(state.clone()));
         self.overview.emit(OverviewInput::State(state.clone()));
+        self.hardware.emit(HardwareInput::State(state.clone()));
+        self.snapshots.emit(SnapshotsInput::State(state.clone()));
         self.state = state;
     }
 
@@ -413,6 +433,11 @@ impl MachinePage {
         });
     }
 
+    fn clone_machine(&self, root: &adw::NavigationPage) {
+        let (machines, machine) = (self.machines.clone(), self.machine.clone());
+        relm4::spawn_local(clone::ask(machines, machine, root.clone()));
+    }
+
     fn confirmed(&self, act: Act, sender: &ComponentSender<Self>) {
         let machine = self.handle().filter(|machine| machine.state().is_alive());
         let Some(machine) = machine else {
@@ -450,7 +475,7 @@ impl MachinePage {
                     }
                     done("reached", Ok(()))
                 }
-                Act::View(_) | Act::Scale(_) => done("shown", Ok(())),
+                Act::View(_) | Act::Scale(_) | Act::Clone => done("shown", Ok(())),
             }
         });
     }
@@ -537,7 +562,7 @@ fn adapt(widgets: &MachinePageWidgets) {
         );
         adw::Breakpoint::new(width)
     };
-    let narrower = below(720.0);
+    let narrower = below(860.0);
     narrower.add_setter(
         &widgets.switcher,
         "policy",

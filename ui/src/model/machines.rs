@@ -69,7 +69,12 @@ impl Machines {
         receiver
     }
 
-    fn tell(&self, change: &Change) {
+    /// The library.
+    pub(super) fn library(&self) -> &Library {
+        &self.library
+    }
+
+    pub(super) fn tell(&self, change: &Change) {
         self.followers
             .lock()
             .retain(|follower| follower.send(change.clone()).is_ok());

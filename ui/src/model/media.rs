@@ -32,7 +32,7 @@ pub fn role(medium: &Medium) -> Role {
 /// # Errors
 /// Why it cannot be used, as a sentence.
 pub fn inspect(path: &Path) -> Result<Box<Medium>, String> {
-    let medium = media::inspect_path(path).map_err(|error| text::sentence(&error))?;
+    let medium = recognise(path)?;
     if medium.kind == MediumKind::Qcow2 {
         let image = disk::inspect(path).map_err(|error| text::sentence(&error))?;
         if let Some(backing) = image.backing_file {
@@ -41,5 +41,14 @@ pub fn inspect(path: &Path) -> Result<Box<Medium>, String> {
             return Err(text::sentence(&OpenError::NotAgreed { file, other }));
         }
     }
+    Ok(medium)
+}
+
+/// Reads what `path` holds, without what it may be built on.
+///
+/// # Errors
+/// Why it cannot be used, as a sentence.
+pub fn recognise(path: &Path) -> Result<Box<Medium>, String> {
+    let medium = media::inspect_path(path).map_err(|error| text::sentence(&error))?;
     Ok(Box::new(medium))
 }

@@ -2,17 +2,21 @@
 //!
 //! No widget is in here, and nothing here knows one; whoever wants to follow what happens subscribes.
 
+pub mod images;
 mod machines;
 pub mod media;
+mod snapshots;
 
 pub use guesthouse_engine::definition::{
     Clock, Definition, Drive, DriveKind, Finding, Generation, Host, ImageFormat, Name, Severity,
 };
 pub use guesthouse_engine::disk::Space;
+pub use guesthouse_engine::disk::tools::{Cancel, Job, Phase, Progress};
 pub use guesthouse_engine::hypervisor::{HostProblem, check_host};
 pub use guesthouse_engine::input::{InputEvent, ScanCode};
 pub use guesthouse_engine::library::{
     BrokenMachine, Deleted, Entry, Library, LibraryError, MachineLog, NewDisk, StoredMachine,
+    TrashedImage,
 };
 pub use guesthouse_engine::machine::{
     CommandError, Machine, MachineEvent, StartError, StartOptions, State,
@@ -21,4 +25,5 @@ pub use guesthouse_engine::media::operating_system::Defaults;
 pub use guesthouse_engine::media::{
     Database, Medium, MediumKind, OperatingSystem, Verdict, operating_systems,
 };
+pub use guesthouse_engine::snapshot::{NewSnapshot, Snapshot, SnapshotError, Tree};
 pub use machines::{Change, Machines};

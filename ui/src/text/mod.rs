@@ -18,6 +18,24 @@ pub fn bytes(bytes: u64) -> String {
     }
 }
 
+/// The bytes that `text` says in GiB, in whole sectors of 512 bytes: "20", "1.5".
+pub fn gibibytes(text: &str) -> Option<u64> {
+    let text = text.trim().replace(',', ".");
+    let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.len() + part.len() == 0 || part.len() > 6 || !digits(whole) || !digits(part) {
+        return None;
+    }
+    let whole: u64 = if whole.is_empty() {
+        0
+    } else {
+        whole.parse().ok()?
+    };
+    let millionths: u64 = format!("{part:0<6}").parse().ok()?;
+    let rest = (millionths << 30) / 1_000_000;
+    Some(whole.checked_mul(1 << 30)?.checked_add(rest)? & !511)
+}
+
 /// `number` of what is called `one`, or `many` of them: "1 processor", "2 processors".
 pub fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
@@ -79,6 +97,24 @@ mod tests {
             (u64::MAX, "16383.9 PiB"),
         ] {
             assert_eq!(bytes(number), text);
+        }
+    }
+
+    #[test]
+    fn sizes_as_people_write_them() {
+        for (text, bytes) in [
+            ("20", Some(20 << 30)),
+            (" 1.5 ", Some(3 << 29)),
+            ("1,5", Some(3 << 29)),
+            (".25", Some(1 << 28)),
+            ("", None),
+            (".", None),
+            ("-1", None),
+            ("1e3", None),
+            ("1.2.3", None),
+            ("99999999999999999999", None),
+        ] {
+            assert_eq!(gibibytes(text), bytes, "{text:?}");
         }
     }
 

@@ -1,0 +1,142 @@
+"""Snapshots in the window: taken, gone back to, made into a machine, deleted, with disks that QEMU's tools write and read."""
+
+import json
+import os
+import re
+import subprocess
+
+from window import Role, run, step
+
+MACHINE = """schema = 1
+uuid = "0b2e7f5e-54c8-4a5c-8f0b-6f6e5f3c5b0e"
+name = "Box"
+generation = 1
+
+[memory]
+mebibytes = 64
+
+[[drive]]
+kind = "disk"
+file = "disk.qcow2"
+format = "qcow2"
+"""
+
+
+def prepare(machines):
+    folder = os.path.join(machines, "box")
+    os.mkdir(folder)
+    with open(os.path.join(folder, "machine.toml"), "w") as file:
+        file.write(MACHINE)
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", os.path.join(folder, "disk.qcow2"), "64M"], check=True)
+    write(os.path.join(folder, "disk.qcow2"), 1)
+
+
+def write(disk, pattern):
+    subprocess.run(["qemu-io", "-c", f"write -P {pattern} 0 64k", disk], check=True, capture_output=True)
+
+
+def holds(disk, pattern):
+    command = ["qemu-io", "-r", "-c", f"read -P {pattern} 0 64k", disk]
+    result = subprocess.run(command, capture_output=True, text=True)
+    return result.returncode == 0 and "failed" not in result.stdout
+
+
+def scenario(window):
+    machines = os.path.join(os.environ["XDG_DATA_HOME"], "guesthouse", "machines")
+
+    def disk(name):
+        machine = json.loads(window.guesthouse("show", name, "--json"))
+        return os.path.join(machine["folder"], machine["definition"]["drive"][0]["file"])
+
+    original = os.path.join(machines, "box", "disk.qcow2")
+    step("without snapshots")
+    window.find(Role.LIST_ITEM, re.compile("^Box, Off"))
+    window.keys("ctrl+4")
+    window.wait_for_text("No Snapshots")
+    window.expect_names("the empty view")
+    window.picture("none")
+
+    step("take one")
+    window.press("Take Snapshot")
+    window.enter("Name", "First")
+    window.expect_names("the dialog")
+    window.picture("take")
+    window.press("Take")
+    window.find(Role.BUTTON, "Revert to First")
+    window.expect("there is an overlay", disk("Box") != original)
+    window.expect("it shows the same", holds(disk("Box"), 1))
+    write(disk("Box"), 2)
+    window.expect("the base is left alone", holds(original, 1))
+
+    step("take another with a name of its own")
+    window.press("Take Snapshot")
+    window.press("Take")
+    window.find(Role.BUTTON, "Revert to Snapshot 2")
+    window.expect_names("the tree")
+    window.picture("tree")
+    write(disk("Box"), 3)
+
+    step("go back")
+    window.press("Revert to First")
+    window.wait_for_text("Revert to “First”\\?")
+    window.picture("revert")
+    window.press("Revert")
+    window.wait("the first state", lambda: holds(disk("Box"), 1))
+    window.find(Role.BUTTON, "Revert to Snapshot 2")
+
+    step("a machine from a snapshot")
+    window.choose("More for Snapshot 2", "n")
+    window.enter("Name", "box")
+    window.wait_for_text("exists already")
+    window.expect("the name is refused", not window.can_press("Create"))
+    window.enter("Name", "Branch")
+    window.press("Create")
+    window.find(Role.LIST_ITEM, re.compile("^Branch, Off"))
+    window.expect("it begins at the snapshot", holds(disk("Branch"), 2))
+
+    step("its base is held")
+    window.choose("More for Snapshot 2", "d")
+    window.wait_for_text("The snapshot was not deleted")
+    window.wait_for_text("Branch is built on")
+    window.picture("held")
+    window.press("Close")
+    window.guesthouse("delete", "Branch")
+
+    step("delete and undo")
+    window.choose("More for Snapshot 2", "d")
+    window.wait_for_text("“Snapshot 2” was deleted")
+    window.press("Undo")
+    window.find(Role.BUTTON, "Revert to Snapshot 2")
+
+    step("while the machine runs")
+    window.press("Start")
+    window.wait_for_state("Box", "running")
+    window.keys("ctrl+4")
+    window.wait_for_text("Turn the machine off to take")
+    window.expect("none can be taken", not window.can_press("Take Snapshot"))
+    window.expect("nor gone back to", not window.can_press("Revert to First"))
+    window.picture("running")
+    window.choose("Reset or Force Off", "f")
+    window.press("Force Off")
+    window.wait_for_state("Box", "off")
+    window.expect("the guest's disk is as it was", holds(disk("Box"), 1))
+    write(disk("Box"), 4)
+
+    step("delete all: the machine has its first disk again, with all that is on it")
+    for name in ("Snapshot 2", "First"):
+        window.choose(f"More for {name}", "d")
+        window.wait_for_text(f"“{name}” was deleted")
+        window.wait("the row's end", lambda: not window.find_all(Role.BUTTON, f"Revert to {name}"))
+    window.wait_for_text("No Snapshots", 60)
+    window.expect("the disk is the one it began with", disk("Box") == original)
+    window.expect("with what was written last", holds(original, 4))
+    files = sorted(name for name in os.listdir(os.path.dirname(original)) if name.endswith(".qcow2"))
+    window.expect("nothing is left over", files == ["disk.qcow2"])
+    subprocess.run(["qemu-img", "check", "-q", original], check=True)
+
+    step("leave")
+    window.keys("ctrl+q")
+    window.wait_for_end()
+
+
+run(scenario, prepare=prepare)

@@ -1,0 +1,54 @@
+//! Copying a machine: in full, or linked to what it is now.
+
+use std::sync::Arc;
+
+use relm4::adw;
+
+use super::snapshots::machine_name_objection;
+use crate::dialogs::form::{self, Field};
+use crate::dialogs::{progress, question, toast};
+use crate::model::{Machines, Name, StoredMachine};
+use crate::text;
+
+/// Asks for a name and makes the copy.
+pub async fn ask(machines: Arc<Machines>, machine: StoredMachine, root: adw::NavigationPage) {
+    let copy: String = format!("{} copy", machine.definition.name)
+        .chars()
+        .take(64)
+        .collect();
+    let fields = [
+        Field::Text("Name", &copy),
+        Field::Switch(
+            "Linked Clone",
+            "Made at once and small: it holds only what differs, and needs this machine’s disks",
+            false,
+        ),
+    ];
+    let known = machines.clone();
+    let heading = ("Clone Machine", "");
+    let values = form::ask(&root, heading, &fields, "_Clone", move |values| {
+        machine_name_objection(&known, values.first()?.text())
+    });
+    let Some(values) = values.await else { return };
+    let [name, linked] = values.as_slice() else {
+        return;
+    };
+    let (Ok(name), linked) = (Name::new(name.text()), linked.is_on()) else {
+        return;
+    };
+    let title = name.to_string();
+    let made = progress::run(&root, "Cloning the Machine", move |job| {
+        if linked {
+            let clone = machines.clone_linked(&machine, name);
+            clone.map(drop).map_err(|error| text::sentence(&error))
+        } else {
+            let clone = machines.clone_machine(&machine, name, job);
+            clone.map(drop).map_err(|error| text::sentence(&error))
+        }
+    });
+    match made.await {
+        Some(Ok(())) => toast::say(&root, &format!("“{title}” was created")),
+        Some(Err(body)) => question::error(&root, "The machine was not cloned", &body),
+        None => {}
+    }
+}

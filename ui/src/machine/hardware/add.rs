@@ -1,0 +1,153 @@
+//! Adding drives: a new disk, an image that is there already, an optical drive.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use relm4::adw;
+
+use crate::dialogs::file_choice::{self, FileKind};
+use crate::dialogs::form::{self, Field};
+use crate::dialogs::question::{self, Weight};
+use crate::dialogs::{progress, toast};
+use crate::model::media::{self, Role, role};
+use crate::model::{Drive, ImageFormat, Machines, StoredMachine, images};
+use crate::text;
+
+/// What is to be added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addition {
+    /// A new disk.
+    NewDisk,
+    /// An image.
+    ExistingDisk,
+    /// An optical drive.
+    Optical,
+}
+
+/// What a new disk has unless somebody says otherwise, in GiB.
+const USUAL: &str = "20";
+
+/// Asks what has to be known and adds it.
+pub async fn add(
+    addition: Addition,
+    machines: Arc<Machines>,
+    machine: StoredMachine,
+    root: adw::PreferencesGroup,
+) {
+    let outcome = match addition {
+        Addition::NewDisk => new_disk(machines, machine, &root).await,
+        Addition::ExistingDisk => existing_disk(machines, machine, &root).await,
+        Addition::Optical => put(Drive::optical(None), machines, machine, &root).await,
+    };
+    match outcome {
+        Some(Ok(said)) => toast::say(&root, said),
+        Some(Err(body)) => question::error(&root, "The drive was not added", &body),
+        None => {}
+    }
+}
+
+type Outcome = Option<Result<&'static str, String>>;
+
+async fn new_disk(
+    machines: Arc<Machines>,
+    machine: StoredMachine,
+    root: &adw::PreferencesGroup,
+) -> Outcome {
+    let fields = [
+        Field::Text("Size in GiB", USUAL),
+        Field::Switch(
+            "Raw Image",
+            "Byte for byte, for other programs; it cannot be compressed",
+            false,
+        ),
+    ];
+    let heading = (
+        "New Hard Disk",
+        "It takes space on this computer as the guest fills it.",
+    );
+    let values = form::ask(root, heading, &fields, "_Create", |values| {
+        size_objection(values.first()?.text(), 0)
+    })
+    .await?;
+    let [size, raw] = values.as_slice() else {
+        return None;
+    };
+    let size = text::gibibytes(size.text())?;
+    let format = if raw.is_on() {
+        ImageFormat::Raw
+    } else {
+        ImageFormat::Qcow2
+    };
+    let made = progress::run(root, "Creating the Disk", move |_| {
+        machines.add_disk(&machine, format, size)
+    });
+    Some(made.await?.map(|()| "The hard disk was added"))
+}
+
+/// What speaks against `text` as a size in GiB, where it must be more than `least` bytes.
+pub fn size_objection(text: &str, least: u64) -> Option<String> {
+    const LARGEST: u64 = 64 << 40;
+    match text::gibibytes(text) {
+        None => Some("Give a number, such as 20 or 1.5.".to_owned()),
+        Some(size) if size <= least && least > 0 => {
+            Some(format!("The disk has {} already.", text::bytes(least)))
+        }
+        Some(size) if !(1 << 20..=LARGEST).contains(&size) => {
+            Some("A disk has 1 MiB to 64 TiB.".to_owned())
+        }
+        Some(_) => None,
+    }
+}
+
+async fn existing_disk(
+    machines: Arc<Machines>,
+    machine: StoredMachine,
+    root: &adw::PreferencesGroup,
+) -> Outcome {
+    let path = file_choice::open(root, "Choose a Disk Image", FileKind::Disk).await?;
+    let read = path.clone();
+    let found = relm4::spawn_blocking(move || look(&read)).await.ok()?;
+    let (format, backing) = match found {
+        Ok(found) => found,
+        Err(body) => return Some(Err(body)),
+    };
+    if !backing.is_empty() {
+        let names: Vec<_> = backing
+            .iter()
+            .map(|file| file.display().to_string())
+            .collect();
+        let body = format!(
+            "The image holds only what differs from other files. The machine reads these too, if you let it:\n\n{}",
+            names.join("\n")
+        );
+        let answer = ("_Let It Read Them", Weight::Suggested);
+        question::ask(root, "The image needs other files", &body, &[answer]).await?;
+    }
+    let drive = Drive {
+        backing,
+        ..Drive::disk(path, format)
+    };
+    put(drive, machines, machine, root).await
+}
+
+/// What kind of image is at `path`, and what it is built on.
+fn look(path: &Path) -> Result<(ImageFormat, Vec<std::path::PathBuf>), String> {
+    match role(&*media::recognise(path)?) {
+        Role::Qcow2Disk => Ok((ImageFormat::Qcow2, images::bases(path)?)),
+        Role::RawDisk | Role::Optical => Ok((ImageFormat::Raw, Vec::new())),
+    }
+}
+
+async fn put(
+    drive: Drive,
+    machines: Arc<Machines>,
+    machine: StoredMachine,
+    root: &adw::PreferencesGroup,
+) -> Outcome {
+    let mut definition = machine.definition.clone();
+    definition.drives.push(drive);
+    let changed = progress::run(root, "Adding the Drive", move |_| {
+        machines.change(&machine, &definition)
+    });
+    Some(changed.await?.map(|()| "The drive was added"))
+}

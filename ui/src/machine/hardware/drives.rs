@@ -1,0 +1,516 @@
+//! The machine's drives: a row each, which opens to what can be changed of it and to the tools for its image. What the person
+//! brought is never deleted: removing a drive leaves its image alone, unless it was made for the machine and the person says so.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use relm4::adw::prelude::*;
+use relm4::gtk::gio;
+use relm4::prelude::*;
+use relm4::{adw, gtk};
+
+use super::add::{self, Addition};
+use super::disk_tools::{self, Tool};
+use super::titles;
+use crate::access;
+use crate::dialogs::file_choice::{self, FileKind};
+use crate::dialogs::question::{self, Weight};
+use crate::dialogs::toast;
+use crate::machine::overview::OverviewOutput;
+use crate::model::images::{self, Facts};
+use crate::model::{
+    Definition, Drive, DriveKind, ImageFormat, Machines, StoredMachine, TrashedImage,
+};
+use crate::text;
+
+/// Why most of it cannot be changed while the machine is alive.
+const RUNNING: &str =
+    "Turn the machine off to change its drives. Discs can be changed and ejected at any time.";
+
+/// The group.
+pub struct Drives {
+    machines: Arc<Machines>,
+    machine: StoredMachine,
+    alive: bool,
+    facts: Vec<Result<Facts, String>>,
+    rows: Vec<adw::ExpanderRow>,
+}
+
+/// What it is told.
+#[derive(Debug)]
+pub enum DrivesInput {
+    /// The machine is this now.
+    Show(StoredMachine),
+    /// Whether it is alive.
+    Alive(bool),
+    /// Show what is there again.
+    Refresh,
+    /// Add something.
+    Add(Addition),
+    /// Put another disc into the optical drive with this number among the optical ones.
+    Change(usize),
+    /// Take the disc out of it.
+    Eject(usize),
+    /// The guest may only read the drive with this number, or write to it too.
+    ReadOnly(usize, bool),
+    /// Use a tool on the image of the drive with this number.
+    Use(usize, Tool),
+    /// Take away the drive with this number.
+    Remove(usize),
+    /// It is taken away for certain; whether its image goes to the Trash.
+    Removed(usize, bool),
+    /// Make the machine this again, and bring this image back.
+    Restore(Box<(Definition, Option<TrashedImage>)>),
+}
+
+/// What a worker found out or did.
+#[derive(Debug)]
+pub enum DrivesCommand {
+    /// What the drives' images are.
+    Read(Vec<Result<Facts, String>>),
+    /// A drive was taken away (its title), what the machine was before, and its image, if that is in the Trash.
+    Removed(String, Box<(Definition, Option<TrashedImage>)>),
+    /// What could not be done and why.
+    Failed(&'static str, String),
+    /// It was done.
+    Done,
+}
+
+#[relm4::component(pub)]
+impl Component for Drives {
+    type Init = (Arc<Machines>, StoredMachine, bool);
+    type Input = DrivesInput;
+    type Output = OverviewOutput;
+    type CommandOutput = DrivesCommand;
+
+    view! {
+        #[root]
+        adw::PreferencesGroup {
+            set_title: "Drives",
+            connect_map => DrivesInput::Refresh,
+            #[watch]
+            set_description: model.alive.then_some(RUNNING),
+            #[wrap(Some)]
+            #[name = "add"]
+            set_header_suffix = &gtk::MenuButton {
+                set_icon_name: "list-add-symbolic",
+                set_tooltip_text: Some("Add a Drive"),
+                set_valign: gtk::Align::Center,
+                add_css_class: "flat",
+                set_menu_model: Some(&add_menu()),
+                #[watch]
+                set_sensitive: !model.alive,
+                update_property: &[gtk::accessible::Property::Label("Add a Drive")],
+            },
+        }
+    }
+
+    fn init(
+        (machines, machine, alive): Self::Init,
+        root: Self::Root,
+        sender: ComponentSender<Self>,
+    ) -> ComponentParts<Self> {
+        let mut model = Self {
+            machines,
+            machine,
+            alive,
+            facts: Vec::new(),
+            rows: Vec::new(),
+        };
+        let actions = gio::SimpleActionGroup::new();
+        for (name, addition) in [
+            ("new", Addition::NewDisk),
+            ("existing", Addition::ExistingDisk),
+            ("optical", Addition::Optical),
+        ] {
+            let action = gio::SimpleAction::new(name, None);
+            let input = sender.input_sender().clone();
+            action.connect_activate(move |_, _| {
+                let _ = input.send(DrivesInput::Add(addition));
+            });
+            actions.add_action(&action);
+        }
+        root.insert_action_group("drives", Some(&actions));
+        let widgets = view_output!();
+        model.show(&root, &sender);
+        model.read(&sender);
+        ComponentParts { model, widgets }
+    }
+
+    fn update_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        message: DrivesInput,
+        sender: ComponentSender<Self>,
+        root: &Self::Root,
+    ) {
+        match message {
+            DrivesInput::Show(machine) => {
+                self.machine = machine;
+                self.facts.clear();
+                self.show(root, &sender);
+                self.read(&sender);
+            }
+            DrivesInput::Alive(alive) => {
+                if alive != self.alive {
+                    self.alive = alive;
+                    self.show(root, &sender);
+                    self.read(&sender);
+                }
+            }
+            DrivesInput::Refresh => {
+                self.show(root, &sender);
+                self.read(&sender);
+            }
+            DrivesInput::Add(addition) => {
+                let (machines, machine) = (self.machines.clone(), self.machine.clone());
+                relm4::spawn_local(add::add(addition, machines, machine, root.clone()));
+            }
+            DrivesInput::Change(drive) => {
+                let (root, output) = (root.clone(), sender.output_sender().clone());
+                relm4::spawn_local(async move {
+                    let chosen = file_choice::open(&root, "Choose a Medium", FileKind::Optical);
+                    if let Some(path) = chosen.await {
+                        let _ = output.send(OverviewOutput::Insert(drive, path));
+                    }
+                });
+            }
+            DrivesInput::Eject(drive) => drop(sender.output(OverviewOutput::Eject(drive))),
+            DrivesInput::ReadOnly(number, read_only) => {
+                let mut definition = self.machine.definition.clone();
+                if let Some(drive) = definition.drives.get_mut(number)
+                    && drive.read_only != read_only
+                {
+                    drive.read_only = read_only;
+                    let _ = sender.output(OverviewOutput::Update(definition));
+                }
+            }
+            DrivesInput::Use(number, tool) => self.use_tool(number, tool, root, &sender),
+            DrivesInput::Remove(number) => self.ask_to_remove(number, root, &sender),
+            DrivesInput::Removed(number, trash) => self.remove(number, trash, &sender),
+            DrivesInput::Restore(before) => self.restore(*before, &sender),
+        }
+        self.update_view(widgets, sender);
+    }
+
+    fn update_cmd(
+        &mut self,
+        message: DrivesCommand,
+        sender: ComponentSender<Self>,
+        root: &Self::Root,
+    ) {
+        match message {
+            DrivesCommand::Read(facts) => {
+                if facts != self.facts {
+                    self.facts = facts;
+                    self.show_facts();
+                }
+            }
+            DrivesCommand::Removed(title, before) => {
+                let what = if before.1.is_some() {
+                    format!("{title} was removed, its image is in the Trash")
+                } else {
+                    format!("{title} was removed")
+                };
+                let input = sender.input_sender().clone();
+                let undo = move || drop(input.send(DrivesInput::Restore(before.clone())));
+                toast::undoable(root, &what, undo, || {});
+            }
+            DrivesCommand::Failed(heading, body) => question::error(root, heading, &body),
+            DrivesCommand::Done => {}
+        }
+    }
+}
+
+fn add_menu() -> gio::Menu {
+    let menu = gio::Menu::new();
+    menu.append(Some("_New Hard Disk…"), Some("drives.new"));
+    menu.append(Some("_Existing Disk Image…"), Some("drives.existing"));
+    menu.append(Some("_Optical Drive"), Some("drives.optical"));
+    menu
+}
+
+impl Drives {
+    /// Looks at the images, which may be on a file system that takes its time.
+    fn read(&self, sender: &ComponentSender<Self>) {
+        let machine = self.machine.clone();
+        sender.spawn_oneshot_command(move || {
+            let drives = machine.definition.drives.iter();
+            let facts = drives.map(|drive| images::facts(drive, &machine.folder));
+            DrivesCommand::Read(facts.collect())
+        });
+    }
+
+    fn show(&mut self, root: &adw::PreferencesGroup, sender: &ComponentSender<Self>) {
+        let open: Vec<bool> = self
+            .rows
+            .iter()
+            .map(adw::ExpanderRow::is_expanded)
+            .collect();
+        for row in self.rows.drain(..) {
+            root.remove(&row);
+        }
+        let titles = titles(&self.machine.definition);
+        let mut optical = 0;
+        for (number, drive) in self.machine.definition.drives.iter().enumerate() {
+            let title = titles.get(number).map_or("", String::as_str);
+            let row = match drive.kind {
+                DriveKind::Disk => self.disk_row(number, drive, title, sender),
+                DriveKind::Optical => {
+                    let row = self.optical_row(number, optical, drive, title, sender);
+                    optical += 1;
+                    row
+                }
+            };
+            row.set_expanded(open.get(number) == Some(&true));
+            root.add(&row);
+            self.rows.push(row);
+        }
+        self.show_facts();
+    }
+
+    /// Says what the images are, where that is known by now.
+    fn show_facts(&self) {
+        for ((row, drive), facts) in self
+            .rows
+            .iter()
+            .zip(&self.machine.definition.drives)
+            .zip(&self.facts)
+        {
+            if drive.kind == DriveKind::Disk {
+                row.set_subtitle(&text::escape(&describe(drive, Some(facts))));
+            }
+        }
+    }
+
+    fn row(title: &str, subtitle: &str, icon: &str) -> adw::ExpanderRow {
+        let row = adw::ExpanderRow::builder()
+            .title(title)
+            .subtitle(text::escape(subtitle))
+            .subtitle_lines(3)
+            .build();
+        let image = gtk::Image::from_icon_name(icon);
+        image.set_accessible_role(gtk::AccessibleRole::Presentation);
+        row.add_prefix(&image);
+        row
+    }
+
+    fn disk_row(
+        &self,
+        number: usize,
+        drive: &Drive,
+        title: &str,
+        sender: &ComponentSender<Self>,
+    ) -> adw::ExpanderRow {
+        let subtitle = describe(drive, self.facts.get(number));
+        let row = Self::row(title, &subtitle, "drive-harddisk-symbolic");
+        let read_only = adw::SwitchRow::builder()
+            .title("Read-Only")
+            .subtitle("The guest cannot write to it")
+            .active(drive.read_only)
+            .sensitive(!self.alive)
+            .build();
+        let input = sender.input_sender().clone();
+        read_only.connect_active_notify(move |row| {
+            let _ = input.send(DrivesInput::ReadOnly(number, row.is_active()));
+        });
+        row.add_row(&read_only);
+        for (tool, label) in Tool::ALL {
+            let input = sender.input_sender().clone();
+            let able = !self.alive && tool.suits(drive);
+            row.add_row(&button_row(label, able, move || {
+                let _ = input.send(DrivesInput::Use(number, tool));
+            }));
+        }
+        row.add_row(&self.remove_row(number, sender));
+        row
+    }
+
+    fn optical_row(
+        &self,
+        number: usize,
+        optical: usize,
+        drive: &Drive,
+        title: &str,
+        sender: &ComponentSender<Self>,
+    ) -> adw::ExpanderRow {
+        let medium = self
+            .machines
+            .medium(&self.machine.folder, optical)
+            .filter(|_| self.alive)
+            .unwrap_or_else(|| drive.file.clone());
+        let subtitle = medium
+            .as_ref()
+            .map_or_else(|| "Empty".to_owned(), |file| file.display().to_string());
+        let row = Self::row(title, &subtitle, "media-optical-symbolic");
+        let eject = gtk::Button::builder()
+            .icon_name("media-eject-symbolic")
+            .tooltip_text("Eject")
+            .valign(gtk::Align::Center)
+            .css_classes(["flat"])
+            .visible(medium.is_some())
+            .build();
+        access::name(&eject, &format!("Eject from {title}"));
+        let input = sender.input_sender().clone();
+        eject.connect_clicked(move |_| drop(input.send(DrivesInput::Eject(optical))));
+        row.add_suffix(&eject);
+        let label = if medium.is_some() {
+            "Change Disc…"
+        } else {
+            "Insert Disc…"
+        };
+        let input = sender.input_sender().clone();
+        row.add_row(&button_row(label, true, move || {
+            let _ = input.send(DrivesInput::Change(optical));
+        }));
+        row.add_row(&self.remove_row(number, sender));
+        row
+    }
+
+    fn remove_row(&self, number: usize, sender: &ComponentSender<Self>) -> adw::ButtonRow {
+        let input = sender.input_sender().clone();
+        let row = button_row("Remove Drive", !self.alive, move || {
+            let _ = input.send(DrivesInput::Remove(number));
+        });
+        row.add_css_class("destructive-action");
+        row
+    }
+
+    fn use_tool(
+        &self,
+        number: usize,
+        tool: Tool,
+        root: &adw::PreferencesGroup,
+        sender: &ComponentSender<Self>,
+    ) {
+        let size = match self.facts.get(number) {
+            Some(Ok(facts)) => facts.size,
+            _ => 0,
+        };
+        let (machines, machine) = (self.machines.clone(), self.machine.clone());
+        let (root, input) = (root.clone(), sender.input_sender().clone());
+        relm4::spawn_local(async move {
+            disk_tools::run(tool, machines, machine, number, size, root).await;
+            let _ = input.send(DrivesInput::Refresh);
+        });
+    }
+
+    fn ask_to_remove(
+        &self,
+        number: usize,
+        root: &adw::PreferencesGroup,
+        sender: &ComponentSender<Self>,
+    ) {
+        let input = sender.input_sender().clone();
+        let drive = self.machine.definition.drives.get(number);
+        let own = drive.and_then(|drive| {
+            let file = drive.file.clone().filter(|file| file.is_relative())?;
+            (drive.kind == DriveKind::Disk).then_some(file)
+        });
+        let Some(file) = own else {
+            let _ = input.send(DrivesInput::Removed(number, false));
+            return;
+        };
+        let title = titles(&self.machine.definition)
+            .get(number)
+            .cloned()
+            .unwrap_or_default();
+        let root = root.clone();
+        relm4::spawn_local(async move {
+            let body = format!(
+                "Its image, {}, was made for this machine and is in its folder.",
+                file.display()
+            );
+            let answers = [
+                ("_Remove and Keep Image", Weight::Plain),
+                ("Move Image to _Trash", Weight::Destructive),
+            ];
+            let heading = format!("Remove {title}?");
+            if let Some(answer) = question::ask(&root, &heading, &body, &answers).await {
+                let _ = input.send(DrivesInput::Removed(number, answer == 1));
+            }
+        });
+    }
+
+    fn remove(&self, number: usize, trash: bool, sender: &ComponentSender<Self>) {
+        let (machines, machine) = (self.machines.clone(), self.machine.clone());
+        let Some(title) = titles(&machine.definition).get(number).cloned() else {
+            return;
+        };
+        sender.spawn_oneshot_command(move || {
+            let before = machine.definition.clone();
+            let mut definition = before.clone();
+            let drive = definition.drives.remove(number);
+            if let Err(error) = machines.update(&machine, &definition) {
+                return DrivesCommand::Failed("The drive was not removed", text::sentence(&error));
+            }
+            let image = match drive.file.filter(|_| trash) {
+                None => None,
+                Some(file) => match machines.trash_image(&machine, &file) {
+                    Ok(image) => Some(image),
+                    Err(body) => {
+                        let heading = "The drive was removed, but its image is still there";
+                        return DrivesCommand::Failed(heading, body);
+                    }
+                },
+            };
+            DrivesCommand::Removed(title, Box::new((before, image)))
+        });
+    }
+
+    fn restore(
+        &self,
+        (before, image): (Definition, Option<TrashedImage>),
+        sender: &ComponentSender<Self>,
+    ) {
+        let (machines, machine) = (self.machines.clone(), self.machine.clone());
+        sender.spawn_oneshot_command(move || {
+            let restored = image.map_or(Ok(()), |image| machines.restore_image(&image));
+            let restored = restored.and_then(|()| {
+                let mut definition = machine.definition.clone();
+                definition.drives = before.drives;
+                let updated = machines.update(&machine, &definition).map(drop);
+                updated.map_err(|error| text::sentence(&error))
+            });
+            match restored {
+                Ok(()) => DrivesCommand::Done,
+                Err(body) => DrivesCommand::Failed("The drive could not be brought back", body),
+            }
+        });
+    }
+}
+
+/// A row that does something when it is pressed.
+fn button_row(label: &str, able: bool, press: impl Fn() + 'static) -> adw::ButtonRow {
+    let row = adw::ButtonRow::builder()
+        .title(label)
+        .sensitive(able)
+        .build();
+    row.connect_activated(move |_| press());
+    row
+}
+
+/// What is known of a hard disk's image.
+fn describe(drive: &Drive, facts: Option<&Result<Facts, String>>) -> String {
+    let file = drive
+        .file
+        .clone()
+        .unwrap_or_else(|| PathBuf::from("No image"));
+    let format = match drive.format {
+        ImageFormat::Raw => "raw",
+        ImageFormat::Qcow2 => "qcow2",
+    };
+    let mut text = format!("{} · {format}", file.display());
+    match facts {
+        Some(Ok(facts)) => {
+            let (size, used) = (text::bytes(facts.size), text::bytes(facts.used));
+            text.push_str(&format!(" · {size}, {used} used"));
+            if let Some(base) = &facts.base {
+                text.push_str(&format!("\nHolds what differs from {base}"));
+            }
+        }
+        Some(Err(problem)) => text.push_str(&format!("\n{problem}")),
+        None => {}
+    }
+    text
+}

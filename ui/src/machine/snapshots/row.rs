@@ -1,0 +1,162 @@
+//! The rows of the Snapshots view: a snapshot each, indented by how many come before it, and the machine as it is now.
+
+use relm4::adw::prelude::*;
+use relm4::gtk::{gio, glib};
+use relm4::{adw, gtk};
+use uuid::Uuid;
+
+use crate::access;
+use crate::model::Snapshot;
+use crate::text;
+
+/// What a person wants of a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// Bring the machine back to it.
+    Revert,
+    /// Delete it.
+    Delete,
+    /// Give it another name.
+    Describe,
+    /// Make a machine from it.
+    Branch,
+}
+
+/// Takes what a person wants of one snapshot.
+pub type Wisher = Box<dyn Fn(Wish)>;
+
+/// Pixels by which a snapshot stands further right than the one before it.
+const STEP: i32 = 24;
+/// The width of a screen's picture in pixels.
+const THUMBNAIL: i32 = 80;
+/// From there on they stand in one line: the room goes to their names.
+const DEEPEST: usize = 6;
+
+/// Rows for `snapshots`, and for the machine as it is now beneath the one that it goes on from.
+pub fn rows(
+    snapshots: &[Snapshot],
+    able: bool,
+    wisher: impl Fn(Uuid) -> Wisher,
+) -> Vec<adw::ActionRow> {
+    let mut rows = Vec::new();
+    for snapshot in snapshots {
+        rows.push(snapshot_row(snapshot, able, wisher(snapshot.id)));
+        if snapshot.current {
+            rows.push(now_row(snapshot.depth + 1));
+        }
+    }
+    if !snapshots.iter().any(|snapshot| snapshot.current) {
+        rows.push(now_row(0));
+    }
+    rows
+}
+
+fn indent(depth: usize) -> i32 {
+    i32::try_from(depth.min(DEEPEST)).unwrap_or(0) * STEP
+}
+
+fn snapshot_row(snapshot: &Snapshot, able: bool, wisher: Wisher) -> adw::ActionRow {
+    let mut facts = vec![time(snapshot.created), text::bytes(snapshot.size)];
+    if snapshot.has_clones {
+        facts.push("base of another machine".to_owned());
+    }
+    let mut subtitle = facts.join(" · ");
+    if !snapshot.notes.is_empty() {
+        subtitle.push('\n');
+        subtitle.push_str(&snapshot.notes);
+    }
+    let row = adw::ActionRow::builder()
+        .title(text::escape(&snapshot.name))
+        .subtitle(text::escape(&subtitle))
+        .subtitle_lines(3)
+        .build();
+    row.add_prefix(&picture(snapshot));
+    let group = gio::SimpleActionGroup::new();
+    let wisher = std::rc::Rc::new(wisher);
+    for (name, wish) in [
+        ("revert", Wish::Revert),
+        ("delete", Wish::Delete),
+        ("describe", Wish::Describe),
+        ("branch", Wish::Branch),
+    ] {
+        let action = gio::SimpleAction::new(name, None);
+        action.set_enabled(able);
+        let wisher = std::rc::Rc::clone(&wisher);
+        action.connect_activate(move |_, _| wisher(wish));
+        group.add_action(&action);
+    }
+    row.insert_action_group("snapshot", Some(&group));
+    let revert = gtk::Button::builder()
+        .icon_name("edit-undo-symbolic")
+        .tooltip_text("Revert to This Snapshot")
+        .valign(gtk::Align::Center)
+        .css_classes(["flat"])
+        .action_name("snapshot.revert")
+        .build();
+    access::name(&revert, &format!("Revert to {}", snapshot.name));
+    row.add_suffix(&revert);
+    let menu = gio::Menu::new();
+    menu.append(Some("_New Machine…"), Some("snapshot.branch"));
+    menu.append(Some("_Rename…"), Some("snapshot.describe"));
+    menu.append(Some("_Delete"), Some("snapshot.delete"));
+    let more = gtk::MenuButton::builder()
+        .icon_name("view-more-symbolic")
+        .tooltip_text("More")
+        .valign(gtk::Align::Center)
+        .css_classes(["flat"])
+        .menu_model(&menu)
+        .build();
+    access::name(&more, &format!("More for {}", snapshot.name));
+    row.add_suffix(&more);
+    row
+}
+
+/// The screen at the time, or a sign for a snapshot that has none.
+fn picture(snapshot: &Snapshot) -> gtk::Widget {
+    let texture = snapshot
+        .screen
+        .as_ref()
+        .and_then(|file| gtk::gdk::Texture::from_filename(file).ok());
+    let widget: gtk::Widget = match texture {
+        Some(texture) => {
+            let picture = gtk::Picture::for_paintable(&texture);
+            picture.set_content_fit(gtk::ContentFit::Contain);
+            picture.set_can_shrink(true);
+            picture.set_accessible_role(gtk::AccessibleRole::Presentation);
+            adw::Clamp::builder()
+                .maximum_size(THUMBNAIL)
+                .tightening_threshold(THUMBNAIL)
+                .valign(gtk::Align::Center)
+                .child(&picture)
+                .build()
+                .upcast()
+        }
+        None => {
+            let image = gtk::Image::from_icon_name("camera-photo-symbolic");
+            image.set_accessible_role(gtk::AccessibleRole::Presentation);
+            image.upcast()
+        }
+    };
+    widget.set_margin_start(indent(snapshot.depth));
+    widget
+}
+
+fn now_row(depth: usize) -> adw::ActionRow {
+    let row = adw::ActionRow::builder()
+        .title("Now")
+        .subtitle("The machine as it is")
+        .build();
+    let image = gtk::Image::from_icon_name("computer-symbolic");
+    image.set_accessible_role(gtk::AccessibleRole::Presentation);
+    image.set_margin_start(indent(depth));
+    image.add_css_class("accent");
+    row.add_prefix(&image);
+    row
+}
+
+/// A time as people write it.
+fn time(milliseconds: i64) -> String {
+    glib::DateTime::from_unix_local(milliseconds / 1000)
+        .and_then(|time| time.format("%-e %B %Y, %H:%M"))
+        .map_or_else(|_| String::new(), Into::into)
+}
