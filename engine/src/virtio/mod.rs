@@ -11,6 +11,8 @@ mod chain;
 pub mod console;
 mod device;
 pub mod entropy;
+#[cfg(test)]
+mod hostile;
 pub mod input;
 mod interrupt;
 mod queue;
