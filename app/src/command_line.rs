@@ -6,6 +6,8 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use guesthouse_engine::library::Library;
 
+use crate::disk_command_line::DiskCommand;
+
 /// A virtual machine manager: without a command, its window.
 #[derive(Debug, Parser)]
 #[command(
@@ -98,6 +100,9 @@ pub enum Command {
     Insert(Insert),
     /// Take the medium out of an optical drive
     Eject(Eject),
+    /// Work on disk images: create, check, repair, resize, convert...
+    #[command(subcommand)]
+    Disk(DiskCommand),
     /// Say whether this computer can run machines, and if not, why
     CheckHost,
 }
@@ -325,6 +330,10 @@ mod tests {
             vec!["create", "a", "--generation", "2"],
             vec!["eject", "a", "--drive", "0"],
             vec!["keys", "a"],
+            vec!["disk"],
+            vec!["disk", "create", "a"],
+            vec!["disk", "rebase", "a"],
+            vec!["disk", "convert", "a"],
             vec!["fly"],
         ] {
             let error = CommandLine::try_parse_from([vec!["guesthouse"], wrong.clone()].concat())

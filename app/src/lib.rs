@@ -5,6 +5,7 @@
 pub mod command_line;
 pub mod commands;
 pub mod control;
+pub mod disk_command_line;
 mod output;
 mod run;
 mod size;

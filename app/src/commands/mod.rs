@@ -2,6 +2,7 @@
 
 mod control;
 mod create;
+mod disk;
 mod look;
 mod machine;
 mod progress;
@@ -18,10 +19,13 @@ pub fn carry_out(command_line: &CommandLine, command: &Command) -> anyhow::Resul
     if matches!(command, Command::CheckHost) {
         return look::check_host(command_line.json);
     }
+    if let Command::Disk(command) = command {
+        return disk::carry_out(command, command_line.json);
+    }
     let library = command_line.place.library()?;
     let definition = |name: &str| library.find(name).map(|machine| machine.definition);
     match command {
-        Command::CheckHost => Ok(()),
+        Command::CheckHost | Command::Disk(_) => Ok(()),
         Command::Create(create) => create::create(&library, create, command_line.json),
         Command::List => look::list(&library, command_line.json),
         Command::Show(named) => look::show(&library, &named.name, command_line.json),

@@ -54,6 +54,22 @@ impl Drop for Lock {
     }
 }
 
+/// Whether another program has `file` open for writing. Nothing is locked, so that nobody's opening fails for it.
+///
+/// # Errors
+/// When the kernel does not say.
+pub(super) fn is_written(file: &File) -> io::Result<bool> {
+    for number in [WRITE, RESIZE] {
+        let mut lock = byte_lock(libc::F_WRLCK, PERMISSION_BASE + number);
+        match fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock)) {
+            Ok(_) if i32::from(lock.l_type) != libc::F_UNLCK => return Ok(true),
+            Ok(_) | Err(Errno::EINVAL | Errno::ENOLCK | Errno::ENOSYS | Errno::EOPNOTSUPP) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(false)
+}
+
 /// Locks `file`; nothing when another program's locks forbid it. Where the file system knows no locks there are none.
 ///
 /// # Errors

@@ -3,9 +3,11 @@
 //! [`open_disk`] and [`open_optical`] give an [`Image`]; [`create_disk`] makes a new one, [`inspect`] says what one is without
 //! opening it, [`Space`] what a folder has room for. [`queue`] carries out a drive's requests.
 
+pub mod check;
 mod commit;
 mod create;
 mod fault;
+pub mod formats;
 mod image;
 mod info;
 mod lock;

@@ -47,10 +47,12 @@ impl Foreign {
             Self::Zip => "unpack it first: unzip FILE",
             Self::SevenZip => "unpack it first: 7z x FILE",
             Self::Rar => "unpack it first: unrar x FILE",
-            Self::Tar => "unpack it first: tar -xf FILE",
+            Self::Tar => {
+                "take the disk out first (guesthouse disk convert FILE.ova NEW.qcow2), or unpack it: tar -xf FILE"
+            }
             Self::RawCd => "convert it first: bchunk FILE CUE-FILE NAME",
             Self::Vmdk | Self::Vdi | Self::Vhd | Self::Vhdx => {
-                "convert it first: qemu-img convert -O qcow2 FILE NEW.qcow2"
+                "convert it first: guesthouse disk convert FILE NEW.qcow2"
             }
         }
     }

@@ -212,6 +212,19 @@ fn size(file: &File, path: &Path) -> Result<u64, MediaError> {
     }
 }
 
+/// What the disk image in the first `size` bytes of `file` is; an optical disc is not asked after.
+///
+/// # Errors
+/// When the host cannot read it.
+pub(crate) fn disk_kind(file: &File, size: u64) -> io::Result<MediumKind> {
+    Ok(match image::recognise(&FileSource { file, size })? {
+        Recognised::Qcow2 => MediumKind::Qcow2,
+        Recognised::Raw { partitioning, .. } => MediumKind::RawDisk(partitioning),
+        Recognised::Foreign(kind) => MediumKind::Foreign(kind),
+        Recognised::Unknown => MediumKind::Unknown,
+    })
+}
+
 /// What `source` holds.
 fn examine<'a>(
     source: &impl Source,

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::super::formats::FormatError;
 use super::super::{CreateError, ImageError, OpenError};
 
 /// Why a tool did not do its work.
@@ -14,6 +15,9 @@ pub enum ToolError {
     /// An image could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// An image cannot be read.
+    #[error(transparent)]
+    Format(#[from] FormatError),
     /// A disk could not be made.
     #[error(transparent)]
     Create(#[from] CreateError),
@@ -49,13 +53,18 @@ pub enum ToolError {
         remedy: String,
     },
     /// The copy is not what its source is.
-    #[error("the copy of {source_file} differs from it at byte {offset}: the device or the memory of this computer is not to be trusted, or another program writes to the image; nothing was changed", source_file = .file.display())]
+    #[error("the copy of {file} differs from it at byte {offset}: the device or the memory of this computer is not to be trusted, or another program writes to the image; nothing was changed", file = .file.display())]
     Differs {
         /// The source.
         file: PathBuf,
         /// The first byte that differs.
         offset: u64,
     },
+    /// A thread of the tool ended in a panic.
+    #[error(
+        "a fault in Guesthouse ended the work; nothing was changed; please report it with the log"
+    )]
+    Panicked,
     /// The host could not.
     #[error("could not {action} {file}: {source}; check that its folder exists and may be written to", file = .file.display())]
     Host {

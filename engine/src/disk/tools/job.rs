@@ -62,6 +62,13 @@ impl Cancel {
     }
 }
 
+impl From<Arc<AtomicBool>> for Cancel {
+    /// Asks as soon as the flag is set, by a signal for example.
+    fn from(flag: Arc<AtomicBool>) -> Self {
+        Self(flag)
+    }
+}
+
 /// A piece of work as its tool sees it.
 pub struct Job<'a> {
     report: &'a (dyn Fn(Progress) + Sync),

@@ -5,13 +5,27 @@
 //! behind and its source as it was, and one that is killed leaves a file called `.NAME.part`, which the next attempt takes over.
 
 mod clone;
+mod convert;
+mod copy;
+mod create;
+mod details;
 mod error;
+mod export;
 mod job;
+mod rebase;
+mod resize;
+mod sinks;
 #[cfg(test)]
-mod tests;
+pub(in crate::disk) mod tests;
 mod unfinished;
 
 pub use clone::full_clone;
+pub use convert::{Source, TargetFormat, compare_disks, convert, import_disk};
+pub use create::{Preallocation, create, linked_clone};
+pub use details::{Beneath, Details, InternalSnapshot, Qcow2Details, details};
 pub use error::ToolError;
+pub use export::{Export, export};
 pub use job::{Cancel, Job, Phase, Progress};
+pub use rebase::{commit, rebase, rebase_unsafe};
+pub use resize::{compact, resize};
 pub use unfinished::Unfinished;

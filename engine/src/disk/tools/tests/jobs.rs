@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use parking_lot::Mutex;
 
-use super::*;
+use super::super::*;
 
 #[test]
 fn a_file_appears_whole_or_not_at_all() {
