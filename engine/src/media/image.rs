@@ -47,9 +47,7 @@ impl Foreign {
             Self::Zip => "unpack it first: unzip FILE",
             Self::SevenZip => "unpack it first: 7z x FILE",
             Self::Rar => "unpack it first: unrar x FILE",
-            Self::Tar => {
-                "take the disk out first (guesthouse disk convert FILE.ova NEW.qcow2), or unpack it: tar -xf FILE"
-            }
+            Self::Tar => "take the disk out first: guesthouse disk convert FILE.ova NEW.qcow2",
             Self::RawCd => "convert it first: bchunk FILE CUE-FILE NAME",
             Self::Vmdk | Self::Vdi | Self::Vhd | Self::Vhdx => {
                 "convert it first: guesthouse disk convert FILE NEW.qcow2"

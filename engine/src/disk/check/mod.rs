@@ -21,7 +21,7 @@ use super::formats::{Container, Format};
 use super::tools::{Job, ToolError};
 
 /// Findings that are told one by one; the rest is only counted.
-const TOLD: usize = 50;
+const TOLD: u64 = 50;
 
 /// How bad something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,17 +67,13 @@ impl CheckReport {
     }
 
     pub(in crate::disk) fn add(&mut self, severity: Severity, text: impl FnOnce() -> String) {
-        match severity {
-            Severity::Damage => self.damage += 1,
-            Severity::Leak => self.leaks += 1,
-            Severity::Note => {}
-        }
-        let told = self
-            .findings
-            .iter()
-            .filter(|finding| finding.severity == severity)
-            .count();
-        if told < TOLD {
+        let known = match severity {
+            Severity::Damage => &mut self.damage,
+            Severity::Leak => &mut self.leaks,
+            Severity::Note => &mut 0,
+        };
+        *known += 1;
+        if *known <= TOLD {
             self.findings.push(Finding {
                 severity,
                 text: text(),

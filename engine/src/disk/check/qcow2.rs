@@ -1,6 +1,6 @@
 //! Everything that a qcow2 image's header leads to, walked once: who uses each cluster of the file, and who counts it how.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::super::formats::qcow2::{COPIED, Header, OFFSET, Snapshot, bits, compressed_place};
 use super::super::formats::{Container, Format, FormatError, index};
@@ -166,7 +166,7 @@ impl Tables {
     /// Notes that `what` uses the clusters of `length` bytes at `offset`; whether it may.
     fn claim(&mut self, offset: u64, length: u64, what: Use, times: u32) -> bool {
         let size = self.header.cluster_size();
-        if offset % size != 0 {
+        if !offset.is_multiple_of(size) {
             self.damage(|| {
                 format!(
                     "What should be {} does not begin where a cluster does, at byte {offset}.",
@@ -391,7 +391,7 @@ impl Tables {
         if offset == 0 || header.data_file.is_some() {
             return Ok(Target::Nothing);
         }
-        if offset % size != 0 {
+        if !offset.is_multiple_of(size) {
             return Err("does not begin where a cluster does");
         }
         if offset >= length.next_multiple_of(size) {
@@ -467,7 +467,7 @@ impl Tables {
             Err(other) => return Err(other.into()),
         };
         let (blocks, _) = table.as_chunks::<8>();
-        let per_block = size * 8 >> self.header.refcount_order;
+        let per_block = (size * 8) >> self.header.refcount_order;
         // The counts count the blocks that they are in; all of those must be known first.
         let mut places = Vec::new();
         for (number, block) in blocks.iter().enumerate() {
@@ -526,6 +526,8 @@ impl Tables {
 
     /// What the flag says that spares a look at the counts.
     fn check_copied(&mut self) -> Result<(), ToolError> {
+        // Each table once, however many entries lead to it.
+        let mut seen = HashSet::new();
         for number in 0..self.l1.len() {
             let entry = self.l1.get(number).copied().unwrap_or(0);
             let offset = entry & OFFSET;
@@ -535,7 +537,7 @@ impl Tables {
             if self.flag_is_wrong(entry, offset) {
                 self.damage(|| format!("Entry {number} of the L1 table says wrongly whether others use its L2 table."));
             }
-            if self.header.data_file.is_some() {
+            if self.header.data_file.is_some() || !seen.insert(offset) {
                 continue;
             }
             let size = self.header.cluster_size();

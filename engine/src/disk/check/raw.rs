@@ -43,7 +43,7 @@ pub(in crate::disk) fn end_of_partitions(start: &[u8]) -> Option<u64> {
 pub(super) fn check(container: &Container) -> Result<CheckReport, ToolError> {
     let mut report = CheckReport::new(Format::Raw);
     let length = container.length();
-    if length % SECTOR != 0 {
+    if !length.is_multiple_of(SECTOR) {
         report.add(Severity::Note, || {
             format!("It has {length} bytes, which do not fill its last sector of {SECTOR}; its guest does not see the last {} of them.", length % SECTOR)
         });

@@ -4,6 +4,7 @@
 //! short at any moment, the image is as damaged as it was, or repaired. Before anything is changed, the clusters with tables are
 //! copied to a file beside the image, at their own places in it.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -226,8 +227,12 @@ fn mend_flags(file: &File, path: &Path, tables: &Tables) -> Result<(), ToolError
             .map_err(host)?;
     }
     let width = if header.extended_l2() { 16 } else { 8 };
-    for entry in l1.iter().filter(|entry| **entry & OFFSET != 0) {
-        let offset = entry & OFFSET;
+    let places: HashSet<u64> = l1
+        .iter()
+        .map(|entry| entry & OFFSET)
+        .filter(|offset| *offset != 0)
+        .collect();
+    for offset in places {
         let mut table =
             tables
                 .container
@@ -276,7 +281,7 @@ pub(in crate::disk) fn renew(
         .div_ceil(size)
         .max(tables.references.len() as u64);
     let order = order_for(path, &tables.header, &tables.references)?;
-    let per_block = size * 8 >> order;
+    let per_block = (size * 8) >> order;
     let (mut blocks, mut table) = (0, 0);
     loop {
         let needed = (before + blocks + table).div_ceil(per_block);

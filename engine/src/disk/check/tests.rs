@@ -173,11 +173,7 @@ fn lost_counts_are_made_anew() {
         poke(file, header.refcount_table_offset, &[0; 8]);
     });
     repaired("compat=1.1", true, true, |file, header| {
-        poke(
-            file,
-            header.refcount_table_offset,
-            &(u64::MAX & OFFSET).to_be_bytes(),
-        );
+        poke(file, header.refcount_table_offset, &OFFSET.to_be_bytes());
     });
 }
 
@@ -245,7 +241,7 @@ fn entries_that_lead_nowhere_are_taken_out() {
         poke(
             file,
             l2 + 8,
-            &((peek(file, l2 + 16) & OFFSET) + 512 | 1 << 63).to_be_bytes(),
+            &(((peek(file, l2 + 16) & OFFSET) + 512) | (1 << 63)).to_be_bytes(),
         );
     });
     assert_eq!(done.lost, 2);

@@ -183,7 +183,14 @@ pub(in crate::disk) struct Pages {
     container: Container,
     /// What the table is, for messages.
     what: &'static str,
-    pages: Mutex<(HashMap<u64, Arc<Vec<u8>>>, VecDeque<u64>)>,
+    pages: Mutex<Read>,
+}
+
+/// Pages by their numbers, and the numbers in the order in which they were read.
+#[derive(Default)]
+struct Read {
+    pages: HashMap<u64, Vec<u8>>,
+    order: VecDeque<u64>,
 }
 
 impl Pages {
@@ -214,18 +221,18 @@ impl Pages {
             return Ok(bytes);
         }
         let mut pages = self.pages.lock();
-        if let Some(page) = pages.0.get(&number) {
+        if let Some(page) = pages.pages.get(&number) {
             return Ok(array(page, within));
         }
         let mut page = vec![0; super::index(PAGE)];
         self.container.fill_to_end(number * PAGE, &mut page)?;
         let bytes = array(&page, within);
-        pages.0.insert(number, Arc::new(page));
-        pages.1.push_back(number);
-        if pages.1.len() > PAGES
-            && let Some(oldest) = pages.1.pop_front()
+        pages.pages.insert(number, page);
+        pages.order.push_back(number);
+        if pages.order.len() > PAGES
+            && let Some(oldest) = pages.order.pop_front()
         {
-            pages.0.remove(&oldest);
+            pages.pages.remove(&oldest);
         }
         Ok(bytes)
     }

@@ -60,7 +60,7 @@ pub(super) fn open(container: Container) -> Result<Opened, FormatError> {
         return damaged("the checksum of its footer is wrong");
     }
     let size = be64(&footer, 48);
-    if size == 0 || size > MOST || size % SECTOR != 0 {
+    if size == 0 || size > MOST || !size.is_multiple_of(SECTOR) {
         return damaged("the size of its disk is out of range");
     }
     let identity = Some(Identity::Unique(array(&footer, 68)));

@@ -60,7 +60,7 @@ struct Vhdx {
 }
 
 /// CRC-32C, as the format's checksums are: Castagnoli's polynomial, reflected.
-fn crc32c(bytes: &[u8]) -> u32 {
+pub(super) fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |mut crc, byte| {
         crc ^= u32::from(*byte);
         for _ in 0..8 {
@@ -179,7 +179,7 @@ fn assemble(
     if !matches!(sector_size, 512 | 4096) {
         return damaged("its sector size is out of range");
     }
-    if size == 0 || size > MOST || size % sector_size != 0 {
+    if size == 0 || size > MOST || !size.is_multiple_of(sector_size) {
         return damaged("the size of its disk is out of range");
     }
     let chunk = (sector_size << 23) / block_size;

@@ -134,7 +134,7 @@ impl Header {
             header.refcount_order = be32(&bytes, 96);
             header.length = u64::from(be32(&bytes, 100));
             let lengths = V3_LENGTH..=header.cluster_size();
-            if !lengths.contains(&header.length) || header.length % 8 != 0 {
+            if !lengths.contains(&header.length) || !header.length.is_multiple_of(8) {
                 return damaged("the length of its header is out of range");
             }
             if header.refcount_order > 6 {

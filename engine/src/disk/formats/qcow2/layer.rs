@@ -134,7 +134,7 @@ impl Qcow2 {
             return Ok(Arc::clone(table));
         }
         let size = self.header.cluster_size();
-        if offset % size != 0 {
+        if !offset.is_multiple_of(size) {
             return Err(self.damaged("an L2 table does not begin where a cluster does"));
         }
         let mut bytes = vec![0; index(size)];

@@ -1,6 +1,7 @@
 //! Tools judged by qemu-img and qemu-io.
 
 mod changes;
+mod hostile;
 mod jobs;
 mod matrix;
 
