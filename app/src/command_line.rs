@@ -225,8 +225,11 @@ pub struct Create {
     #[arg(long, value_name = "N")]
     pub cpus: Option<u32>,
     /// The kind of machine: 1 is a BIOS machine that every operating system knows
-    #[arg(long, value_name = "1", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=1))]
+    #[arg(long, value_name = "1 or 2", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
     pub generation: u8,
+    /// Start only what the firmware's keys vouch for (UEFI Secure Boot, generation 2)
+    #[arg(long)]
+    pub secure_boot: bool,
     /// What its clock shows [default: what suits the operating system]
     #[arg(long)]
     pub clock: Option<ClockChoice>,
@@ -327,7 +330,7 @@ mod tests {
     fn what_is_wrong_is_refused_as_usage() {
         for wrong in [
             vec!["create"],
-            vec!["create", "a", "--generation", "2"],
+            vec!["create", "a", "--generation", "3"],
             vec!["eject", "a", "--drive", "0"],
             vec!["keys", "a"],
             vec!["disk"],

@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use guesthouse_engine::definition::{Clock, Definition, Drive, Host, ImageFormat, Name, Severity};
+use guesthouse_engine::definition::{
+    Clock, Definition, Drive, Generation, Host, ImageFormat, Name, Severity,
+};
 use guesthouse_engine::library::{Library, NewDisk};
-use guesthouse_engine::media::{self, Defaults, MediumKind};
+use guesthouse_engine::media::{self, Defaults, MediumKind, Verdict};
 use serde_json::json;
 
 use crate::command_line::{ClockChoice, Create};
@@ -56,6 +58,11 @@ fn disk(text: Option<&str>, defaults: &Defaults) -> anyhow::Result<Disk> {
 /// What is wrong with what was asked for; nothing is left behind.
 pub fn create(library: &Library, command: &Create, as_json: bool) -> anyhow::Result<()> {
     let mut definition = Definition::new(Name::new(&command.name)?);
+    if let Some(generation) = Generation::from_number(command.generation) {
+        definition.generation = generation;
+    }
+    definition.firmware.secure_boot = command.secure_boot;
+    let bus = definition.generation.compatible_bus();
     let medium = match &command.iso {
         Some(file) => {
             let path = std::fs::canonicalize(file)
@@ -64,11 +71,8 @@ pub fn create(library: &Library, command: &Create, as_json: bool) -> anyhow::Res
             for warning in &medium.warnings {
                 eprintln!("guesthouse: {}: {warning}", path.display());
             }
-            if medium.bios_bootable == Some(false) {
-                eprintln!(
-                    "guesthouse: {} holds nothing that a BIOS machine can start",
-                    path.display()
-                );
+            if let Verdict::NotBootable(reason) = medium.verdict(definition.generation) {
+                eprintln!("guesthouse: {}: {reason}", path.display());
             }
             Some((path, medium))
         }
@@ -107,6 +111,7 @@ pub fn create(library: &Library, command: &Create, as_json: bool) -> anyhow::Res
             let file = PathBuf::from("disk.qcow2");
             definition.drives.push(Drive {
                 boot: Some(1),
+                bus,
                 ..Drive::disk(file.clone(), ImageFormat::Qcow2)
             });
             disks.push(NewDisk {
@@ -130,6 +135,7 @@ pub fn create(library: &Library, command: &Create, as_json: bool) -> anyhow::Res
             }
             definition.drives.push(Drive {
                 boot: Some(1),
+                bus,
                 ..Drive::disk(path, format)
             });
         }
@@ -137,6 +143,7 @@ pub fn create(library: &Library, command: &Create, as_json: bool) -> anyhow::Res
     }
     definition.drives.push(Drive {
         boot: Some(2),
+        bus,
         ..Drive::optical(medium.map(|(path, _)| path))
     });
     for finding in definition.findings(&host) {

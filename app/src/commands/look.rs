@@ -2,7 +2,7 @@
 
 use guesthouse_engine::Definition;
 use guesthouse_engine::definition::DriveKind;
-use guesthouse_engine::hypervisor::check_host as probe;
+use guesthouse_engine::hypervisor::{check_host as probe, check_uefi};
 use guesthouse_engine::library::{Entry, Library, StoredMachine};
 use guesthouse_engine::machine::State;
 use serde_json::json;
@@ -94,6 +94,9 @@ pub fn list(library: &Library, as_json: bool) -> anyhow::Result<()> {
             format!("{name:<first$}  {state:<second$}  {memory:<third$}  {processors}").trim_end(),
         )?;
     }
+    if let Err(problem) = check_uefi() {
+        print(&problem.to_string())?;
+    }
     Ok(())
 }
 
@@ -129,6 +132,9 @@ pub fn show(library: &Library, name: &str, as_json: bool) -> anyhow::Result<()> 
         ))?;
     }
     print(&format!("Generation: {}", definition.generation.number()))?;
+    if definition.firmware.secure_boot {
+        print("Secure Boot: on")?;
+    }
     if let Some(system) = &definition.operating_system {
         print(&format!("Operating system: {system}"))?;
     }
@@ -170,9 +176,10 @@ pub fn check_host(as_json: bool) -> anyhow::Result<()> {
     let outcome = probe();
     if as_json {
         print_json(&match &outcome {
-            Ok(host) => {
-                json!({ "usable": true, "processors": host.processors, "emulated": host.emulated })
-            }
+            Ok(host) => json!({
+                "usable": true, "processors": host.processors, "emulated": host.emulated,
+                "uefi": check_uefi().is_ok(),
+            }),
             Err(problem) => json!({ "usable": false, "problem": problem }),
         })?;
         return outcome
@@ -188,6 +195,9 @@ pub fn check_host(as_json: bool) -> anyhow::Result<()> {
         print(
             "Its KVM (KVM-PVM) emulates guests' kernels instruction by instruction: small 16- and 32-bit guests work, large ones are slow.",
         )?;
+    }
+    if let Err(problem) = check_uefi() {
+        print(&problem.to_string())?;
     }
     Ok(())
 }

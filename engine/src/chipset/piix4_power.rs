@@ -4,14 +4,13 @@
 //! PMREGMISC (0x80) enables them, its SMBus host controller where SMBBA (0x90) says while SMBHSTCFG (0xd2) enables it. Beside
 //! them, at fixed ports: the command port of the firmware (0xB2, 0xB3) and the general purpose events ([`GENERAL_EVENTS`]).
 //!
-//! The machine has no system management mode. The firmware's set-up of it is told to be done by bit 25 of DEVACTB (0x58), and
-//! the commands that switch ACPI on and off are carried out here.
+//! The machine has no system management mode. The firmware's set-up of it is told to be done by bit 25 of DEVACTB (0x58).
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::power_management::PowerManagement;
+use super::power_management::{COMMAND_PORTS, PowerManagement};
 use super::smbus::SmBus;
 use crate::bus::{Action, InterruptLine, IoError, IoResult, Width};
 use crate::legacy::{ByteDevice, Clock, Timed, Wakeup};
@@ -30,13 +29,6 @@ const DEVICE_ACTIVITY_POWER_ON: u32 = 1 << 25;
 const POWER_WINDOW: u8 = 7;
 const SMBUS_WINDOW: u8 = 8;
 
-/// The firmware's command port, which the FADT names as SMI_CMD.
-pub const COMMAND_PORT: u16 = 0xb2;
-const COMMAND_DATA_PORT: u16 = 0xb3;
-/// What is written to [`COMMAND_PORT`] to enter ACPI mode: the FADT's ACPI_ENABLE.
-pub const ACPI_ENABLE: u8 = 0xf1;
-/// What is written to [`COMMAND_PORT`] to leave ACPI mode: the FADT's ACPI_DISABLE.
-pub const ACPI_DISABLE: u8 = 0xf0;
 /// The ports of the general purpose events: the FADT's GPE0 block, two bytes of status and two of enable.
 pub const GENERAL_EVENTS: RangeInclusive<u16> = 0xafe0..=0xafe3;
 /// Where SeaBIOS puts the power management registers when it finds ACPI tables: PM1a events at its start, control 4 and the timer
@@ -51,14 +43,11 @@ pub struct Piix4Power {
     space: ConfigSpace,
     power: PowerManagement,
     smbus: SmBus,
-    command: u8,
-    command_data: u8,
 }
 
 impl Piix4Power {
     /// The ports at which it answers wherever its base registers point.
-    pub const FIXED_PORTS: [RangeInclusive<u16>; 2] =
-        [COMMAND_PORT..=COMMAND_DATA_PORT, GENERAL_EVENTS];
+    pub const FIXED_PORTS: [RangeInclusive<u16>; 2] = [COMMAND_PORTS, GENERAL_EVENTS];
 
     /// The function as after power-on. `interrupt` is the system control interrupt: ISA interrupt 9, active high, level. `clock`
     /// drives the timer and should stand still while the machine is paused; `wakeup` is the timer thread's.
@@ -84,8 +73,6 @@ impl Piix4Power {
             space,
             power: PowerManagement::new(interrupt, clock, wakeup),
             smbus: SmBus::default(),
-            command: 0,
-            command_data: 0,
         }
     }
 
@@ -166,40 +153,23 @@ impl PciFunction for Piix4Power {
         self.space.reset();
         self.power.reset();
         self.smbus = SmBus::default();
-        self.command = 0;
-        self.command_data = 0;
     }
 }
 
 impl ByteDevice for Piix4Power {
     fn read_byte(&mut self, port: u16) -> IoResult<u8> {
-        match port {
-            COMMAND_PORT => Ok(self.command),
-            COMMAND_DATA_PORT => Ok(self.command_data),
-            port if GENERAL_EVENTS.contains(&port) => {
-                Ok(self.power.read_event(port - GENERAL_EVENTS.start()))
-            }
-            _ => Err(IoError::Unmapped),
+        if GENERAL_EVENTS.contains(&port) {
+            return Ok(self.power.read_event(port - GENERAL_EVENTS.start()));
         }
+        self.power.read_command(port)
     }
 
     fn write_byte(&mut self, port: u16, value: u8) -> IoResult<Option<Action>> {
-        match port {
-            COMMAND_PORT => {
-                self.command = value;
-                match value {
-                    ACPI_ENABLE => self.power.set_acpi_mode(true),
-                    ACPI_DISABLE => self.power.set_acpi_mode(false),
-                    _ => {}
-                }
-            }
-            COMMAND_DATA_PORT => self.command_data = value,
-            port if GENERAL_EVENTS.contains(&port) => {
-                self.power.write_event(port - GENERAL_EVENTS.start(), value)
-            }
-            _ => return Err(IoError::Unmapped),
+        if GENERAL_EVENTS.contains(&port) {
+            self.power.write_event(port - GENERAL_EVENTS.start(), value);
+            return Ok(None);
         }
-        Ok(None)
+        self.power.write_command(port, value).map(|()| None)
     }
 }
 

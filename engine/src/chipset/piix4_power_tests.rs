@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::bus::{PortDevice, Recorder};
-use crate::chipset::SOFT_OFF_SLEEP_TYPE;
+use crate::chipset::{ACPI_DISABLE, ACPI_ENABLE, COMMAND_PORT, SOFT_OFF_SLEEP_TYPE};
 use crate::legacy::TestClock;
 
 struct Rig {

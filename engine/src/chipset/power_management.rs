@@ -4,10 +4,11 @@
 //! (where the registers are). The timer counts at 3.579545 MHz in 24 bits; its status bit is set whenever bit 23 changes, every
 //! 2.34 seconds. A sleep state other than S5 is not entered: the tables do not offer one.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::bus::{Action, InterruptLine};
+use crate::bus::{Action, InterruptLine, IoError, IoResult};
 use crate::legacy::{Clock, Wakeup};
 
 /// The ticks of the power management timer in a second.
@@ -29,6 +30,16 @@ const CONTROL_SLEEP_ENABLE: u16 = 1 << 13;
 /// The sleep type that switches the machine off: what the `_S5` object of the DSDT names in both of its first two elements.
 pub const SOFT_OFF_SLEEP_TYPE: u8 = 0;
 
+/// The firmware's command port, which the FADT names as SMI_CMD.
+pub const COMMAND_PORT: u16 = 0xb2;
+const COMMAND_DATA_PORT: u16 = 0xb3;
+/// The ports of firmware commands, which every chipset has at the same place.
+pub(super) const COMMAND_PORTS: RangeInclusive<u16> = COMMAND_PORT..=COMMAND_DATA_PORT;
+/// What is written to [`COMMAND_PORT`] to enter ACPI mode: the FADT's ACPI_ENABLE.
+pub const ACPI_ENABLE: u8 = 0xf1;
+/// What is written to [`COMMAND_PORT`] to leave ACPI mode: the FADT's ACPI_DISABLE.
+pub const ACPI_DISABLE: u8 = 0xf0;
+
 /// The fixed registers, wherever a chipset puts them.
 pub(super) struct PowerManagement {
     interrupt: InterruptLine,
@@ -39,6 +50,8 @@ pub(super) struct PowerManagement {
     control: u16,
     event_status: u16,
     event_enable: u16,
+    command: u8,
+    command_data: u8,
     /// How often the timer's highest bit had changed when it was last looked at.
     changes_seen: u128,
 }
@@ -54,6 +67,8 @@ impl PowerManagement {
             control: 0,
             event_status: 0,
             event_enable: 0,
+            command: 0,
+            command_data: 0,
             changes_seen: 0,
         };
         registers.changes_seen = registers.ticks() >> TIMER_HIGHEST_BIT;
@@ -66,6 +81,8 @@ impl PowerManagement {
         self.control = 0;
         self.event_status = 0;
         self.event_enable = 0;
+        self.command = 0;
+        self.command_data = 0;
         self.changes_seen = self.ticks() >> TIMER_HIGHEST_BIT;
         self.update_interrupt();
     }
@@ -144,8 +161,35 @@ impl PowerManagement {
         None
     }
 
+    /// Reads one of [`COMMAND_PORTS`].
+    pub(super) fn read_command(&self, port: u16) -> IoResult<u8> {
+        match port {
+            COMMAND_PORT => Ok(self.command),
+            COMMAND_DATA_PORT => Ok(self.command_data),
+            _ => Err(IoError::Unmapped),
+        }
+    }
+
+    /// Writes one of [`COMMAND_PORTS`]. There is no system management mode: the commands that switch ACPI on and off are carried
+    /// out here.
+    pub(super) fn write_command(&mut self, port: u16, value: u8) -> IoResult<()> {
+        match port {
+            COMMAND_PORT => {
+                self.command = value;
+                match value {
+                    ACPI_ENABLE => self.set_acpi_mode(true),
+                    ACPI_DISABLE => self.set_acpi_mode(false),
+                    _ => {}
+                }
+            }
+            COMMAND_DATA_PORT => self.command_data = value,
+            _ => return Err(IoError::Unmapped),
+        }
+        Ok(())
+    }
+
     /// Switches between ACPI mode (events raise the interrupt) and legacy mode, as firmware does when asked by its command port.
-    pub(super) fn set_acpi_mode(&mut self, on: bool) {
+    fn set_acpi_mode(&mut self, on: bool) {
         if on {
             self.control |= CONTROL_SCI_ENABLE;
         } else {

@@ -9,7 +9,7 @@ use super::*;
 use crate::bus::{Action, InterruptLine, MemoryBus, PortBus, Recorder, Shared, Width, shared};
 use crate::legacy::{Configuration, KeyboardController, Rtc, SerialPort, TestClock, Timed, Wakeup};
 use crate::memory::MemoryRegion;
-use crate::pci::{Address, DirectMapper, IntxWiring, PciBus, Pin};
+use crate::pci::{Address, DirectMapper, IntxWiring, PciBus, Pin, route_of_i440fx};
 
 struct NoSlots;
 impl DirectMapper for NoSlots {
@@ -52,7 +52,7 @@ fn platform() -> Platform {
     );
     let shadow = Arc::new(Shadow::default());
     let piix3 = Piix3::new(|number| line("pci", number.into()));
-    let wiring = IntxWiring::new(&piix3.router());
+    let wiring = IntxWiring::new(&piix3.router(), route_of_i440fx);
     let wakeup = Wakeup::default();
     let power = shared(Piix4Power::new(
         line("sci", 9),

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Devices, Drive, NetworkCard};
+use super::{Bus, Devices, Drive, NetworkCard};
 
 /// The version of `machine.toml` that this program writes; it refuses newer ones.
 pub const SCHEMA: u32 = 1;
@@ -155,6 +155,8 @@ pub enum Generation {
     /// A BIOS machine with the devices that every operating system knows.
     #[default]
     One,
+    /// A UEFI machine without the devices of old.
+    Two,
 }
 
 impl Generation {
@@ -162,6 +164,24 @@ impl Generation {
     pub fn number(self) -> u8 {
         match self {
             Self::One => 1,
+            Self::Two => 2,
+        }
+    }
+
+    /// The one that people call `number`.
+    pub fn from_number(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::One),
+            2 => Some(Self::Two),
+            _ => None,
+        }
+    }
+
+    /// What connects a drive that every operating system knows.
+    pub fn compatible_bus(self) -> Bus {
+        match self {
+            Self::One => Bus::Ide,
+            Self::Two => Bus::Sata,
         }
     }
 }
@@ -174,12 +194,12 @@ impl Serialize for Generation {
 
 impl<'de> Deserialize<'de> for Generation {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match u8::deserialize(deserializer)? {
-            1 => Ok(Self::One),
-            other => Err(serde::de::Error::custom(format!(
-                "generation {other} is not one that this version can run; use 1"
-            ))),
-        }
+        let number = u8::deserialize(deserializer)?;
+        Self::from_number(number).ok_or_else(|| {
+            serde::de::Error::custom(format!(
+                "generation {number} is not one that this version can run; use 1 or 2"
+            ))
+        })
     }
 }
 
@@ -222,6 +242,9 @@ pub struct Firmware {
     /// Shows the firmware's boot menu for some seconds at each start (F12 or Esc there opens it).
     #[serde(default)]
     pub boot_menu: bool,
+    /// Starts only what carries a signature that the firmware's keys vouch for (UEFI Secure Boot): generation 2 only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub secure_boot: bool,
 }
 
 /// What the real-time clock shows.

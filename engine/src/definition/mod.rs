@@ -1,5 +1,6 @@
 //! What a machine is: plain data, as `machine.toml` in the machine's folder holds it, with no KVM in it.
 
+mod convert;
 mod devices;
 mod files;
 mod machine;

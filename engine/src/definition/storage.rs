@@ -118,13 +118,15 @@ pub enum DriveKind {
     Optical,
 }
 
-/// What connects a drive. An IDE bus has four places: drives take them in the order they are listed.
+/// What connects a drive. A bus has a number of places: drives take them in the order they are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Bus {
-    /// IDE (ATA and ATAPI).
+    /// IDE (ATA and ATAPI): four places, generation 1 only.
     #[default]
     Ide,
+    /// SATA (AHCI): six places, generation 2 only.
+    Sata,
     /// Virtio: disks only, for guests that have its driver; the fastest.
     Virtio,
 }

@@ -1,6 +1,6 @@
 //! What speaks against a definition on this host: each finding belongs to a field, so that a form can show it beneath it.
 
-use super::{Bus, Definition, DriveKind, SCHEMA};
+use super::{Bus, Definition, DriveKind, Generation, SCHEMA};
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,6 +88,7 @@ impl Definition {
         }
         self.check_processor(host, &mut found);
         self.check_memory(host, &mut found);
+        self.check_firmware(&mut found);
         self.check_drives(&mut found);
         self.check_networks(&mut found);
         found
@@ -138,18 +139,38 @@ impl Definition {
         }
     }
 
-    fn check_drives(&self, found: &mut Vec<Finding>) {
-        if self
-            .drives
-            .iter()
-            .filter(|drive| drive.bus == Bus::Ide)
-            .count()
-            > 4
-        {
+    fn check_firmware(&self, found: &mut Vec<Finding>) {
+        if self.firmware.secure_boot && self.generation == Generation::One {
             found.push(Finding::error(
-                "drive",
-                "IDE connects four drives at most; remove one.",
+                "firmware.secure_boot",
+                "A generation 1 machine has a BIOS, which knows no Secure Boot; switch it off or choose generation 2.",
             ));
+        }
+    }
+
+    fn check_drives(&self, found: &mut Vec<Finding>) {
+        for (bus, name, places) in [(Bus::Ide, "IDE", 4), (Bus::Sata, "SATA", 6)] {
+            let drives = self.drives.iter().filter(|drive| drive.bus == bus);
+            if drives.count() > places {
+                let message = format!(
+                    "{name} connects {places} drives at most; remove one or use another bus."
+                );
+                found.push(Finding::error("drive", message));
+            }
+        }
+        for (number, drive) in self.drives.iter().enumerate() {
+            let field = || format!("drive.{number}.bus");
+            match (self.generation, drive.bus) {
+                (Generation::Two, Bus::Ide) => found.push(Finding::error(
+                    field(),
+                    "A generation 2 machine has no IDE; connect the drive by SATA.",
+                )),
+                (Generation::One, Bus::Sata) => found.push(Finding::error(
+                    field(),
+                    "A generation 1 machine has no SATA; connect the drive by IDE.",
+                )),
+                _ => {}
+            }
         }
         for (number, drive) in self.drives.iter().enumerate() {
             if drive.kind == DriveKind::Disk && drive.file.is_none() {
@@ -264,6 +285,32 @@ mod tests {
                 }]
             },
             "drive.0.bus",
+            Severity::Error,
+        );
+        check(
+            &|d| d.firmware.secure_boot = true,
+            "firmware.secure_boot",
+            Severity::Error,
+        );
+        check(
+            &|d| {
+                d.generation = Generation::Two;
+                d.drives = vec![Drive::optical(None)];
+            },
+            "drive.0.bus",
+            Severity::Error,
+        );
+        let sata = || Drive {
+            bus: Bus::Sata,
+            ..Drive::optical(None)
+        };
+        check(&|d| d.drives = vec![sata()], "drive.0.bus", Severity::Error);
+        check(
+            &|d| {
+                d.generation = Generation::Two;
+                d.drives = vec![sata(); 7];
+            },
+            "drive",
             Severity::Error,
         );
         check(&|d| d.schema = SCHEMA + 1, "schema", Severity::Error);

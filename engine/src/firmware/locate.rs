@@ -84,6 +84,11 @@ pub enum LocateError {
         /// The host's word.
         source: io::Error,
     },
+    /// There are no keys for Secure Boot.
+    #[error(
+        "no firmware with keys for Secure Boot is installed (variables with Microsoft's keys, OVMF_VARS_4M.ms.fd in Debian's package ovmf); install it, or switch Secure Boot off"
+    )]
+    NoKeys,
     /// It is something else.
     #[error("{path} is not the firmware it should be: {fault}; reinstall the package {packages}", path = .path.display())]
     Unsuitable {

@@ -6,11 +6,15 @@ mod boot_order;
 pub mod fw_cfg;
 mod locate;
 mod memory_map;
+mod nvram;
 mod smbios;
+mod uefi;
 
 pub use boot_order::BootEntry;
 pub use fw_cfg::FwCfg;
 pub use locate::{DIRECTORY_VARIABLE, FirmwareFile, LocateError, Locations};
+pub use nvram::{NVRAM_FILES, Nvram, NvramError};
+pub use uefi::Uefi;
 
 use fw_cfg::{Contents, ContentsError, key};
 
@@ -26,9 +30,7 @@ const MOST_PROCESSORS: u32 = 254;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FirmwareError {
     /// The tables cannot name so many.
-    #[error(
-        "{0} processors are more than a generation 1 machine can have; give it {MOST_PROCESSORS} or fewer"
-    )]
+    #[error("{0} processors are more than a machine can have; give it {MOST_PROCESSORS} or fewer")]
     Processors(u32),
     /// The firmware would wait for a processor for ever.
     #[error("a machine needs at least one processor")]
@@ -38,11 +40,11 @@ pub enum FirmwareError {
     Contents(#[from] ContentsError),
 }
 
-/// What the firmware of a generation 1 machine is told, ready for [`FwCfg::new`]. `boot` is what it may be started from.
+/// What the firmware of a machine is told, ready for [`FwCfg::new`]. `boot` is what it may be started from.
 ///
 /// # Errors
 /// When the definition has no processors or more than the tables can name.
-pub fn bios_contents(
+pub fn firmware_contents(
     definition: &Definition,
     memory: &MemoryLayout,
     boot: &[BootEntry],
@@ -63,7 +65,7 @@ pub fn bios_contents(
     contents.add(key::TIMER_OVERRIDE, vec![1]);
 
     contents.add_file(memory_map::FILE, memory_map::memory_map(memory));
-    let acpi = acpi::acpi_files(processors, &memory.pci_hole());
+    let acpi = acpi::acpi_files(definition.generation, processors, &memory.pci_hole());
     contents.add_file(acpi::TABLES_FILE, acpi.tables);
     contents.add_file(acpi::RSDP_FILE, acpi.rsdp);
     contents.add_file(acpi::LOADER_FILE, acpi.loader);
@@ -71,11 +73,12 @@ pub fn bios_contents(
         name: definition.name.as_str(),
         uuid: definition.uuid,
         processors,
+        generation: definition.generation,
     };
     let smbios = smbios::smbios_files(&identity, memory);
     contents.add_file(smbios::ANCHOR_FILE, smbios.anchor);
     contents.add_file(smbios::TABLES_FILE, smbios.tables);
-    if let Some(file) = boot_order::boot_order(boot) {
+    if let Some(file) = boot_order::boot_order(definition.generation, boot) {
         contents.add_file(boot_order::FILE, file);
     }
     contents.add_file("etc/boot-menu-wait", BOOT_MENU_WAIT.to_le_bytes().to_vec());
@@ -86,10 +89,10 @@ pub fn bios_contents(
     Ok(contents)
 }
 
-/// The fw_cfg device of a generation 1 machine as its builder needs it.
+/// The fw_cfg device of a machine as its builder needs it.
 ///
 /// # Errors
-/// As [`bios_contents`].
+/// As [`firmware_contents`].
 pub fn build_fw_cfg(
     definition: &Definition,
     layout: &MemoryLayout,
@@ -97,7 +100,7 @@ pub fn build_fw_cfg(
     boot: &[BootEntry],
 ) -> Result<FwCfg, FirmwareError> {
     Ok(FwCfg::new(
-        bios_contents(definition, layout, boot)?,
+        firmware_contents(definition, layout, boot)?,
         memory,
     )?)
 }
@@ -117,7 +120,8 @@ mod tests {
             number: 1,
             path: "/pci@i0cf8/ide@1,1/drive@0/disk@0".to_owned(),
         }];
-        let contents = bios_contents(&definition(), &MemoryLayout::new(1 << 30), &boot).unwrap();
+        let contents =
+            firmware_contents(&definition(), &MemoryLayout::new(1 << 30), &boot).unwrap();
         for file in [
             "etc/e820",
             "etc/table-loader",
@@ -148,7 +152,7 @@ mod tests {
             (70000, Some(FirmwareError::Processors(70000))),
         ] {
             definition.processor.count = count;
-            assert_eq!(bios_contents(&definition, &layout, &[]).err(), expected);
+            assert_eq!(firmware_contents(&definition, &layout, &[]).err(), expected);
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use uuid::Uuid;
 
+use crate::definition::Generation;
 use crate::memory::MemoryLayout;
 use crate::memory::layout::FOUR_GIB;
 
@@ -14,7 +15,6 @@ pub(super) const TABLES_FILE: &str = "etc/smbios/smbios-tables";
 pub(super) const ANCHOR_FILE: &str = "etc/smbios/smbios-anchor";
 
 const MAKER: &str = "Guesthouse";
-const PRODUCT: &str = "Generation 1 machine";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The value of fields that say nothing.
 const UNKNOWN: u8 = 2;
@@ -31,6 +31,16 @@ pub(super) struct Identity<'a> {
     pub(super) name: &'a str,
     pub(super) uuid: Uuid,
     pub(super) processors: u8,
+    pub(super) generation: Generation,
+}
+
+impl Identity<'_> {
+    fn product(&self) -> &'static str {
+        match self.generation {
+            Generation::One => "Generation 1 machine",
+            Generation::Two => "Generation 2 machine",
+        }
+    }
 }
 
 /// The two files.
@@ -89,7 +99,13 @@ impl Structures {
             1,
             0x100,
             &fields,
-            &[MAKER, PRODUCT, VERSION, &serial, "Virtual machine"],
+            &[
+                MAKER,
+                identity.product(),
+                VERSION,
+                &serial,
+                "Virtual machine",
+            ],
         );
     }
 
@@ -100,7 +116,7 @@ impl Structures {
             1, OTHER, 2, 0, 3, SAFE, SAFE, SAFE, UNKNOWN, 0, 0, 0, 0, 0, 0, 0, 0, 0,
         ];
         let tag = match text(identity.name).is_empty() {
-            true => PRODUCT,
+            true => identity.product(),
             false => identity.name,
         };
         self.add(3, CHASSIS, &fields, &[MAKER, VERSION, tag]);
@@ -242,6 +258,7 @@ mod tests {
             name: "Büro",
             uuid: Uuid::from_u128(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff),
             processors: 4,
+            generation: Generation::One,
         };
         smbios_files(&identity, memory)
     }

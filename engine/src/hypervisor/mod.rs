@@ -10,6 +10,7 @@ mod interrupts;
 mod probe;
 mod slots;
 mod state;
+mod uefi_probe;
 mod vcpu;
 mod vm;
 
@@ -20,5 +21,6 @@ pub use interrupts::InterruptController;
 pub use probe::{HostCapabilities, HostProblem, check_host, device_path};
 pub use slots::{MemorySlots, SlotKind};
 pub use state::{Activity, ProcessorState};
+pub use uefi_probe::check_uefi;
 pub use vcpu::{Exit, Kicker, Vcpu};
 pub use vm::{PRIVATE_PAGES, PRIVATE_PAGES_SIZE, Vm, VmError};

@@ -184,7 +184,7 @@ fn disabled_devices_wait() {
             ..Buttons::default()
         },
     });
-    assert_eq!(rig.drain(), []);
+    assert_eq!(rig.drain(), [0_u8; 0]);
     rig.command(0x20);
     assert_eq!(rig.drain(), [0x33]);
     rig.command(0xa8);
@@ -258,7 +258,7 @@ fn a_reset_leaves_nothing() {
     rig.controller.reset();
     assert_eq!(rig.status(), 0x18);
     assert!(!rig.interrupts.level(1));
-    assert_eq!(rig.drain(), []);
+    assert_eq!(rig.drain(), [0_u8; 0]);
     rig.command(0x20);
     assert_eq!(rig.drain(), [0x03]);
 }

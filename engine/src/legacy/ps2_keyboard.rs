@@ -402,8 +402,8 @@ mod tests {
         assert_eq!(pressed(&mut keyboard, 0x1e, false), [0xf0, 0x1c]);
         assert_eq!(pressed(&mut keyboard, 0xc8, true), [0xe0, 0x75]);
         assert_eq!(pressed(&mut keyboard, 0xc8, false), [0xe0, 0xf0, 0x75]);
-        assert_eq!(pressed(&mut keyboard, 0x00, true), []);
-        assert_eq!(pressed(&mut keyboard, 0x80, false), []);
+        assert_eq!(pressed(&mut keyboard, 0x00, true), [0_u8; 0]);
+        assert_eq!(pressed(&mut keyboard, 0x80, false), [0_u8; 0]);
     }
 
     #[test]
@@ -468,7 +468,7 @@ mod tests {
     fn no_keys_come_while_the_list_of_keys_is_open() {
         let mut keyboard = keyboard();
         assert_eq!(told(&mut keyboard, &[0xfc, 0x1c]), [0xfa, 0xfa]);
-        assert_eq!(pressed(&mut keyboard, 0x1e, true), []);
+        assert_eq!(pressed(&mut keyboard, 0x1e, true), [0_u8; 0]);
         keyboard.receive(0xee);
         assert_eq!(sent(&mut keyboard), [0xee, 0x1c], "the key was kept");
     }
@@ -477,7 +477,7 @@ mod tests {
     fn pause_and_print_screen_have_sequences_of_their_own() {
         let mut keyboard = keyboard();
         assert_eq!(pressed(&mut keyboard, 0xc6, true), PAUSE_SET_2);
-        assert_eq!(pressed(&mut keyboard, 0xc6, false), []);
+        assert_eq!(pressed(&mut keyboard, 0xc6, false), [0_u8; 0]);
         assert_eq!(pressed(&mut keyboard, 0xb7, true), [0xe0, 0x12, 0xe0, 0x7c]);
         assert_eq!(
             pressed(&mut keyboard, 0xb7, false),
@@ -526,7 +526,7 @@ mod tests {
             [0xfa],
             "and forgets those it held"
         );
-        assert_eq!(pressed(&mut keyboard, 0x1e, true), []);
+        assert_eq!(pressed(&mut keyboard, 0x1e, true), [0_u8; 0]);
         assert_eq!(told(&mut keyboard, &[0xf4]), [0xfa]);
         assert_eq!(pressed(&mut keyboard, 0x1e, true), [0x1c]);
     }

@@ -386,7 +386,7 @@ mod tests {
         mouse.move_by(0, 0, NONE);
         assert_eq!(sent(&mut mouse), [0x08, 0, 0]);
         mouse.move_by(0, 0, NONE);
-        assert_eq!(sent(&mut mouse), [], "nothing happened");
+        assert_eq!(sent(&mut mouse), [0_u8; 0], "nothing happened");
     }
 
     #[test]
@@ -405,7 +405,7 @@ mod tests {
     fn the_wheel_is_found_by_knocking() {
         let mut mouse = reporting();
         mouse.turn_wheel(1);
-        assert_eq!(sent(&mut mouse), [], "a plain mouse has none");
+        assert_eq!(sent(&mut mouse), [0_u8; 0], "a plain mouse has none");
         told(&mut mouse, &[0xf3, 200, 0xf3, 100, 0xf3, 80]);
         assert_eq!(told(&mut mouse, &[0xf2]), [0xfa, 0x03]);
         mouse.turn_wheel(-1);
@@ -423,7 +423,7 @@ mod tests {
         let mut mouse = reporting();
         told(&mut mouse, &[0xf0]);
         mouse.move_by(4, 0, LEFT);
-        assert_eq!(sent(&mut mouse), []);
+        assert_eq!(sent(&mut mouse), [0_u8; 0]);
         assert_eq!(told(&mut mouse, &[0xeb]), [0xfa, 0x09, 4, 0]);
         assert_eq!(told(&mut mouse, &[0xeb]), [0xfa, 0x09, 0, 0]);
         told(&mut mouse, &[0xea]);
@@ -436,7 +436,11 @@ mod tests {
         let mut mouse = reporting();
         mouse.set_screen_size(1024, 768);
         mouse.move_to(0x8000, 0x8000, NONE);
-        assert_eq!(sent(&mut mouse), [], "the first place is only a place");
+        assert_eq!(
+            sent(&mut mouse),
+            [0_u8; 0],
+            "the first place is only a place"
+        );
         mouse.move_to(0x8100, 0x7f00, NONE);
         assert_eq!(sent(&mut mouse), [0x08, 4, 3]);
         // A hundred steps of a fraction of a count add up to what one would have been.

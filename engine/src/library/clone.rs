@@ -7,6 +7,7 @@ use super::create::{Unfinished, renewed};
 use super::{DEFINITION_FILE, Library, LibraryError, StoredMachine, document, scan};
 use crate::definition::Name;
 use crate::disk::tools::{Job, full_clone};
+use crate::firmware::NVRAM_FILES;
 
 impl Library {
     /// Makes a copy of the machine called `name`, with its disks and an identity of its own.
@@ -36,6 +37,12 @@ impl Library {
             full_clone(&source, &unfinished.folder().join(&target), job)?;
             drive.file = Some(target);
         }
+        for name in NVRAM_FILES {
+            let source = machine.folder.join(name);
+            if source.symlink_metadata().is_ok() {
+                full_clone(&source, &unfinished.folder().join(name), job)?;
+            }
+        }
         let source = machine.file();
         let text = scan::read_text(&source)?;
         let text = document::merge(&source, &text, &machine.definition, &definition)?;
@@ -51,7 +58,8 @@ impl Library {
 fn free_name(folder: &Path, source: &Path, number: usize) -> PathBuf {
     let name = PathBuf::from(source.file_name().unwrap_or_default());
     let free = folder.join(&name).symlink_metadata().is_err();
-    if free && !name.as_os_str().is_empty() && name != Path::new(DEFINITION_FILE) {
+    let reserved = NVRAM_FILES.iter().any(|file| name == Path::new(file));
+    if free && !reserved && !name.as_os_str().is_empty() && name != Path::new(DEFINITION_FILE) {
         return name;
     }
     PathBuf::from(format!("disk-{number}"))

@@ -13,6 +13,7 @@ use super::{DEFINITION_FILE, Library, LibraryError, StoredMachine};
 use crate::definition::{Definition, Finding, ImageFormat, Name, Severity};
 use crate::disk::place::{rename_to_free_name, sync_folder};
 use crate::disk::{MAX_DISK_SIZE, MIN_DISK_SIZE, Space, create_disk};
+use crate::firmware::NVRAM_FILES;
 
 /// How the names of folders begin that are no machines yet or any more.
 pub(super) const UNFINISHED: &str = ".unfinished-";
@@ -187,6 +188,7 @@ pub(super) fn check_disk_name(file: &Path) -> Result<(), LibraryError> {
         || text.starts_with('.')
         || text == DEFINITION_FILE
         || text.starts_with("machine.log")
+        || NVRAM_FILES.contains(&text.as_ref())
     {
         return Err(LibraryError::DiskName {
             file: file.to_owned(),

@@ -104,7 +104,7 @@ impl<'a> Board<'a> {
             Arc::clone(&buses.ports),
             Arc::clone(&buses.memory),
             Arc::new(Windows(Arc::clone(vm.slots()))),
-            vec![layout.pci_hole()],
+            layout.device_holes(),
         );
         Ok(Self {
             order,

@@ -10,13 +10,14 @@ use rustix::fs::OFlags;
 
 use super::board::{Board, Chipset};
 use super::conductor::Message;
-use super::{CommandError, StartError, generation1, virtio};
+use super::{CommandError, StartError, generation1, generation2, virtio};
 use crate::bus::shared;
-use crate::definition::{Bus, Drive, DriveKind};
+use crate::definition::{Bus, Drive, DriveKind, Generation};
 use crate::disk::{DiskOptions, open_optical};
+use crate::storage::ahci::{self, AhciController};
 use crate::storage::ide::IdeController;
 use crate::storage::scsi::optical::EjectError;
-use crate::storage::{DriveError, DriveGroup, NewDrive};
+use crate::storage::{DriveError, DriveGroup, FaultHandler, NewDrive};
 use crate::virtio::block::Block;
 
 /// Where a drive is connected.
@@ -101,10 +102,11 @@ impl Drives {
     /// # Errors
     /// When an image cannot be opened, or the host gives no thread.
     pub fn build(board: &Board<'_>, chipset: &dyn Chipset) -> Result<Self, StartError> {
-        let (mut ide, mut virtio) = (Vec::new(), Vec::new());
+        let (mut ide, mut sata, mut virtio) = (Vec::new(), Vec::new(), Vec::new());
         for opened in open_all(board)? {
             match opened.drive.bus {
                 Bus::Ide => ide.push(opened),
+                Bus::Sata => sata.push(opened),
                 Bus::Virtio => virtio.push(opened),
             }
         }
@@ -113,7 +115,10 @@ impl Drives {
             optical: Vec::new(),
         };
         let mut optical = Vec::new();
-        drives.connect_ide(board, ide, &mut optical)?;
+        match board.order.definition.generation {
+            Generation::One => drives.connect_ide(board, ide, &mut optical)?,
+            Generation::Two => drives.connect_sata(board, chipset, sata, &mut optical)?,
+        }
         drives.connect_virtio(board, chipset, virtio)?;
         optical.sort_by_key(|(number, _)| *number);
         drives.optical = optical
@@ -180,6 +185,31 @@ impl Drives {
             board.add_boot_entry(opened.drive.boot, path);
         }
         Ok(())
+    }
+
+    /// The AHCI controller with its six ports, taken in the definition's order.
+    fn connect_sata(
+        &mut self,
+        board: &Board<'_>,
+        chipset: &dyn Chipset,
+        drives: Vec<Opened<'_>>,
+        optical: &mut Vec<(usize, Connection)>,
+    ) -> Result<(), StartError> {
+        let mut places: [Option<NewDrive>; ahci::PORTS] = Default::default();
+        let group = self.groups.len();
+        for ((place, port), opened) in places.iter_mut().enumerate().zip(drives) {
+            if let Some(number) = opened.optical {
+                optical.push((number, Connection { group, place }));
+            }
+            let path = format!("/pci@i0cf8/pci8086,2922@1f,2/drive@{place}/disk@0");
+            board.add_boot_entry(opened.drive.boot, path);
+            *port = Some(opened.content);
+        }
+        let faults: Arc<dyn FaultHandler> = Arc::clone(board.order.faults) as _;
+        let line = generation2::ahci_line(chipset);
+        let controller = AhciController::new(line, &board.memory, &faults, places)?;
+        self.groups.push(Arc::new(controller.drives()));
+        board.attach(generation2::AHCI, shared(controller))
     }
 
     /// Tells the machine's thread when the guest moves a tray.

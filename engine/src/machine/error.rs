@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::disk::OpenError;
-use crate::firmware::{FirmwareError, LocateError};
+use crate::firmware::{FirmwareError, LocateError, NvramError};
 use crate::hypervisor::{HostProblem, HypervisorError, VmError};
 use crate::library::LibraryError;
 use crate::memory::MemoryError;
@@ -49,6 +49,9 @@ pub enum StartError {
     /// The firmware's files were not found.
     #[error(transparent)]
     Firmware(#[from] LocateError),
+    /// The firmware's variables cannot be used.
+    #[error(transparent)]
+    Nvram(#[from] NvramError),
     /// A disk image could not be opened.
     #[error(transparent)]
     Image(#[from] OpenError),

@@ -17,7 +17,7 @@ use crate::legacy::Timed;
 use crate::memory::layout::{EXTENDED, SHADOW};
 use crate::memory::shadow::{Shadow, ShadowWindow};
 use crate::memory::{MemoryLayout, MemoryRegion};
-use crate::pci::{Address, IntxWiring};
+use crate::pci::{Address, IntxWiring, route_of_i440fx};
 
 /// The interrupt lines of the chipset's own functions.
 mod interrupt {
@@ -60,7 +60,7 @@ impl Generation1 {
             shared(ShadowWindow(Arc::clone(&shadow))),
         )?;
         let piix3 = Piix3::new(|irq| board.interrupts.pci(u32::from(irq)));
-        let wiring = IntxWiring::new(&piix3.router());
+        let wiring = IntxWiring::new(&piix3.router(), route_of_i440fx);
         let power = shared(Piix4Power::new(
             board
                 .interrupts

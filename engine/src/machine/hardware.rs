@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::board::{Board, Chipset, Order};
 use super::drives::Drives;
 use super::generation1::{self, Generation1};
+use super::generation2::{self, Generation2};
 use super::input::Router;
 use super::isa::{IsaDevices, Surroundings};
 use super::memory_map::DirtyLog;
@@ -75,13 +76,16 @@ impl Hardware {
         check(definition)?;
         let layout = match definition.generation {
             Generation::One => generation1::layout(definition.memory.bytes()),
+            Generation::Two => generation2::layout(definition.memory.bytes()),
         };
         let board = Board::new(order, layout)?;
         let chipset: Box<dyn Chipset> = match definition.generation {
             Generation::One => Box::new(Generation1::build(&board)?),
+            Generation::Two => Box::new(Generation2::build(&board)?),
         };
         let vga = match definition.generation {
             Generation::One => generation1::display(&board)?,
+            Generation::Two => generation2::display(&board)?,
         };
         let drives = Drives::build(&board, chipset.as_ref())?;
         let handles = virtio::build(&board, chipset.as_ref(), options.console)?;

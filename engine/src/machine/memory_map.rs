@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::processors::Buses;
-use crate::chipset::{PamSink, PamState, PamTarget};
+use crate::chipset::{FlashArray, PamSink, PamState, PamTarget};
 use crate::display::DirtySource;
 use crate::hypervisor::{MemorySlots, SlotKind};
 use crate::memory::MemoryRegion;
@@ -21,6 +21,28 @@ impl PamSink for Pam {
         };
         if let Err(error) = self.0.set(segment, attributes) {
             tracing::error!(segment, ?state, %error, "the shadow below 1 MiB stays as it was");
+        }
+    }
+}
+
+/// The array of the firmware's flash memory, shown by a memory slot.
+pub(super) struct FlashSlot {
+    pub slots: Arc<MemorySlots>,
+    pub base: u64,
+    pub region: MemoryRegion,
+}
+
+impl FlashArray for FlashSlot {
+    fn show(&mut self, shown: bool) {
+        let outcome = if shown {
+            let size = self.region.size();
+            self.slots
+                .map(self.base, &self.region, 0, size, SlotKind::ReadOnly)
+        } else {
+            self.slots.unmap(self.base)
+        };
+        if let Err(error) = outcome {
+            tracing::error!(shown, %error, "the flash memory stays as it was");
         }
     }
 }

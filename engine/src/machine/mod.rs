@@ -10,6 +10,7 @@ mod error;
 mod event;
 mod fault;
 mod generation1;
+mod generation2;
 mod handle;
 mod hardware;
 mod input;

@@ -29,8 +29,12 @@ pub enum Reason {
     NoBootCode,
     /// Only UEFI starts it.
     NeedsUefi,
+    /// UEFI does not start it.
+    NeedsBios,
     /// It is for other processors, named as osinfo-db does.
     Architecture(String),
+    /// It is for 32-bit processors, as far as is known; the firmware of a generation 2 machine starts 64-bit systems only.
+    Narrow,
     /// The operating system, by its name, is not made for machines with a BIOS.
     NotForBios(String),
     /// Something is wrong with the file.
@@ -54,6 +58,12 @@ impl fmt::Display for Reason {
             Self::NeedsUefi => formatter.write_str(
                 "It starts on machines with UEFI only, and a generation 1 machine has a BIOS; choose a medium that also starts from a BIOS.",
             ),
+            Self::NeedsBios => formatter.write_str(
+                "It starts on machines with a BIOS only, and a generation 2 machine has UEFI; choose generation 1.",
+            ),
+            Self::Narrow => formatter.write_str(
+                "It is for 32-bit processors, and a generation 2 machine starts 64-bit systems; choose generation 1 or the medium for x86_64.",
+            ),
             Self::Architecture(architecture) => write!(
                 formatter,
                 "It is for {architecture} processors; choose the medium for x86_64 (also called amd64)."
@@ -70,24 +80,44 @@ impl fmt::Display for Reason {
 impl Medium {
     /// What becomes of it in a machine of `generation`.
     pub fn verdict(&self, generation: Generation) -> Verdict {
-        let Generation::One = generation;
-        match self.obstacle_to_bios() {
-            Some(reason) => Verdict::NotBootable(reason),
-            None => match self.limit_with_bios() {
-                Some(reason) => Verdict::BootsWithLimits(reason),
-                None => Verdict::Supported,
-            },
+        let (obstacle, limit) = match generation {
+            Generation::One => (self.obstacle_to_bios(), self.limit_with_bios()),
+            Generation::Two => (self.obstacle_to_uefi(), self.damage()),
+        };
+        match (obstacle, limit) {
+            (Some(reason), _) => Verdict::NotBootable(reason),
+            (None, Some(reason)) => Verdict::BootsWithLimits(reason),
+            (None, None) => Verdict::Supported,
         }
     }
 
-    fn obstacle_to_bios(&self) -> Option<Reason> {
+    fn obstacle_to_uefi(&self) -> Option<Reason> {
+        if let Some(reason) = self.obstacle_to_any() {
+            return Some(reason);
+        }
+        let narrow = self.architecture.as_deref().is_some_and(is_narrow);
+        match (self.uefi_bootable, self.bios_bootable, self.kind) {
+            (Some(true) | None, _, _) if narrow => Some(Reason::Narrow),
+            (Some(true) | None, _, _) => None,
+            (Some(false), Some(true), _) => Some(Reason::NeedsBios),
+            (Some(false), _, MediumKind::Optical) => Some(Reason::NoBootRecord),
+            (Some(false), _, _) => Some(Reason::NoBootCode),
+        }
+    }
+
+    fn obstacle_to_any(&self) -> Option<Reason> {
         match self.kind {
             MediumKind::Foreign(kind) => return Some(Reason::Foreign(kind)),
             MediumKind::Unknown => return Some(Reason::Unknown),
             MediumKind::Optical | MediumKind::RawDisk(_) | MediumKind::Qcow2 => {}
         }
-        if let Some(architecture) = self.architecture.as_deref().filter(|it| !is_x86(it)) {
-            return Some(Reason::Architecture(architecture.to_owned()));
+        let architecture = self.architecture.as_deref().filter(|it| !is_x86(it))?;
+        Some(Reason::Architecture(architecture.to_owned()))
+    }
+
+    fn obstacle_to_bios(&self) -> Option<Reason> {
+        if let Some(reason) = self.obstacle_to_any() {
+            return Some(reason);
         }
         match (self.bios_bootable, self.uefi_bootable, self.kind) {
             (Some(true) | None, _, _) => None,
@@ -97,15 +127,20 @@ impl Medium {
         }
     }
 
-    fn limit_with_bios(&self) -> Option<Reason> {
-        if let Some(warning) = self.warnings.first() {
-            return Some(Reason::Damaged(warning.clone()));
-        }
-        self.operating_system
-            .as_ref()
-            .filter(|system| !system.bios)
-            .map(|system| Reason::NotForBios(system.name.clone()))
+    fn damage(&self) -> Option<Reason> {
+        Some(Reason::Damaged(self.warnings.first()?.clone()))
     }
+
+    fn limit_with_bios(&self) -> Option<Reason> {
+        self.damage().or_else(|| {
+            let system = self.operating_system.as_ref()?;
+            (!system.bios).then(|| Reason::NotForBios(system.name.clone()))
+        })
+    }
+}
+
+fn is_narrow(architecture: &str) -> bool {
+    matches!(architecture, "i386" | "i486" | "i586" | "i686")
 }
 
 fn is_x86(architecture: &str) -> bool {

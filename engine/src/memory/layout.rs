@@ -11,8 +11,18 @@ pub const EXTENDED: u64 = 0x10_0000;
 /// The end of the address space that 32 bits can name.
 pub const FOUR_GIB: u64 = 1 << 32;
 
-/// The largest piece of memory below 4 GiB, and so the PCI hole's first address: 3 GiB, as on i440FX boards.
-const LOW_LIMIT: u64 = 0xc000_0000;
+/// Where a Q35 board has the window of configuration spaces.
+pub const CONFIGURATION_SPACES: u64 = 0xb000_0000;
+/// How many bytes it is: a MiB for each of 256 buses.
+pub const CONFIGURATION_SPACES_SIZE: u64 = 0x1000_0000;
+
+/// Where the ICH9's configuration registers are.
+const ICH9_REGISTERS: std::ops::RangeInclusive<u64> = 0xfed1_c000..=0xfed1_ffff;
+
+/// The most memory below 4 GiB on an i440FX board, and so the first address of its PCI hole.
+const I440FX_LIMIT: u64 = 0xc000_0000;
+/// The most memory below 4 GiB on a Q35 board: what lies above is in whole GiB then.
+const Q35_LIMIT: u64 = 0x8000_0000;
 
 /// The main memory of a machine, placed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +31,7 @@ pub struct MemoryLayout {
     pub low: u64,
     /// How much is from 4 GiB on, in bytes.
     pub high: u64,
+    hole: (u64, u64),
 }
 
 /// Why main memory could not be reserved.
@@ -35,18 +46,40 @@ pub enum ReserveError {
 }
 
 impl MemoryLayout {
-    /// Places `bytes` of memory (1 MiB at least, a multiple of 1 MiB).
+    /// Places `bytes` of memory (1 MiB at least, a multiple of 1 MiB) on an i440FX board.
     pub fn new(bytes: u64) -> Self {
-        let low = bytes.min(LOW_LIMIT);
+        let low = bytes.min(I440FX_LIMIT);
         Self {
             low,
             high: bytes - low,
+            // Up to the I/O APIC.
+            hole: (low.max(0x8000_0000), 0xfebf_ffff),
         }
     }
 
-    /// The addresses that PCI devices may use below 4 GiB, up to the I/O APIC's.
+    /// Places `bytes` of memory (1 MiB at least, a multiple of 1 MiB) on a Q35 board.
+    pub fn q35(bytes: u64) -> Self {
+        let low = bytes.min(Q35_LIMIT);
+        Self {
+            low,
+            high: bytes - low,
+            // As OVMF uses it.
+            hole: (
+                CONFIGURATION_SPACES + CONFIGURATION_SPACES_SIZE,
+                0xfbff_ffff,
+            ),
+        }
+    }
+
+    /// The addresses that PCI devices may use below 4 GiB.
     pub fn pci_hole(self) -> std::ops::RangeInclusive<u64> {
-        self.low.max(0x8000_0000)..=0xfebf_ffff
+        self.hole.0..=self.hole.1
+    }
+
+    /// Where windows of the board's own and of PCI devices may be below 4 GiB: the PCI hole, what lies between it and main memory
+    /// (the window of configuration spaces), and the place of the ICH9's registers.
+    pub fn device_holes(self) -> Vec<std::ops::RangeInclusive<u64>> {
+        vec![self.low.max(0x8000_0000)..=self.hole.1, ICH9_REGISTERS]
     }
 
     /// Reserves the memory.
@@ -72,19 +105,13 @@ mod tests {
 
     #[test]
     fn memory_goes_around_the_hole() {
+        let sizes = |layout: MemoryLayout| (layout.low, layout.high);
+        assert_eq!(sizes(MemoryLayout::new(1 << 30)), (1 << 30, 0));
+        assert_eq!(sizes(MemoryLayout::new(4 << 30)), (3 << 30, 1 << 30));
+        assert_eq!(sizes(MemoryLayout::q35(4 << 30)), (2 << 30, 2 << 30));
         assert_eq!(
-            MemoryLayout::new(1 << 30),
-            MemoryLayout {
-                low: 1 << 30,
-                high: 0
-            }
-        );
-        assert_eq!(
-            MemoryLayout::new(4 << 30),
-            MemoryLayout {
-                low: 3 << 30,
-                high: 1 << 30
-            }
+            MemoryLayout::q35(1 << 30).pci_hole(),
+            0xc000_0000..=0xfbff_ffff
         );
         assert_eq!(
             MemoryLayout::new(1 << 30).pci_hole(),

@@ -64,9 +64,15 @@ impl PciBus {
         mapper: Arc<dyn DirectMapper>,
         holes: Vec<RangeInclusive<u64>>,
     ) -> Arc<Self> {
-        let bus = Arc::new(Self {
+        let bus = Arc::new_cyclic(|bus: &Weak<Self>| Self {
             functions: RwLock::default(),
-            windows: Mutex::new(Windows::new(Arc::clone(&ports), memory, mapper, holes)),
+            windows: Mutex::new(Windows::new(
+                bus.clone(),
+                Arc::clone(&ports),
+                memory,
+                mapper,
+                holes,
+            )),
             config_address: AtomicU32::new(0),
         });
         let config = shared(ConfigPorts(Arc::downgrade(&bus)));

@@ -293,7 +293,7 @@ impl ConfigSpace {
                 let register = self.dword(offset);
                 let (base, enabled) = match window {
                     Window::Ports => (register & !3, command & COMMAND_PORTS != 0),
-                    Window::Registers | Window::Memory(_) => {
+                    Window::Registers | Window::Memory(_) | Window::Configuration => {
                         (register & !0xf, command & COMMAND_MEMORY != 0)
                     }
                     Window::Rom(_) => (

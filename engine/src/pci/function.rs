@@ -33,6 +33,8 @@ pub enum Window {
     Memory(MemoryRegion),
     /// Read-only memory (an expansion ROM) that the processor reads without asking the device.
     Rom(MemoryRegion),
+    /// The configuration spaces of all functions on the bus, 4 KiB each: a host bridge's.
+    Configuration,
 }
 
 /// A base address register that is decoded at this moment: enabled by the command register (and, for the expansion ROM, by its

@@ -3,6 +3,7 @@
 
 mod bus;
 mod config_space;
+mod ecam;
 mod function;
 mod intx;
 mod msi;
@@ -12,6 +13,6 @@ mod windows;
 pub use bus::{DirectMapper, Occupied, PciBus};
 pub use config_space::{ConfigSpace, ConfigSpaceBuilder, Identity, ROM_WINDOW};
 pub use function::{Address, BaseAddress, PciFunction, Window};
-pub use intx::{IntxWiring, Pin};
+pub use intx::{IntxWiring, Pin, Route, route_of_i440fx, route_of_q35};
 pub use msi::Msi;
 pub use msix::Msix;

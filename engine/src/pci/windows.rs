@@ -5,9 +5,10 @@
 //! that nobody answers. One that cannot be placed waits, and is tried again whenever another window moves.
 
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use super::{Address, BaseAddress, DirectMapper, PciFunction, Window};
+use super::ecam::Ecam;
+use super::{Address, BaseAddress, DirectMapper, PciBus, PciFunction, Window};
 use crate::bus::{
     Action, IoResult, MemoryBus, MemoryDevice, PortBus, PortDevice, Shared, Width, shared,
 };
@@ -55,6 +56,7 @@ enum Target {
     Ports(Shared<Adapter>),
     Registers(Shared<Adapter>),
     Direct(MemoryRegion, bool),
+    Configuration(Shared<Ecam>),
 }
 
 struct Placement {
@@ -93,10 +95,12 @@ pub(super) struct Windows {
     mapper: Arc<dyn DirectMapper>,
     holes: Vec<RangeInclusive<u64>>,
     placements: Vec<Placement>,
+    bus: Weak<PciBus>,
 }
 
 impl Windows {
     pub(super) fn new(
+        bus: Weak<PciBus>,
         ports: Arc<PortBus>,
         memory: Arc<MemoryBus>,
         mapper: Arc<dyn DirectMapper>,
@@ -108,6 +112,7 @@ impl Windows {
             mapper,
             holes,
             placements: Vec::new(),
+            bus,
         }
     }
 
@@ -129,7 +134,7 @@ impl Windows {
                     .iter()
                     .any(|old| old.owner == owner && old.is(window))
             })
-            .map(|window| placement(owner, function, window))
+            .map(|window| placement(&self.bus, owner, function, window))
             .collect();
         if gone.is_empty() && new.is_empty() {
             return;
@@ -159,6 +164,10 @@ impl Windows {
                 self.memory.unmap(old.base, &device);
             }
             Target::Direct(region, _) => self.mapper.unmap(old.base, region),
+            Target::Configuration(ecam) => {
+                let device: Shared<dyn MemoryDevice> = ecam.clone();
+                self.memory.unmap(old.base, &device);
+            }
         }
     }
 
@@ -191,13 +200,8 @@ impl Windows {
             Target::Ports(adapter) => window
                 .ports()
                 .is_some_and(|ports| self.ports.map_where_free(ports, adapter.clone())),
-            Target::Registers(adapter) => {
-                self.is_free(window)
-                    && self
-                        .memory
-                        .map(window.base..=window.last, adapter.clone())
-                        .is_ok()
-            }
+            Target::Registers(adapter) => self.place_device(window, adapter.clone()),
+            Target::Configuration(ecam) => self.place_device(window, ecam.clone()),
             Target::Direct(region, read_only) => {
                 let free = window.base.is_multiple_of(4096) && self.is_free(window);
                 if free {
@@ -206,6 +210,10 @@ impl Windows {
                 free
             }
         }
+    }
+
+    fn place_device(&self, window: &Placement, device: Shared<dyn MemoryDevice>) -> bool {
+        self.is_free(window) && self.memory.map(window.base..=window.last, device).is_ok()
     }
 
     /// Whether a memory window lies inside a hole and over no other window.
@@ -222,7 +230,12 @@ impl Windows {
     }
 }
 
-fn placement(owner: Address, function: &Shared<dyn PciFunction>, window: BaseAddress) -> Placement {
+fn placement(
+    bus: &Weak<PciBus>,
+    owner: Address,
+    function: &Shared<dyn PciFunction>,
+    window: BaseAddress,
+) -> Placement {
     let adapter = || {
         shared(Adapter {
             function: Arc::clone(function),
@@ -236,6 +249,7 @@ fn placement(owner: Address, function: &Shared<dyn PciFunction>, window: BaseAdd
         Window::Registers => Target::Registers(adapter()),
         Window::Memory(region) => Target::Direct(region, false),
         Window::Rom(region) => Target::Direct(region, true),
+        Window::Configuration => Target::Configuration(shared(Ecam(bus.clone()))),
     };
     Placement {
         owner,

@@ -27,13 +27,27 @@ const EXTENSION_SIZE: u32 = 8;
 const LITTLE_ENDIAN: u32 = 0x1e1e_1e1e;
 const BIG_ENDIAN: u32 = 0xbebe_bebe;
 
+/// What the adapter is to software: a VGA, or a display without a VGA's ports and window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    Vga,
+    Display,
+}
+
 /// The configuration space of an adapter with this video memory and ROM.
-pub(super) fn config_space(memory: &MemoryRegion, rom: &[u8]) -> Result<ConfigSpace, MemoryError> {
+pub(super) fn config_space(
+    class: Class,
+    memory: &MemoryRegion,
+    rom: &[u8],
+) -> Result<ConfigSpace, MemoryError> {
     let builder = ConfigSpace::builder(Identity {
         vendor: 0x1234,
         device: 0x1111,
         revision: 2,
-        class: 0x03_00_00,
+        class: match class {
+            Class::Vga => 0x03_00_00,
+            Class::Display => 0x03_80_00,
+        },
     })
     .subsystem(0x1af4, 0x1100)
     .memory_window(0, memory.clone())

@@ -60,6 +60,19 @@ impl Vga {
     /// # Errors
     /// When the host has no memory for it.
     pub fn new(rom: &[u8]) -> Result<Self, MemoryError> {
+        Self::of_class(function::Class::Vga, rom)
+    }
+
+    /// The same adapter for a machine without a VGA: it says that it is none, and its ports and legacy window are not to be given
+    /// to the buses. What software needs of the VGA's registers it finds in the function's register window.
+    ///
+    /// # Errors
+    /// When the host has no memory for it.
+    pub fn without_legacy() -> Result<Self, MemoryError> {
+        Self::of_class(function::Class::Display, &[])
+    }
+
+    fn of_class(class: function::Class, rom: &[u8]) -> Result<Self, MemoryError> {
         let memory = MemoryRegion::new("video memory", MEMORY as usize)?;
         let (width, height) = PREFERRED;
         Ok(Self {
@@ -69,7 +82,7 @@ impl Vga {
             generation: 0,
             beam: status::Beam::default(),
             started: Instant::now(),
-            config: function::config_space(&memory, rom)?,
+            config: function::config_space(class, &memory, rom)?,
             memory,
             edid: edid::block(width, height),
             wake: Wake::default(),

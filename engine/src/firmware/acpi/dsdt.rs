@@ -45,11 +45,11 @@ pub(super) fn dsdt(processors: u8, pci_hole: &RangeInclusive<u64>) -> Vec<u8> {
     header::table(*b"DSDT", 1, &body.0)
 }
 
-fn name(name: &str, value: &dyn Aml) -> Name {
+pub(super) fn name(name: &str, value: &dyn Aml) -> Name {
     Name::new(name.into(), value)
 }
 
-fn sleep_states() -> Code {
+pub(super) fn sleep_states() -> Code {
     let mut soft_off = PackageBuilder::new();
     for value in [SOFT_OFF_SLEEP_TYPE, SOFT_OFF_SLEEP_TYPE, 0, 0] {
         soft_off.add_element(&value);
@@ -97,7 +97,7 @@ fn host_bridge(pci_hole: &RangeInclusive<u64>) -> Code {
 }
 
 /// An address of the window, which is all below 4 GiB.
-fn below_4_gib(address: u64) -> u32 {
+pub(super) fn below_4_gib(address: u64) -> u32 {
     u32::try_from(address).unwrap_or(u32::MAX)
 }
 
@@ -139,21 +139,13 @@ fn isa_bridge() -> Code {
             .map(|(_, route)| FieldEntry::Named(name_bytes(route), 8))
             .into(),
     );
-    let ports = |first: u16, count: u8| IO::new(first, first, 1, count);
     Code::of(&[&Device::new(
         "ISA_".into(),
         vec![
             &name("_ADR", &0x1_0000_u32),
             &OpRegion::new("PIRQ".into(), OpRegionSpace::PCIConfig, &0x60_u8, &4_u8),
             &routes,
-            &isa_device(
-                "KBD_",
-                "PNP0303",
-                &[&ports(0x60, 1), &ports(0x64, 1), &IsaInterrupt(1)],
-            ),
-            &isa_device("MOU_", "PNP0F13", &[&IsaInterrupt(12)]),
-            &isa_device("COM1", "PNP0501", &[&ports(0x3f8, 8), &IsaInterrupt(4)]),
-            &isa_device("RTC_", "PNP0B00", &[&ports(0x70, 2), &IsaInterrupt(8)]),
+            &legacy_devices(),
             // What systems must leave alone: system control ports, interrupt trigger modes, fw_cfg, power management, the
             // SMBus, the general purpose events, the interrupt controllers.
             &isa_device(
@@ -176,7 +168,26 @@ fn isa_bridge() -> Code {
     )])
 }
 
-fn name_bytes(name: &str) -> [u8; 4] {
+/// A range of `count` ports from `first` on.
+pub(super) fn ports(first: u16, count: u8) -> IO {
+    IO::new(first, first, 1, count)
+}
+
+/// The devices of the PC/AT.
+pub(super) fn legacy_devices() -> Code {
+    Code::of(&[
+        &isa_device(
+            "KBD_",
+            "PNP0303",
+            &[&ports(0x60, 1), &ports(0x64, 1), &IsaInterrupt(1)],
+        ),
+        &isa_device("MOU_", "PNP0F13", &[&IsaInterrupt(12)]),
+        &isa_device("COM1", "PNP0501", &[&ports(0x3f8, 8), &IsaInterrupt(4)]),
+        &isa_device("RTC_", "PNP0B00", &[&ports(0x70, 2), &IsaInterrupt(8)]),
+    ])
+}
+
+pub(super) fn name_bytes(name: &str) -> [u8; 4] {
     let mut bytes = [b'_'; 4];
     for (to, from) in bytes.iter_mut().zip(name.bytes()) {
         *to = from;
@@ -184,7 +195,7 @@ fn name_bytes(name: &str) -> [u8; 4] {
     bytes
 }
 
-fn isa_device(device: &str, identifier: &str, resources: &[&dyn Aml]) -> Code {
+pub(super) fn isa_device(device: &str, identifier: &str, resources: &[&dyn Aml]) -> Code {
     Code::of(&[&Device::new(
         device.into(),
         vec![
@@ -205,7 +216,8 @@ fn links() -> Code {
     all
 }
 
-fn routed_link(number: u8, link: &str, route: &str) -> Code {
+/// A link that the guest may route by register `route` of the bridge, a field of the device `ISA_`, to one of `interrupts`.
+pub(super) fn routed_link(number: u8, link: &str, route: &str) -> Code {
     let route = Path::new(&format!("\\_SB_.PCI0.ISA_.{route}"));
     let routed_nowhere = And::new(&ZERO, &route, &NOT_ROUTED);
     // What _CRS gives back, and the interrupt's number in it.

@@ -1,4 +1,5 @@
-//! The tables of fixed hardware: FADT for the PIIX4's power management, MADT for the interrupt controllers, WAET.
+//! The tables of fixed hardware: FADT for the power management of the PIIX4 and of the ICH9, MADT for the interrupt controllers,
+//! MCFG for the configuration spaces, WAET.
 
 use acpi_tables::Aml;
 use acpi_tables::fadt::{FADTBuilder, Flags, PmProfile};
@@ -6,12 +7,17 @@ use acpi_tables::gas::{AccessSize, AddressSpace, GAS};
 use acpi_tables::madt::{EnabledStatus, IoApic, ProcessorLocalApic};
 
 use super::{SCI_INTERRUPT, header};
-use crate::chipset::{ACPI_DISABLE, ACPI_ENABLE, COMMAND_PORT, GENERAL_EVENTS, POWER_PORTS};
+use crate::chipset::{
+    ACPI_DISABLE, ACPI_ENABLE, COMMAND_PORT, GENERAL_EVENTS, ICH9_GENERAL_EVENTS, ICH9_POWER_PORTS,
+    POWER_PORTS,
+};
+use crate::memory::layout::CONFIGURATION_SPACES;
 
 const PM1_EVENT: u16 = *POWER_PORTS.start();
 const PM1_CONTROL: u16 = PM1_EVENT + 4;
 const PM_TIMER: u16 = PM1_EVENT + 8;
-const GPE0: u16 = *GENERAL_EVENTS.start();
+// Both chipsets have the registers of power management at the same place.
+const _: () = assert!(*ICH9_POWER_PORTS.start() == PM1_EVENT);
 const RESET_PORT: u16 = 0xcf9;
 const RESET_VALUE: u8 = 6;
 const CENTURY_REGISTER: u8 = 0x32;
@@ -33,6 +39,8 @@ pub(super) enum FadtVersion {
     One,
     /// ACPI 2.0: with 64-bit addresses and the reset register.
     Three,
+    /// The same for a machine without a VGA, which has the ICH9's events.
+    ThreeOfIch9,
 }
 
 /// The FADT, without the addresses of FACS and DSDT.
@@ -40,9 +48,13 @@ pub(super) fn fadt(version: FadtVersion) -> Vec<u8> {
     let port = |port: u16, bits: u8, size: AccessSize| {
         GAS::new(AddressSpace::SystemIo, bits, 0, size, u64::from(port))
     };
+    let (gpe0, gpe0_length) = match version {
+        FadtVersion::One | FadtVersion::Three => (*GENERAL_EVENTS.start(), 4),
+        FadtVersion::ThreeOfIch9 => (*ICH9_GENERAL_EVENTS.start(), 16),
+    };
     let mut table = FADTBuilder::new(header::OEM, header::OEM_TABLE, header::OEM_REVISION)
         .preferred_pm_profile(PmProfile::Unspecified)
-        .gpe_info(u32::from(GPE0), 0, 4, 0, 0)
+        .gpe_info(u32::from(gpe0), 0, gpe0_length, 0, 0)
         .flag(Flags::Wbinvd)
         .flag(Flags::ProcC1)
         .flag(Flags::SlpButton)
@@ -63,17 +75,22 @@ pub(super) fn fadt(version: FadtVersion) -> Vec<u8> {
     table.fadt_minor_version = 0;
     let (revision, size) = match version {
         FadtVersion::One => (1, 116),
-        FadtVersion::Three => {
+        FadtVersion::Three | FadtVersion::ThreeOfIch9 => {
             const LEGACY_DEVICES: u16 = 1;
             const KEYBOARD_CONTROLLER: u16 = 2;
-            table.iapc_boot_arch = (LEGACY_DEVICES | KEYBOARD_CONTROLLER).into();
+            const NO_VGA: u16 = 4;
+            let no_vga = match version {
+                FadtVersion::ThreeOfIch9 => NO_VGA,
+                _ => 0,
+            };
+            table.iapc_boot_arch = (LEGACY_DEVICES | KEYBOARD_CONTROLLER | no_vga).into();
             table = table.flag(Flags::ResetRegSup);
             table.reset_reg = port(RESET_PORT, 8, AccessSize::ByteAccess);
             table.reset_value = RESET_VALUE;
             table.x_pm1a_evt_blk = port(PM1_EVENT, 32, AccessSize::WordAccess);
             table.x_pm1a_cnt_blk = port(PM1_CONTROL, 16, AccessSize::WordAccess);
             table.x_pm_tmr_blk = port(PM_TIMER, 32, AccessSize::DwordAccess);
-            table.x_gpe0_blk = port(GPE0, 32, AccessSize::ByteAccess);
+            table.x_gpe0_blk = port(gpe0, 8 * gpe0_length, AccessSize::ByteAccess);
             (3, 244)
         }
     };
@@ -113,6 +130,15 @@ pub(super) fn madt(processors: u8) -> Vec<u8> {
     // The non-maskable interrupt is at input 1 of every local APIC.
     body.extend([4, 6, EVERY_PROCESSOR, 0, 0, 1]);
     header::table(*b"APIC", 1, &body)
+}
+
+/// The MCFG: where the configuration spaces are.
+pub(super) fn mcfg() -> Vec<u8> {
+    // Reserved, base, segment group, first and last bus, reserved.
+    let mut body = vec![0; 8];
+    body.extend(CONFIGURATION_SPACES.to_le_bytes());
+    body.extend([0, 0, 0, 0xff, 0, 0, 0, 0]);
+    header::table(*b"MCFG", 1, &body)
 }
 
 /// The WAET: tells Windows that one read of the PM timer is enough.

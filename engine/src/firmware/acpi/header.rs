@@ -5,7 +5,7 @@ use acpi_tables::sdt::Sdt;
 /// Who made the tables.
 pub(super) const OEM: [u8; 6] = *b"GUESTH";
 /// Which tables these are.
-pub(super) const OEM_TABLE: [u8; 8] = *b"GENERAT1";
+pub(super) const OEM_TABLE: [u8; 8] = *b"GUESTHSE";
 /// Their version.
 pub(super) const OEM_REVISION: u32 = 1;
 /// The size of the header, in bytes.

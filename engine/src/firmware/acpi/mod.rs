@@ -1,9 +1,11 @@
-//! ACPI tables of a generation 1 machine (ACPI specification 6.5, chapter 5), and the script by which the firmware loads them.
+//! A machine's ACPI tables (ACPI specification 6.5, chapter 5), and the script by which the firmware loads them.
 //!
-//! There are two roots: the RSDT leads to a FADT as ACPI 1.0 has it, which Windows 2000 insists on; the XSDT leads to one as
-//! ACPI 2.0 has it, with the reset register. Everything else is shared.
+//! Of a generation 1 machine there are two roots: the RSDT leads to a FADT as ACPI 1.0 has it, which Windows 2000 insists on; the
+//! XSDT leads to one as ACPI 2.0 has it, with the reset register. Everything else is shared. A UEFI makes the roots itself, of
+//! whatever tables the script points to: of a generation 2 machine there is one FADT.
 
 mod dsdt;
+mod dsdt_q35;
 mod fixed;
 mod header;
 mod loader;
@@ -16,10 +18,11 @@ use std::ops::RangeInclusive;
 use acpi_tables::Aml;
 use acpi_tables::facs::FACS;
 
+use crate::definition::Generation;
 use fixed::FadtVersion;
 use loader::{Script, Zone};
 
-/// The interrupt of ACPI events, which the PIIX4 has hard-wired.
+/// The interrupt of ACPI events, which the PIIX4 has hard-wired and the ICH9 at power-on.
 const SCI_INTERRUPT: u32 = 9;
 /// The tables' file in fw_cfg.
 pub(super) const TABLES_FILE: &str = "etc/acpi/tables";
@@ -36,22 +39,42 @@ pub(super) struct AcpiFiles {
     pub(super) loader: Vec<u8>,
 }
 
-/// The tables for `processors` processors (APIC identifiers from 0 on) and the window below 4 GiB for PCI devices' memory.
-pub(super) fn acpi_files(processors: u8, pci_hole: &RangeInclusive<u64>) -> AcpiFiles {
+/// The tables for a machine of `generation` with `processors` processors (APIC identifiers from 0 on) and the window below 4 GiB
+/// for PCI devices' memory.
+pub(super) fn acpi_files(
+    generation: Generation,
+    processors: u8,
+    pci_hole: &RangeInclusive<u64>,
+) -> AcpiFiles {
     let mut tables = Tables::default();
     let mut facs = Vec::new();
     FACS::new().to_aml_bytes(&mut facs);
     // First of all, because it must be at a multiple of 64.
     let facs = tables.append(&facs);
-    let dsdt = tables.append_table(&dsdt::dsdt(processors, pci_hole), &[]);
+    let dsdt = match generation {
+        Generation::One => dsdt::dsdt(processors, pci_hole),
+        Generation::Two => dsdt_q35::dsdt(processors, pci_hole),
+    };
+    let dsdt = tables.append_table(&dsdt, &[]);
     let pointers = [(fixed::FADT_FACS, 4, facs), (fixed::FADT_DSDT, 4, dsdt)];
-    let old_fadt = tables.append_table(&fixed::fadt(FadtVersion::One), &pointers);
     let long_pointers = [pointers[0], pointers[1], (fixed::FADT_LONG_DSDT, 8, dsdt)];
-    let fadt = tables.append_table(&fixed::fadt(FadtVersion::Three), &long_pointers);
     let madt = tables.append_table(&fixed::madt(processors), &[]);
     let waet = tables.append_table(&fixed::waet(), &[]);
-    let rsdt = tables.append_root(*b"RSDT", 4, &[old_fadt, madt, waet]);
-    let xsdt = tables.append_root(*b"XSDT", 8, &[fadt, madt, waet]);
+    let (short_root, long_root) = match generation {
+        Generation::One => {
+            let old_fadt = tables.append_table(&fixed::fadt(FadtVersion::One), &pointers);
+            let fadt = tables.append_table(&fixed::fadt(FadtVersion::Three), &long_pointers);
+            (vec![old_fadt, madt, waet], vec![fadt, madt, waet])
+        }
+        Generation::Two => {
+            let fadt = tables.append_table(&fixed::fadt(FadtVersion::ThreeOfIch9), &long_pointers);
+            let mcfg = tables.append_table(&fixed::mcfg(), &[]);
+            let all = vec![fadt, madt, waet, mcfg];
+            (all.clone(), all)
+        }
+    };
+    let rsdt = tables.append_root(*b"RSDT", 4, &short_root);
+    let xsdt = tables.append_root(*b"XSDT", 8, &long_root);
     tables.finish(rsdt, xsdt)
 }
 

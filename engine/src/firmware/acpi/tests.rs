@@ -96,7 +96,7 @@ fn qword(table: &[u8], at: usize) -> u64 {
 }
 
 fn files(processors: u8) -> AcpiFiles {
-    acpi_files(processors, &(0xc000_0000..=0xfebf_ffff))
+    acpi_files(Generation::One, processors, &(0xc000_0000..=0xfebf_ffff))
 }
 
 #[test]
@@ -209,4 +209,69 @@ fn the_dsdt_has_what_seabios_and_systems_look_for() {
         b"\\\x2e_SB_LNKC\x00"
     ]
     .concat()));
+}
+
+#[test]
+fn a_uefi_finds_each_table_once() {
+    let loaded = Loaded::new(&acpi_files(
+        Generation::Two,
+        2,
+        &(0xc000_0000..=0xfbff_ffff),
+    ));
+    let (_, rsdp) = loaded.file(RSDP_FILE);
+    let xsdt = loaded.table(qword(rsdp, 24));
+    let tables: Vec<&[u8]> = xsdt[36..]
+        .chunks(8)
+        .map(|at| loaded.table(qword(at, 0)))
+        .collect();
+    let signatures: Vec<&[u8]> = tables.iter().map(|table| &table[..4]).collect();
+    assert_eq!(signatures, [b"FACP", b"APIC", b"WAET", b"MCFG"]);
+    let fadt = tables[0];
+    assert_eq!((dword(fadt, 80), fadt[92]), (0x620, 16), "events");
+    assert_eq!((qword(fadt, 224), fadt[221]), (0x620, 128), "events");
+    assert_eq!(fadt[109], 7, "no VGA");
+    let mcfg = tables[3];
+    assert_eq!((qword(mcfg, 44), mcfg[54], mcfg[55]), (0xb000_0000, 0, 255));
+    let dsdt = loaded.table(u64::from(dword(fadt, 40)));
+    let has = |bytes: &[u8]| dsdt.windows(bytes.len()).any(|window| window == bytes);
+    // Slot 3 pin A is at line H: input 23 of the I/O APIC, or the link of that name.
+    assert!(has(b"\x0c\xff\xff\x03\x00\x00\x00\x0a\x17"));
+    assert!(has(b"\x0c\xff\xff\x03\x00\x00\\\x2e_SB_LNKH\x00"));
+    // The AHCI controller's pin A is at line A.
+    assert!(has(b"\x0c\xff\xff\x1f\x00\x00\x00\x0a\x10"));
+}
+
+/// What the ACPI component architecture's compiler says of the tables, if it is installed here.
+#[test]
+fn the_compiler_takes_the_description_apart_and_together_again() {
+    use std::process::Command;
+    if Command::new("iasl").arg("-v").output().is_err() {
+        eprintln!("iasl is not installed: nothing was tried");
+        return;
+    }
+    for (generation, table) in [
+        (1, dsdt::dsdt(4, &(0xc000_0000..=0xfebf_ffff))),
+        (2, dsdt_q35::dsdt(4, &(0xc000_0000..=0xfbff_ffff))),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let run = |arguments: &[&str]| {
+            let output = Command::new("iasl")
+                .args(arguments)
+                .current_dir(folder.path())
+                .output()
+                .unwrap();
+            let text = [output.stdout, output.stderr].concat();
+            let text = String::from_utf8_lossy(&text).into_owned();
+            assert!(output.status.success(), "generation {generation}: {text}");
+            text
+        };
+        std::fs::write(folder.path().join("dsdt.aml"), &table).unwrap();
+        run(&["-d", "dsdt.aml"]);
+        // Warning 3168: processors as ACPI 1.0 has them, which the old systems of generation 1 need.
+        let text = run(&["-vw", "3168", "-p", "again", "dsdt.dsl"]);
+        assert!(
+            text.contains(" 0 Errors, 0 Warnings"),
+            "generation {generation}: {text}"
+        );
+    }
 }

@@ -9,9 +9,9 @@ use crate::storage::scsi::optical::Moved;
 
 use super::adapter::Adapter;
 use super::bus_master::Switched;
-use super::task_file::{device, status};
 use super::unit::{Drive, Unit};
 use super::worker::{Outcome, Worker};
+use crate::storage::ata::task_file::{device, status};
 
 /// Device control register: show what was written before the last time.
 const SHOW_PREVIOUS: u8 = 0x80;
@@ -142,12 +142,12 @@ impl ChannelState {
     fn has_work(&self, unit: usize) -> bool {
         let unit = &self.units[unit & 1];
         unit.job.is_some()
-            || matches!(&unit.drive, Drive::Optical(drive) if drive.optical.tray_moved())
+            || matches!(&unit.drive, Drive::Optical(drive) if drive.device.optical.tray_moved())
     }
 
     pub(super) fn take_tray_move(&mut self, unit: usize) -> Option<Moved> {
         match &mut self.unit(unit).drive {
-            Drive::Optical(drive) => drive.optical.take_tray_move(),
+            Drive::Optical(drive) => drive.device.optical.take_tray_move(),
             _ => None,
         }
     }

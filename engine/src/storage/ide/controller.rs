@@ -10,11 +10,12 @@ use crate::storage::scsi::optical;
 use crate::storage::{Activity, FaultHandler, NewDrive};
 
 use super::channel::{Channel, DATA_PORT};
-use super::disk::Disk;
 use super::drives::IdeDrives;
 use super::packet::PacketDrive;
 use super::unit::Drive;
 use super::worker::DriveThread;
+use crate::storage::ata::disk::Disk;
+use crate::storage::ata::packet::PacketDevice;
 
 /// The command blocks' first ports.
 const COMMAND_BLOCKS: [u16; 2] = [0x1f0, 0x170];
@@ -161,7 +162,7 @@ fn connect(channel: usize, unit: usize, drive: Option<NewDrive>) -> (Drive, Opti
             };
             let optical = optical::Optical::new(identity, medium);
             (
-                Drive::Optical(PacketDrive::new(optical, serial)),
+                Drive::Optical(PacketDrive::new(PacketDevice::new(optical, serial))),
                 Some(name),
             )
         }

@@ -27,7 +27,7 @@ impl IdeDrives {
         let missing = DriveError::NoOpticalDrive;
         let channel = self.channels.get(place / 2).ok_or(missing)?;
         channel.with(|state| match &mut state.unit(place % 2).drive {
-            Drive::Optical(drive) => Ok(access(&mut drive.optical)),
+            Drive::Optical(drive) => Ok(access(&mut drive.device.optical)),
             Drive::Absent | Drive::Disk(_) => Err(missing),
         })
     }

@@ -9,7 +9,7 @@
 //!
 //! - `controller`: ports and PCI function. `drives`: the handle for whoever runs the machine.
 //! - `channel`: the registers both drives of a channel share. `adapter`: interrupt line and bus master. `bus_master`: PRD tables.
-//! - `unit`: one drive place and its data transfer. `disk`, `identify`: ATA commands. `packet`: ATAPI. `worker`: the threads.
+//! - `unit`: one drive place and its data transfer. `disk`: ATA commands (what they do is in [`ata`](super::ata)). `packet`: ATAPI. `worker`: the threads.
 
 mod adapter;
 mod bus_master;
@@ -17,9 +17,7 @@ mod channel;
 mod controller;
 mod disk;
 mod drives;
-mod identify;
 mod packet;
-mod task_file;
 #[cfg(test)]
 mod tests;
 mod unit;

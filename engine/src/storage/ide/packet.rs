@@ -1,12 +1,13 @@
-//! A CD/DVD drive's commands: the few of its own, and PACKET, which carries SCSI commands. ATA/ATAPI-6 sections 8.23 and 9.8.
+//! A CD/DVD drive on the cable: the way of its commands' data, and PACKET, which carries SCSI commands. ATA/ATAPI-6 sections
+//! 8.23 and 9.8.
 
+use crate::storage::ata::packet::{PacketDevice, PacketEffect};
+use crate::storage::ata::task_file::{error, status};
 use crate::storage::scsi::Sense;
 use crate::storage::scsi::command::Command;
-use crate::storage::scsi::optical::{Optical, Response};
+use crate::storage::scsi::optical::Response;
 
 use super::adapter::Adapter;
-use super::identify::{self, TransferMode};
-use super::task_file::{Signature, error, status};
 use super::unit::{Direction, Drive, Phase, READY, Sink, Transfer, Unit, Way};
 
 /// Interrupt reason: the data port takes the packet (C/D).
@@ -24,10 +25,7 @@ pub(super) fn reason(direction: Direction) -> u8 {
 
 /// A CD/DVD drive on the cable.
 pub(super) struct PacketDrive {
-    pub(super) optical: Optical,
-    serial: String,
-    mode: TransferMode,
-    standby: bool,
+    pub(super) device: PacketDevice,
     /// How data of the packet command under way goes.
     way: Way,
     /// The command under way is PACKET, with its own protocol of interrupts, reasons and byte counts.
@@ -35,25 +33,21 @@ pub(super) struct PacketDrive {
 }
 
 impl PacketDrive {
-    pub(super) fn new(optical: Optical, serial: String) -> Self {
+    pub(super) fn new(device: PacketDevice) -> Self {
         Self {
-            optical,
-            serial,
-            mode: TransferMode::default(),
-            standby: false,
+            device,
             way: Way::Port(2),
             in_packet: false,
         }
     }
 
     pub(super) fn soft_reset(&mut self) {
-        self.standby = false;
+        self.device.soft_reset();
         self.in_packet = false;
     }
 
     pub(super) fn power_on(&mut self) {
-        self.optical.reset();
-        self.mode = TransferMode::default();
+        self.device.power_on();
     }
 }
 
@@ -63,56 +57,17 @@ impl Unit {
             return;
         };
         drive.in_packet = false;
-        match code {
-            // PACKET
-            0xa0 => self.packet_command(adapter),
-            // IDENTIFY PACKET DEVICE
-            0xa1 => {
-                let data = identify::optical(drive.mode, &drive.serial);
+        match drive.device.execute(&mut self.registers, code) {
+            PacketEffect::Packet => self.packet_command(adapter),
+            PacketEffect::Answer(data) => {
                 self.begin(adapter, Transfer::answer(Way::Port(512), data));
             }
-            // IDENTIFY DEVICE and READ SECTORS fail with the signature, which tells what the drive is.
-            0xec | 0x20 => {
-                let device = self.registers.device;
-                self.registers.set_signature(Signature::Atapi);
-                self.registers.device = device;
-                self.registers.error = error::ABORTED;
-                self.registers.status = status::READY | status::ERROR;
-                adapter.interrupt();
-            }
-            // STANDBY and IDLE, at once or after a time that the drive does not count.
-            0xe0 | 0xe2 => {
-                drive.standby = true;
-                self.complete(adapter);
-            }
-            0xe1 | 0xe3 => {
-                drive.standby = false;
-                self.complete(adapter);
-            }
-            // CHECK POWER MODE
-            0xe5 => {
-                let mode = if drive.standby { 0x00 } else { 0xff };
-                self.registers.count.set(mode);
-                self.complete(adapter);
-            }
-            // SLEEP
-            0xe6 => {
+            PacketEffect::Complete => self.complete(adapter),
+            PacketEffect::Fail(error) => self.fail(adapter, error),
+            PacketEffect::Sleep => {
                 self.asleep = true;
                 self.complete(adapter);
             }
-            // SET FEATURES: the transfer mode only.
-            0xef => {
-                let (feature, mode) = (
-                    self.registers.features.current,
-                    self.registers.count.current,
-                );
-                match feature {
-                    0x03 if drive.mode.set(mode) => self.complete(adapter),
-                    0x66 => self.complete(adapter),
-                    _ => self.fail(adapter, error::ABORTED),
-                }
-            }
-            _ => self.fail(adapter, error::ABORTED),
         }
     }
 
@@ -141,7 +96,6 @@ impl Unit {
         };
         if let Drive::Optical(drive) = &mut self.drive {
             drive.way = way;
-            drive.standby = false;
             drive.in_packet = true;
         }
         self.registers.count.set(REASON_PACKET);
@@ -158,7 +112,7 @@ impl Unit {
             return;
         };
         let way = drive.way;
-        let response = drive.optical.execute(&Command::new(bytes));
+        let response = drive.device.optical.execute(&Command::new(bytes));
         self.respond(adapter, way, response);
     }
 
@@ -168,7 +122,7 @@ impl Unit {
             return;
         };
         let way = drive.way;
-        let response = drive.optical.parameters(data);
+        let response = drive.device.optical.parameters(data);
         self.respond(adapter, way, response);
     }
 

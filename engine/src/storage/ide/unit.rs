@@ -6,10 +6,10 @@ use crate::disk::Image;
 
 use super::adapter::Adapter;
 use super::bus_master::{Moved, Piece};
-use super::disk::Disk;
 use super::packet::PacketDrive;
-use super::task_file::{Signature, TaskFile, device, error, status};
 use super::worker::{Job, Outcome, Task, Worker};
+use crate::storage::ata::disk::Disk;
+use crate::storage::ata::task_file::{Signature, TaskFile, device, error, status};
 
 /// The most that is read, written or moved at once, in bytes: a multiple of every ATA block and of the optical sector.
 pub(super) const CHUNK: u64 = 128 * 1024;
@@ -455,7 +455,7 @@ impl Unit {
 
     fn image_failed(&mut self, adapter: &mut Adapter, direction: Direction, offset: Option<u64>) {
         if let Drive::Optical(drive) = &mut self.drive {
-            let sense = drive.optical.read_failed();
+            let sense = drive.device.optical.read_failed();
             self.packet_failed(adapter, sense);
             return;
         }

@@ -1,6 +1,5 @@
 //! Direct memory access: tables of regions, good and bad, and the bus master's registers.
 
-use super::faults::Judge;
 use super::*;
 use crate::storage::Verdict;
 

@@ -2,48 +2,9 @@
 
 use super::*;
 use crate::storage::Verdict;
-use parking_lot::Condvar;
+use std::path::Path;
 
 const BASE: u16 = PRIMARY;
-
-/// A fault handler that takes as long as a person: it waits for an answer.
-#[derive(Default)]
-pub(super) struct Judge {
-    state: Mutex<(u32, Vec<Verdict>)>,
-    changed: Condvar,
-    names: Mutex<Vec<String>>,
-}
-
-impl FaultHandler for Judge {
-    fn failed(&self, drive: &str, error: &ImageError) -> Verdict {
-        self.names.lock().push(format!("{drive}: {error}"));
-        let mut state = self.state.lock();
-        state.0 += 1;
-        self.changed.notify_all();
-        loop {
-            if let Some(verdict) = state.1.pop() {
-                return verdict;
-            }
-            self.changed.wait(&mut state);
-        }
-    }
-}
-
-impl Judge {
-    /// Waits until it is asked once more.
-    pub(super) fn asked(&self) {
-        let mut state = self.state.lock();
-        while state.0 == 0 {
-            self.changed.wait(&mut state);
-        }
-        state.0 -= 1;
-    }
-
-    pub(super) fn answer(&self, verdict: Verdict) {
-        self.state.lock().1.push(verdict);
-        self.changed.notify_all();
-    }
-}
 
 fn bench() -> (Arc<MemoryImage>, Arc<Judge>, Bench) {
     let image = Arc::new(MemoryImage::numbered(512 * 512));

@@ -12,7 +12,6 @@ mod firmware;
 mod hostile;
 mod packet;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -23,104 +22,8 @@ use crate::bus::{InterruptLine, InterruptSink, PortDevice, Width};
 use crate::disk::{Image, ImageError};
 use crate::memory::{GuestMemory, MemoryRegion};
 use crate::pci::PciFunction;
+use crate::storage::test_drives::{Judge, MemoryImage};
 use crate::storage::{DriveError, DriveGroup, FaultHandler, NewDrive, ReportFaults};
-
-/// An image in memory that writes down in which order it was written and flushed.
-pub(super) struct MemoryImage {
-    pub(super) data: Mutex<Vec<u8>>,
-    /// The size that it shows, if bigger than `data`: the rest reads as zero.
-    size: u64,
-    read_only: bool,
-    pub(super) journal: Mutex<Vec<String>>,
-    /// While set, requests fail for want of space.
-    pub(super) full: AtomicBool,
-    pub(super) calls: AtomicU64,
-}
-
-impl MemoryImage {
-    pub(super) fn new(data: Vec<u8>) -> Self {
-        Self {
-            size: data.len() as u64,
-            data: Mutex::new(data),
-            read_only: false,
-            journal: Mutex::default(),
-            full: AtomicBool::new(false),
-            calls: AtomicU64::new(0),
-        }
-    }
-
-    /// Every 32-bit word holds its own number.
-    pub(super) fn numbered(size: u32) -> Self {
-        Self::new((0..size / 4).flat_map(|word| word.to_le_bytes()).collect())
-    }
-
-    pub(super) fn sparse(size: u64) -> Self {
-        Self {
-            size,
-            ..Self::new(Vec::new())
-        }
-    }
-
-    pub(super) fn read_only(mut self) -> Self {
-        self.read_only = true;
-        self
-    }
-
-    fn check(&self, offset: u64, length: usize) -> Result<(), ImageError> {
-        self.calls.fetch_add(1, Ordering::SeqCst);
-        if offset + length as u64 > self.size {
-            return Err(ImageError::OutOfRange {
-                file: "memory".into(),
-                offset,
-                length: length as u64,
-            });
-        }
-        if self.full.load(Ordering::SeqCst) {
-            return Err(ImageError::NoSpace {
-                file: "memory".into(),
-            });
-        }
-        Ok(())
-    }
-}
-
-impl Image for MemoryImage {
-    fn size(&self) -> u64 {
-        self.size
-    }
-    fn read_only(&self) -> bool {
-        self.read_only
-    }
-    fn file(&self) -> &Path {
-        Path::new("memory")
-    }
-    fn read_at(&self, offset: u64, data: &mut [u8]) -> Result<(), ImageError> {
-        self.check(offset, data.len())?;
-        let stored = self.data.lock();
-        for (at, byte) in data.iter_mut().enumerate() {
-            *byte = stored.get(offset as usize + at).copied().unwrap_or(0);
-        }
-        Ok(())
-    }
-    fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), ImageError> {
-        self.check(offset, data.len())?;
-        let mut stored = self.data.lock();
-        let (start, end) = (offset as usize, offset as usize + data.len());
-        if stored.len() < end {
-            stored.resize(end, 0);
-        }
-        stored[start..end].copy_from_slice(data);
-        self.journal
-            .lock()
-            .push(format!("write {offset}+{}", data.len()));
-        Ok(())
-    }
-    fn flush(&self) -> Result<(), ImageError> {
-        self.check(0, 0)?;
-        self.journal.lock().push("flush".into());
-        Ok(())
-    }
-}
 
 /// Counts the edges of the interrupt lines and keeps their levels.
 #[derive(Default)]

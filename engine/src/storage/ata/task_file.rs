@@ -1,55 +1,55 @@
 //! The command block registers of one drive. ATA/ATAPI-6 section 7.
 
 /// Status register bits.
-pub(super) mod status {
+pub(in crate::storage) mod status {
     /// Busy: no other bit, and no other register, means anything.
-    pub(crate) const BUSY: u8 = 0x80;
+    pub(in crate::storage) const BUSY: u8 = 0x80;
     /// Ready for commands.
-    pub(crate) const READY: u8 = 0x40;
+    pub(in crate::storage) const READY: u8 = 0x40;
     /// Seek complete.
-    pub(crate) const SEEK: u8 = 0x10;
+    pub(in crate::storage) const SEEK: u8 = 0x10;
     /// The data port wants to be read or written.
-    pub(crate) const DATA: u8 = 0x08;
+    pub(in crate::storage) const DATA: u8 = 0x08;
     /// The last command failed; the error register says how.
-    pub(crate) const ERROR: u8 = 0x01;
+    pub(in crate::storage) const ERROR: u8 = 0x01;
 }
 
 /// Error register bits.
-pub(super) mod error {
+pub(in crate::storage) mod error {
     /// The data cannot be read.
-    pub(crate) const UNCORRECTABLE: u8 = 0x40;
+    pub(in crate::storage) const UNCORRECTABLE: u8 = 0x40;
     /// There is no such sector.
-    pub(crate) const NO_ADDRESS: u8 = 0x10;
+    pub(in crate::storage) const NO_ADDRESS: u8 = 0x10;
     /// The command was not carried out.
-    pub(crate) const ABORTED: u8 = 0x04;
+    pub(in crate::storage) const ABORTED: u8 = 0x04;
     /// Not an error: after a reset, that the diagnostics passed.
-    pub(crate) const DIAGNOSTICS_PASSED: u8 = 0x01;
+    pub(in crate::storage) const DIAGNOSTICS_PASSED: u8 = 0x01;
 }
 
 /// Device register bits.
-pub(super) mod device {
+pub(in crate::storage) mod device {
     /// Bits that old drives always read as one.
-    pub(crate) const ALWAYS: u8 = 0xa0;
+    pub(in crate::storage) const ALWAYS: u8 = 0xa0;
     /// The address is a logical block address.
-    pub(crate) const LBA: u8 = 0x40;
+    pub(in crate::storage) const LBA: u8 = 0x40;
     /// Drive 1 of the channel.
-    pub(crate) const SECOND: u8 = 0x10;
+    pub(in crate::storage) const SECOND: u8 = 0x10;
 }
 
 /// A register that remembers what was written before, for the 48-bit commands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Pair {
-    pub(super) current: u8,
-    pub(super) previous: u8,
+pub(in crate::storage) struct Pair {
+    pub(in crate::storage) current: u8,
+    pub(in crate::storage) previous: u8,
 }
 
 impl Pair {
-    pub(super) fn write(&mut self, value: u8) {
+    pub(in crate::storage) fn write(&mut self, value: u8) {
         self.previous = self.current;
         self.current = value;
     }
 
-    pub(super) fn set(&mut self, current: u8) {
+    pub(in crate::storage) fn set(&mut self, current: u8) {
         self.current = current;
     }
 
@@ -64,20 +64,20 @@ impl Pair {
 
 /// The command block registers.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct TaskFile {
-    pub(super) features: Pair,
-    pub(super) count: Pair,
-    pub(super) low: Pair,
-    pub(super) middle: Pair,
-    pub(super) high: Pair,
-    pub(super) device: u8,
-    pub(super) status: u8,
-    pub(super) error: u8,
+pub(in crate::storage) struct TaskFile {
+    pub(in crate::storage) features: Pair,
+    pub(in crate::storage) count: Pair,
+    pub(in crate::storage) low: Pair,
+    pub(in crate::storage) middle: Pair,
+    pub(in crate::storage) high: Pair,
+    pub(in crate::storage) device: u8,
+    pub(in crate::storage) status: u8,
+    pub(in crate::storage) error: u8,
 }
 
 /// What a drive is, as it shows in the signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Signature {
+pub(in crate::storage) enum Signature {
     /// A hard disk.
     Ata,
     /// A drive that takes packets.
@@ -86,7 +86,7 @@ pub(super) enum Signature {
 
 impl TaskFile {
     /// Registers of a place with no drive.
-    pub(super) fn absent() -> Self {
+    pub(in crate::storage) fn absent() -> Self {
         let zero = Pair::default();
         Self {
             features: zero,
@@ -101,7 +101,7 @@ impl TaskFile {
     }
 
     /// Writes one of the registers 1 to 6.
-    pub(super) fn write(&mut self, register: u16, value: u8) {
+    pub(in crate::storage) fn write(&mut self, register: u16, value: u8) {
         match register {
             1 => self.features.write(value),
             2 => self.count.write(value),
@@ -114,7 +114,7 @@ impl TaskFile {
     }
 
     /// Reads one of the registers 1 to 6; with `previous` set, what was written before the last time.
-    pub(super) fn read(&self, register: u16, previous: bool) -> u8 {
+    pub(in crate::storage) fn read(&self, register: u16, previous: bool) -> u8 {
         match register {
             1 => self.error,
             2 => self.count.read(previous),
@@ -127,7 +127,7 @@ impl TaskFile {
     }
 
     /// The signature that tells what the drive is. ATA/ATAPI-6 section 9.12.
-    pub(super) fn set_signature(&mut self, signature: Signature) {
+    pub(in crate::storage) fn set_signature(&mut self, signature: Signature) {
         let (middle, high) = match signature {
             Signature::Ata => (0x00, 0x00),
             Signature::Atapi => (0x14, 0xeb),
@@ -151,7 +151,7 @@ impl TaskFile {
     }
 
     /// Sets address registers to what names sector `sector`: a 48-bit address, a 28-bit one or a cylinder, head and sector.
-    pub(super) fn set_lba(&mut self, sector: u64, wide: bool) {
+    pub(in crate::storage) fn set_lba(&mut self, sector: u64, wide: bool) {
         let bytes = sector.to_le_bytes();
         self.low.current = bytes[0];
         self.middle.current = bytes[1];
@@ -166,7 +166,7 @@ impl TaskFile {
     }
 
     /// The 28-bit address.
-    pub(super) fn lba28(&self) -> u64 {
+    pub(in crate::storage) fn lba28(&self) -> u64 {
         u64::from(u32::from_le_bytes([
             self.low.current,
             self.middle.current,
@@ -176,7 +176,7 @@ impl TaskFile {
     }
 
     /// The 48-bit address.
-    pub(super) fn lba48(&self) -> u64 {
+    pub(in crate::storage) fn lba48(&self) -> u64 {
         u64::from_le_bytes([
             self.low.current,
             self.middle.current,
@@ -190,7 +190,7 @@ impl TaskFile {
     }
 
     /// The number of sectors of a 28-bit command: 1 to 256.
-    pub(super) fn count28(&self) -> u32 {
+    pub(in crate::storage) fn count28(&self) -> u32 {
         match self.count.current {
             0 => 256,
             count => u32::from(count),
@@ -198,7 +198,7 @@ impl TaskFile {
     }
 
     /// The number of sectors of a 48-bit command: 1 to 65,536.
-    pub(super) fn count48(&self) -> u32 {
+    pub(in crate::storage) fn count48(&self) -> u32 {
         match u16::from_le_bytes([self.count.current, self.count.previous]) {
             0 => 0x1_0000,
             count => u32::from(count),
@@ -206,11 +206,11 @@ impl TaskFile {
     }
 
     /// The middle and high register together: cylinder, or a packet command's byte count.
-    pub(super) fn byte_count(&self) -> u16 {
+    pub(in crate::storage) fn byte_count(&self) -> u16 {
         u16::from_le_bytes([self.middle.current, self.high.current])
     }
 
-    pub(super) fn set_byte_count(&mut self, count: u16) {
+    pub(in crate::storage) fn set_byte_count(&mut self, count: u16) {
         let [low, high] = count.to_le_bytes();
         self.middle.current = low;
         self.high.current = high;

@@ -4,7 +4,7 @@ use super::disk::{Disk, LBA28_SECTORS, MAXIMUM_MULTIPLE};
 
 /// The transfer mode the guest selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum TransferMode {
+pub(in crate::storage) enum TransferMode {
     /// PIO only.
     #[default]
     Port,
@@ -16,7 +16,7 @@ pub(super) enum TransferMode {
 
 impl TransferMode {
     /// SET FEATURES, set transfer mode. False when the drive does not have the mode.
-    pub(super) fn set(&mut self, value: u8) -> bool {
+    pub(in crate::storage) fn set(&mut self, value: u8) -> bool {
         let mode = value & 7;
         match value >> 3 {
             0 if mode <= 1 => *self = Self::Port,
@@ -121,7 +121,7 @@ fn common(words: &mut Words, mode: TransferMode, serial: &str, model: &str) {
 }
 
 /// A hard disk's IDENTIFY DEVICE data.
-pub(super) fn disk(disk: &Disk) -> Vec<u8> {
+pub(in crate::storage) fn disk(disk: &Disk) -> Vec<u8> {
     let (natural, current) = (disk.natural, disk.current);
     let multiple = u16::from(disk.multiple);
     // READ BUFFER, WRITE BUFFER, NOP, look-ahead, write cache, power management.
@@ -156,7 +156,7 @@ pub(super) fn disk(disk: &Disk) -> Vec<u8> {
 }
 
 /// A CD/DVD drive's IDENTIFY PACKET DEVICE data.
-pub(super) fn optical(mode: TransferMode, serial: &str) -> Vec<u8> {
+pub(in crate::storage) fn optical(mode: TransferMode, serial: &str) -> Vec<u8> {
     let mut words = Words::new(&[
         // ATAPI, CD/DVD, removable, takes the packet within 50 microseconds, 12 bytes.
         (0, 0x85c0),
