@@ -190,10 +190,12 @@ mod tests {
 
     use super::*;
 
+    type Stored = Vec<(usize, Vec<u8>)>;
+
     #[derive(Clone, Default)]
     struct Bench {
         shown: Arc<AtomicBool>,
-        stored: Arc<Mutex<Vec<(usize, Vec<u8>)>>>,
+        stored: Arc<Mutex<Stored>>,
     }
 
     impl FlashArray for Bench {

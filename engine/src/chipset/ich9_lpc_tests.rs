@@ -1,7 +1,7 @@
 //! The bridge as firmware, operating systems and hostile guests drive it.
 
 use super::*;
-use crate::bus::{PortDevice, Recorder};
+use crate::bus::Recorder;
 use crate::chipset::{ACPI_ENABLE, COMMAND_PORT, SOFT_OFF_SLEEP_TYPE};
 use crate::legacy::TestClock;
 
@@ -189,6 +189,6 @@ fn hostile_values_are_survived() {
         let _ = rig.bridge.write_window(window, u64::MAX - 7, &data);
     }
     assert!(rig.bridge.read_window(0, 0, &mut data).is_err());
-    assert!(rig.bridge.write_port(0xb4, Width::Byte, 1).is_err());
+    assert!(rig.bridge.write_byte(0xb4, 1).is_err());
     assert_eq!(rig.bridge.read_config(0, Width::Dword), 0x2918_8086);
 }

@@ -8,11 +8,12 @@ mod desktop;
 mod firmware;
 mod linux;
 mod strain;
+mod uefi;
 
 use std::path::Path;
 
 use guesthouse_engine::Definition;
-use guesthouse_engine::definition::{Drive, ImageFormat};
+use guesthouse_engine::definition::{Drive, Generation, ImageFormat, Name};
 use guesthouse_tests::guest::with_medium;
 use guesthouse_tests::media::gathered;
 
@@ -30,7 +31,21 @@ const GENERATION_1: Kind = Kind {
     change: |_| {},
 };
 
+const GENERATION_2: Kind = Kind {
+    name: "2",
+    change: |definition| *definition = definition.with_generation(Generation::Two).0,
+};
+
 impl Kind {
+    /// A machine with `mebibytes` of memory and `processors`, and nothing in it.
+    fn empty(self, mebibytes: u64, processors: u32) -> Definition {
+        let mut definition = Definition::new(Name::new("test").unwrap());
+        definition.memory.mebibytes = mebibytes;
+        definition.processor.count = processors;
+        (self.change)(&mut definition);
+        definition
+    }
+
     /// A machine with `mebibytes` of memory and `processors`, which starts from the gathered medium `name`.
     fn with_medium(self, name: &str, mebibytes: u64, processors: u32) -> Definition {
         let mut definition = with_medium(&gathered(name));
@@ -78,5 +93,9 @@ on! {
         strain::four_processors_under_load,
         strain::a_thousand_pauses_while_the_disk_is_written,
         strain::eight_machines_at_once,
+    ];
+    generation_2 = GENERATION_2: [
+        uefi::shell,
+        uefi::variables_survive,
     ];
 }
