@@ -29,7 +29,25 @@ pub use info::{ImageInfo, inspect};
 pub use open::{Backing, DiskOptions, OpenError, open_disk, open_optical};
 pub use place::Space;
 
+use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Says, the first time, that a file was deleted under its user: what it holds is gone for good when it is closed. `told` is whether
+/// that was said.
+fn check_linked(file: &File, told: &AtomicBool) -> io::Result<()> {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() || metadata.nlink() > 0 || told.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
+    Err(io::Error::other(format!(
+        "it was deleted while it was in use and exists only until the machine is off; copy it from /proc/{}/fd/{} to where it was, then switch the machine off and start it again (resumed, it goes on in the file that is gone)",
+        std::process::id(),
+        file.as_raw_fd()
+    )))
+}
 
 /// What a failed fdatasync is reported as: never as lack of space, because repeating the request would not bring the data back.
 fn sync_failed(source: &io::Error) -> io::Error {

@@ -33,6 +33,8 @@ pub(super) struct RawImage {
     /// Set once the host failed to bring data to the device. The kernel then forgets that it failed, so a later success would
     /// not mean that the data is safe.
     lost: AtomicBool,
+    /// It was said that the file is deleted.
+    told_deleted: AtomicBool,
     _lock: Option<Lock>,
 }
 
@@ -75,6 +77,7 @@ impl RawImage {
             cache: CacheMode::Writeback,
             discard: DiscardMode::Ignore,
             lost: AtomicBool::new(false),
+            told_deleted: AtomicBool::new(false),
             _lock: None,
         }
     }
@@ -294,6 +297,8 @@ impl Image for RawImage {
         if metadata.is_file() && metadata.len() < self.size() {
             return Err(self.error("flush", self.truncated()));
         }
+        super::check_linked(&self.file, &self.told_deleted)
+            .map_err(|source| self.error("flush", source))?;
         if self.cache == CacheMode::Unsafe {
             return Ok(());
         }

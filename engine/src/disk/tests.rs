@@ -465,6 +465,35 @@ fn an_image_truncated_underneath_gives_errors_and_no_zeros() {
 }
 
 #[test]
+fn an_image_deleted_underneath_is_told_of_once_and_goes_on() {
+    for format in [Raw, Qcow2] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = new_disk(folder.path(), format, 4 * MIB);
+        let image = open_disk(&path, format, false).unwrap();
+        image.write_at(0, &[5; 4096]).unwrap();
+        image.flush().unwrap();
+        fs::remove_file(&path).unwrap();
+        image.write_at(MIB, &[6; 4096]).unwrap();
+        let error = image.flush().unwrap_err();
+        assert!(matches!(error, ImageError::Io { .. }), "{error}");
+        // The remedy works: what is copied from there is the disk, once it is flushed.
+        let text = error.to_string();
+        let place = text.split("copy it from ").nth(1).unwrap();
+        let place = place.split(' ').next().unwrap();
+        image.flush().unwrap();
+        image.write_at(2 * MIB, &[7; 4096]).unwrap();
+        image.flush().unwrap();
+        let mut expected = vec![0; 4 << 20];
+        expected[..4096].fill(5);
+        expected[1 << 20..(1 << 20) + 4096].fill(6);
+        expected[2 << 20..(2 << 20) + 4096].fill(7);
+        fs::copy(place, &path).unwrap();
+        drop(image);
+        assert!(read_all(&*open_disk(&path, format, true).unwrap()) == expected);
+    }
+}
+
+#[test]
 fn the_space_of_a_folder_is_that_of_the_first_one_above_that_exists() {
     let folder = tempfile::tempdir().unwrap();
     let space = Space::of(&folder.path().join("not/there/yet")).unwrap();

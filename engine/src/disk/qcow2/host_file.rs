@@ -27,6 +27,11 @@ pub(in crate::disk) trait HostFile: Debug + Send + Sync {
     /// Returns when everything written is on the device.
     fn sync(&self) -> io::Result<()>;
 
+    /// The host's file, if there is one.
+    fn host(&self) -> Option<&File> {
+        None
+    }
+
     /// Reads into the guest's memory, up to the end of the file: bytes read.
     fn read_guest(&self, buffer: &GuestBuffer, offset: u64) -> io::Result<usize> {
         let mut data = vec![0; buffer.len()];
@@ -52,6 +57,10 @@ pub(in crate::disk) trait HostFile: Debug + Send + Sync {
 }
 
 impl HostFile for File {
+    fn host(&self) -> Option<&File> {
+        Some(self)
+    }
+
     fn read(&self, data: &mut [u8], offset: u64) -> io::Result<usize> {
         self.read_at(data, offset)
     }
@@ -130,6 +139,10 @@ pub(in crate::disk) fn reopen_direct(file: &File) -> io::Result<File> {
 }
 
 impl HostFile for UncachedFile {
+    fn host(&self) -> Option<&File> {
+        Some(&self.cached)
+    }
+
     fn read(&self, data: &mut [u8], offset: u64) -> io::Result<usize> {
         self.cached.read(data, offset)
     }
@@ -178,6 +191,10 @@ impl HostFile for UncachedFile {
 pub(in crate::disk) struct UnsafeFile(pub(in crate::disk) File);
 
 impl HostFile for UnsafeFile {
+    fn host(&self) -> Option<&File> {
+        Some(&self.0)
+    }
+
     fn read(&self, data: &mut [u8], offset: u64) -> io::Result<usize> {
         self.0.read(data, offset)
     }

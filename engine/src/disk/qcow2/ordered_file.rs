@@ -58,6 +58,8 @@ struct Inner {
     places: RwLock<Places>,
     /// Data was written beside the library since the device last had everything.
     data_written: AtomicBool,
+    /// It was said that the file is deleted.
+    told_deleted: AtomicBool,
     /// Whether `State::held_counts` holds something.
     counts_held: AtomicBool,
     /// The file's length when somebody last asked, in whole clusters; it only grows.
@@ -133,6 +135,7 @@ impl OrderedFile {
             }),
             places: RwLock::default(),
             data_written: AtomicBool::new(false),
+            told_deleted: AtomicBool::new(false),
             counts_held: AtomicBool::new(false),
             length: AtomicU64::new(0),
         };
@@ -269,6 +272,9 @@ impl OrderedFile {
 
     /// Brings everything written to the device, without holding up writes meanwhile.
     pub(super) fn sync_beside_writes(&self) -> io::Result<()> {
+        if let Some(file) = self.0.file.host() {
+            crate::disk::check_linked(file, &self.0.told_deleted)?;
+        }
         let writes = {
             let state = self.0.state.lock();
             if state.lost {
