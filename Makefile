@@ -33,7 +33,6 @@ media: dependencies
 
 test: dependencies media
 	$(ENTER) cargo test --workspace --locked
-	GUESTHOUSE_MEDIA_SETS=small GUESTHOUSE_MATRIX=no build-aux/test-guests linux_from debian_installer_in_text_mode
 
 test-guests: dependencies
 	build-aux/test-guests $(FILTER)

@@ -12,6 +12,8 @@ linux() {
     cp "$busybox" "$tree/bin/busybox"
     ln -s busybox "$tree/bin/sh"
     ln -s bin/busybox "$tree/init"
+    # Where the kernel looks for it, when a file system's driver is wanted.
+    ln -s ../bin/busybox "$tree/sbin/modprobe"
 
     local name
     # Folders and single modules; what they need is in one of them too.

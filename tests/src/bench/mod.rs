@@ -147,6 +147,10 @@ impl Harness {
                 }
                 match (subject.measure)() {
                     Ok(round) => {
+                        // For whoever watches a long measurement, and for what is left of one that is ended.
+                        for (quantity, value) in quantities.iter().zip(&round) {
+                            eprintln!("    {}: {}: {value:.3}", subject.name, quantity.name);
+                        }
                         for (all, value) in values[number].iter_mut().zip(round) {
                             all.push(value);
                         }

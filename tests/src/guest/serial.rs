@@ -59,7 +59,8 @@ impl Guest {
         let mark = self.serial.mark();
         self.send_serial("root\n");
         self.wait_for_serial_since(mark, "# ", seconds);
-        // Without the echo and with a prompt that stands nowhere else.
+        // Without the echo and with a prompt that stands nowhere else. A job of its own that ends makes busybox's shell end too: start such by
+        // `( COMMAND & )`.
         self.send_serial("stty -echo; PS1='' PS2=''\n");
         // With the echo of what was sent before.
         self.try_shell("true", seconds);

@@ -1,7 +1,6 @@
 //! Alpine with a root file system on a disk.
 
 use guesthouse_engine::definition::ImageFormat;
-use guesthouse_tests::guest::Guest;
 use guesthouse_tests::matrix::{Cell, Row};
 use guesthouse_tests::media::gathered;
 
@@ -23,7 +22,7 @@ pub fn alpine(kind: Kind) {
     );
     let mut definition = kind.with_medium("alpine.iso", 512, 1);
     add_disk(&mut definition, "alpine.qcow2", ImageFormat::Qcow2);
-    let guest = Guest::start(definition, |folder| {
+    let guest = kind.start(definition, |folder| {
         std::fs::copy(gathered("alpine.qcow2"), folder.join("alpine.qcow2")).unwrap();
     });
     let login = || guest.wait_for("login:", BOOT);

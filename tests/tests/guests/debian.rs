@@ -2,7 +2,6 @@
 
 use guesthouse_engine::display::Rectangle;
 use guesthouse_engine::machine::State;
-use guesthouse_tests::guest::Guest;
 use guesthouse_tests::matrix::{Cell, Row};
 use guesthouse_tests::picture::Picture;
 
@@ -29,7 +28,7 @@ pub fn debian_installer_in_text_mode(kind: Kind) {
             Cell::ShutsDown,
         ],
     );
-    let guest = Guest::start(kind.with_medium("debian-12-text.iso", 1024, 2), |_| {});
+    let guest = kind.start(kind.with_medium("debian-12-text.iso", 1024, 2), |_| {});
     guest.wait_for_picture("the boot menu", 600, 0, is_debian_menu);
     guest.press("tab");
     guest.type_text(" vga=normal fb=false modprobe.blacklist=bochs");
@@ -101,7 +100,7 @@ pub fn debian_installer_in_graphics(kind: Kind) {
             Cell::Cd,
         ],
     );
-    let guest = Guest::start(kind.with_medium("debian-12-graphical.iso", 1024, 2), |_| {});
+    let guest = kind.start(kind.with_medium("debian-12-graphical.iso", 1024, 2), |_| {});
     guest.wait_for_picture("the boot menu", 600, 0, is_debian_menu);
     guest.keep_screen("menu");
     guest.press("enter");

@@ -19,12 +19,11 @@ fn machine(kind: Kind, mebibytes: u64, processors: u32) -> Definition {
         boot: Some(1),
         ..Drive::disk("disk.qcow2".into(), ImageFormat::Qcow2)
     });
-    (kind.change)(&mut definition);
     definition
 }
 
-fn start(definition: Definition) -> Guest {
-    Guest::start(definition, |folder| {
+fn start(kind: Kind, definition: Definition) -> Guest {
+    kind.start(definition, |folder| {
         std::fs::copy(gathered("debian-desktop.qcow2"), folder.join("disk.qcow2")).unwrap();
     })
 }
@@ -51,7 +50,7 @@ pub fn debian_desktop(kind: Kind) {
             Cell::ShutsDown,
         ],
     );
-    let guest = start(machine(kind, 1024, 2));
+    let guest = start(kind, machine(kind, 1024, 2));
     guest.wait_for_picture("the desktop", 2 * BOOT, 3, is_desktop);
     row.boots();
     row.works(Cell::Picture);
@@ -90,7 +89,7 @@ pub fn debian_desktop(kind: Kind) {
 
 /// stress-ng's workers for processors, memory, system calls, pipes, files and interrupts.
 pub fn stress(kind: Kind) {
-    let guest = start(machine(kind, 1536, 4));
+    let guest = start(kind, machine(kind, 1536, 4));
     guest.log_in(2 * BOOT);
     let minutes = super::strain::minutes();
     let report = guest.shell(

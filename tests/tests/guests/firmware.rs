@@ -1,7 +1,6 @@
 //! Boot loaders and tools that need no operating system.
 
 use guesthouse_engine::display::Rectangle;
-use guesthouse_tests::guest::Guest;
 use guesthouse_tests::matrix::{Cell, Row};
 
 use super::Kind;
@@ -18,7 +17,7 @@ pub fn grub(kind: Kind) {
             Cell::Reboots,
         ],
     );
-    let guest = Guest::start(kind.with_medium("grub-rescue.iso", 64, 1), |_| {});
+    let guest = kind.start(kind.with_medium("grub-rescue.iso", 64, 1), |_| {});
     guest.wait_for("The highlighted entry", 300);
     row.boots();
     guest.press("c");
@@ -44,7 +43,7 @@ pub fn memtest86(kind: Kind) {
         kind.name,
         &[Cell::Boots, Cell::Picture, Cell::Keyboard],
     );
-    let guest = Guest::start(kind.with_medium("memtest86plus.iso", 128, 2), |_| {});
+    let guest = kind.start(kind.with_medium("memtest86plus.iso", 128, 2), |_| {});
     guest.wait_for("Memtest86+ v6", 300);
     row.boots();
     guest.wait_for("2 Cores 2 Threads    SMP: 2T (PAR)", 300);
@@ -78,7 +77,7 @@ pub fn ipxe(kind: Kind) {
         kind.name,
         &[Cell::Boots, Cell::Picture, Cell::Keyboard],
     );
-    let guest = Guest::start(kind.with_medium("ipxe.iso", 64, 1), |_| {});
+    let guest = kind.start(kind.with_medium("ipxe.iso", 64, 1), |_| {});
     guest.wait_for("Open Source Network Boot Firmware", 600);
     guest.wait_for("Ctrl-B", 300);
     guest.press("ctrl-b");
@@ -103,7 +102,7 @@ pub fn isolinux(kind: Kind) {
             Cell::Reboots,
         ],
     );
-    let guest = Guest::start(kind.with_medium("isolinux.iso", 64, 1), |_| {});
+    let guest = kind.start(kind.with_medium("isolinux.iso", 64, 1), |_| {});
     let prompt = || {
         guest.wait_until("the prompt", 600, |screen| {
             screen.trim_end().ends_with("boot:")

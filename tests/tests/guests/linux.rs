@@ -54,7 +54,7 @@ pub fn linux_from_a_cd(kind: Kind) {
         ],
     );
     let (definition, prepare) = with_disk(kind, 512, 2);
-    let guest = Guest::start(definition, prepare);
+    let guest = kind.start(definition, prepare);
     guest.wait_for_serial("guest login: ", BOOT);
     row.boots();
     guest.wait_for("guest login:", COMMAND);
@@ -70,7 +70,7 @@ pub fn linux_from_a_cd(kind: Kind) {
     let messages = guest.judge_kernel_messages(COMMAND);
     assert!(messages.contains("Brought up 1 node, 2 CPUs"), "{messages}");
 
-    guest.shell("head -c 9 /dev/input/mice >/tmp/mouse &", COMMAND);
+    guest.shell("( head -c 9 /dev/input/mice >/tmp/mouse & )", COMMAND);
     for _ in 0..9 {
         guest.move_mouse(2, 1);
     }
@@ -130,8 +130,7 @@ pub fn linux_from_a_disk(kind: Kind) {
         boot: Some(1),
         ..Drive::disk("disk.raw".into(), ImageFormat::Raw)
     });
-    (kind.change)(&mut definition);
-    let guest = Guest::start(definition, |folder| {
+    let guest = kind.start(definition, |folder| {
         std::fs::copy(gathered("linux-disk.img"), folder.join("disk.raw")).unwrap();
     });
     guest.wait_for_serial("guest login: ", BOOT);

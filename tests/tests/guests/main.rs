@@ -13,8 +13,8 @@ mod uefi;
 use std::path::Path;
 
 use guesthouse_engine::Definition;
-use guesthouse_engine::definition::{Drive, Generation, ImageFormat, Name};
-use guesthouse_tests::guest::with_medium;
+use guesthouse_engine::definition::{Bus, Drive, DriveKind, Generation, ImageFormat, Name};
+use guesthouse_tests::guest::{Guest, with_medium};
 use guesthouse_tests::media::gathered;
 
 /// A kind of machine: its generation and what its disks, media and network hang on.
@@ -36,6 +36,18 @@ const GENERATION_2: Kind = Kind {
     change: |definition| *definition = definition.with_generation(Generation::Two).0,
 };
 
+/// With its disks on virtio.
+const GENERATION_1_VIRTIO: Kind = Kind {
+    name: "1, virtio",
+    change: |definition| {
+        for drive in &mut definition.drives {
+            if drive.kind == DriveKind::Disk {
+                drive.bus = Bus::Virtio;
+            }
+        }
+    },
+};
+
 impl Kind {
     /// A machine with `mebibytes` of memory and `processors`, and nothing in it.
     fn empty(self, mebibytes: u64, processors: u32) -> Definition {
@@ -51,8 +63,13 @@ impl Kind {
         let mut definition = with_medium(&gathered(name));
         definition.memory.mebibytes = mebibytes;
         definition.processor.count = processors;
-        (self.change)(&mut definition);
         definition
+    }
+
+    /// Starts the machine of this kind that `definition` describes for generation 1 with IDE.
+    fn start(self, mut definition: Definition, prepare: impl FnOnce(&Path)) -> Guest {
+        (self.change)(&mut definition);
+        Guest::start(definition, prepare)
     }
 }
 
@@ -97,5 +114,12 @@ on! {
     generation_2 = GENERATION_2: [
         uefi::shell,
         uefi::variables_survive,
+    ];
+    generation_1_virtio = GENERATION_1_VIRTIO: [
+        linux::linux_from_a_cd,
+        linux::linux_from_a_disk,
+        alpine::alpine,
+        desktop::debian_desktop,
+        strain::a_thousand_pauses_while_the_disk_is_written,
     ];
 }

@@ -17,7 +17,7 @@ pub fn minutes() -> u64 {
 }
 
 pub fn twenty_restarts(kind: Kind) {
-    let guest = Guest::start(kind.with_medium("linux.iso", 256, 2), |_| {});
+    let guest = kind.start(kind.with_medium("linux.iso", 256, 2), |_| {});
     guest.wait_for_serial("guest login: ", BOOT);
     for number in 1..=20 {
         guest.log_in_since_restart(COMMAND);
@@ -41,17 +41,17 @@ pub fn twenty_restarts(kind: Kind) {
 }
 
 /// Work for each of four processors: processes come and go, memory is filled, files are packed, pipes are written, the disk is too.
-const LOAD: &str = "for worker in 1 2 3 4; do ( while [ -e /tmp/load ]; do \
+const LOAD: &str = "for worker in 1 2 3 4; do ( ( while [ -e /tmp/load ]; do \
     head -c 4M /dev/urandom | gzip | gunzip | sha256sum >/dev/null; \
     for number in $(seq 60); do /bin/true; done; \
     dd if=/dev/zero of=/tmp/fill$worker bs=64k count=100 2>/dev/null; rm /tmp/fill$worker; \
     cp /bin/busybox /mnt/copy$worker; sync; cmp /bin/busybox /mnt/copy$worker || echo broken >>/tmp/broken; \
     echo $worker >>/tmp/rounds; \
-    done ) & done";
+    done; echo >>/tmp/ended ) & ); done";
 
 pub fn four_processors_under_load(kind: Kind) {
     let (definition, prepare) = with_disk(kind, 768, 4);
-    let guest = Guest::start(definition, prepare);
+    let guest = kind.start(definition, prepare);
     guest.log_in(BOOT);
     let disk = disk_name(&guest);
     guest.shell(
@@ -77,7 +77,7 @@ pub fn four_processors_under_load(kind: Kind) {
     }
     assert!(rounds > 0, "the load goes on");
     guest.shell(
-        "rm /tmp/load; wait; umount /mnt; [ ! -e /tmp/broken ]",
+        "rm /tmp/load; until [ \"$(wc -l </tmp/ended)\" = 4 ]; do sleep 1; done 2>/dev/null; umount /mnt; [ ! -e /tmp/broken ]",
         4 * COMMAND,
     );
     guest.judge_kernel_messages(COMMAND);
@@ -91,7 +91,7 @@ pub fn four_processors_under_load(kind: Kind) {
 
 pub fn a_thousand_pauses_while_the_disk_is_written(kind: Kind) {
     let (definition, prepare) = with_disk(kind, 512, 2);
-    let guest = Guest::start(definition, prepare);
+    let guest = kind.start(definition, prepare);
     guest.log_in(BOOT);
     let disk = disk_name(&guest);
     guest.shell(
@@ -103,8 +103,8 @@ pub fn a_thousand_pauses_while_the_disk_is_written(kind: Kind) {
         COMMAND,
     );
     guest.shell(
-        "( while [ -e /tmp/load ]; do for number in 1 2 3 4; do cp /tmp/source /mnt/$number; sync; \
-         cmp /tmp/source /mnt/$number || echo broken >>/tmp/broken; rm /mnt/$number; echo >>/tmp/rounds; done; done ) &",
+        "( ( while [ -e /tmp/load ]; do for number in 1 2 3 4; do cp /tmp/source /mnt/$number; sync; \
+         cmp /tmp/source /mnt/$number || echo broken >>/tmp/broken; rm /mnt/$number; echo >>/tmp/rounds; done; done; echo >>/tmp/ended ) & )",
         COMMAND,
     );
     // Moments that nobody chose: xorshift, seeded by the clock, the seed told for when the test fails.
@@ -130,7 +130,7 @@ pub fn a_thousand_pauses_while_the_disk_is_written(kind: Kind) {
     let rounds = guest.shell("wc -l </tmp/rounds", COMMAND);
     assert!(rounds.trim().parse::<u64>().unwrap() > 0, "{rounds}");
     guest.shell(
-        "rm /tmp/load; wait; umount /mnt; [ ! -e /tmp/broken ]",
+        "rm /tmp/load; until [ -e /tmp/ended ]; do sleep 1; done; umount /mnt; [ ! -e /tmp/broken ]",
         4 * COMMAND,
     );
     guest.judge_kernel_messages(COMMAND);
@@ -164,7 +164,7 @@ fn assert_clean(guest: &Guest) {
 
 pub fn eight_machines_at_once(kind: Kind) {
     let guests: Vec<Guest> = (0..8)
-        .map(|_| Guest::start(kind.with_medium("linux.iso", 160, 1), |_| {}))
+        .map(|_| kind.start(kind.with_medium("linux.iso", 160, 1), |_| {}))
         .collect();
     for guest in &guests {
         guest.wait_for_serial("guest login: ", 4 * BOOT);
