@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use guesthouse_engine::definition::Forward;
 use guesthouse_engine::library::Library;
 
 use crate::disk_command_line::DiskCommand;
@@ -100,6 +101,12 @@ pub enum Command {
     Insert(Insert),
     /// Take the medium out of an optical drive
     Eject(Eject),
+    /// Let ports of this computer lead to a machine
+    #[command(subcommand)]
+    Forward(ForwardCommand),
+    /// Virtual switches, which connect machines
+    #[command(subcommand)]
+    Switch(SwitchCommand),
     /// Work on disk images: create, check, repair, resize, convert...
     #[command(subcommand)]
     Disk(DiskCommand),
@@ -236,9 +243,88 @@ pub struct Create {
     /// Show the firmware's boot menu at each start
     #[arg(long)]
     pub boot_menu: bool,
+    /// Where its network card is attached: "nat", "none" for no card, or a virtual switch
+    #[arg(long, value_name = "nat|none|SWITCH", default_value = "nat")]
+    pub network: String,
+    /// Its network card [default: what suits the machine]
+    #[arg(long, value_name = "MODEL")]
+    pub card: Option<CardChoice>,
+    /// Let a port of this computer lead to the machine: 2222:22; may be given several times
+    #[arg(long, value_name = "FORWARD")]
+    pub forward: Vec<Forward>,
     /// Start it at once, in the background
     #[arg(long)]
     pub start: bool,
+}
+
+/// What a network card is.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum CardChoice {
+    /// The fastest, for systems with its driver
+    Virtio,
+    /// Intel's, which Windows and old systems know
+    E1000,
+}
+
+/// What can be done with forwards.
+#[derive(Debug, Subcommand)]
+pub enum ForwardCommand {
+    /// Add a forward; a running machine has it at once
+    Add(ForwardChange),
+    /// Remove a forward
+    Remove(ForwardChange),
+    /// List a machine's forwards
+    List(Named),
+}
+
+/// Which forward of which machine.
+#[derive(Debug, Args)]
+pub struct ForwardChange {
+    /// The machine's name
+    pub name: String,
+    /// [tcp:|udp:][HOST-ADDRESS:]HOST-PORT:[GUEST-ADDRESS:]GUEST-PORT, as in 2222:22
+    pub forward: Forward,
+    /// Which network card, counting from 1
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub card: u8,
+}
+
+/// What can be done with virtual switches.
+#[derive(Debug, Subcommand)]
+pub enum SwitchCommand {
+    /// List the switches
+    List,
+    /// Make a switch
+    Create(SwitchCreate),
+    /// Take a switch away
+    Delete(Named),
+}
+
+/// How a new switch is to be.
+#[derive(Debug, Args)]
+pub struct SwitchCreate {
+    /// The switch's name
+    pub name: String,
+    /// What is at it besides machines
+    #[arg(long, value_name = "KIND")]
+    pub kind: SwitchChoice,
+    /// Its network, the first of 256 addresses [default: 10.0.2.0]
+    #[arg(long, value_name = "ADDRESS")]
+    pub network: Option<std::net::Ipv4Addr>,
+    /// Let machines reach services of this computer that listen on its loopback address, at the gateway's address
+    #[arg(long)]
+    pub host_loopback: bool,
+}
+
+/// What is at a switch.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum SwitchChoice {
+    /// This computer's network, through address translation
+    Nat,
+    /// This computer only
+    Internal,
+    /// Machines among themselves
+    Private,
 }
 
 /// What a clock shows.
@@ -333,6 +419,8 @@ mod tests {
             vec!["create", "a", "--generation", "3"],
             vec!["eject", "a", "--drive", "0"],
             vec!["keys", "a"],
+            vec!["forward", "add", "a", "22"],
+            vec!["switch", "create", "a"],
             vec!["disk"],
             vec!["disk", "create", "a"],
             vec!["disk", "rebase", "a"],

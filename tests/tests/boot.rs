@@ -1,9 +1,11 @@
 //! Generation 1 machines on this host's own KVM: firmware, boot media, keyboard, disk, resets.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
+use std::net::TcpListener;
+use std::path::Path;
 use std::process::Command;
 
-use guesthouse_engine::definition::{Bus, Drive, ImageFormat};
+use guesthouse_engine::definition::{Bus, CardModel, Drive, Forward, ImageFormat, NAT, Protocol};
 use guesthouse_engine::disk;
 use guesthouse_engine::hypervisor::check_host;
 use guesthouse_engine::machine::State;
@@ -44,6 +46,44 @@ fn a_small_medium_boots_and_hears_the_keyboard() {
     guest.wait_for("Guesthouse says hello:", FIRMWARE);
     guest.machine.power_off().unwrap();
     assert_eq!(guest.machine.state(), State::Off);
+}
+
+#[test]
+fn a_machine_with_network_cards_boots_and_they_are_changed_while_it_runs() {
+    let medium = el_torito("CARDS", &program::echo("Guesthouse says hello: "));
+    let mut definition = with_medium(Path::new("medium.iso"));
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    for model in CardModel::ALL {
+        definition.add_network_card(NAT);
+        definition.networks.last_mut().unwrap().model = Some(model);
+    }
+    definition.networks[0].forwards = vec![Forward::new(Protocol::Tcp, port, 22)];
+    let library = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir_in(library.path()).unwrap();
+    std::fs::write(folder.path().join("medium.iso"), medium).unwrap();
+    let guest = Guest::start_in(folder, definition.clone());
+    // A port that somebody has keeps no machine from starting.
+    let cards = guest.machine.networks();
+    assert!(cards.iter().all(|card| card.connected), "{cards:?}");
+    let error = cards[0].forwards[0].error.clone().unwrap();
+    assert!(error.contains("in use"), "{error}");
+    guest.wait_for("Guesthouse says hello:", 3 * FIRMWARE);
+    drop(taken);
+    let mut card = definition.networks[0].clone();
+    guest.machine.change_network(0, &card).unwrap();
+    assert_eq!(guest.machine.networks()[0].forwards[0].error, None);
+    assert!(TcpListener::bind(("127.0.0.1", port)).is_err());
+    card.switch = "nowhere".to_owned();
+    guest.machine.change_network(0, &card).unwrap();
+    let error = guest.machine.networks()[0].error.clone().unwrap();
+    assert!(error.contains("nowhere"), "{error}");
+    guest.machine.pause().unwrap();
+    guest.machine.resume().unwrap();
+    guest.machine.reset().unwrap();
+    guest.wait_for("Guesthouse says hello:", 3 * FIRMWARE);
+    guest.machine.power_off().unwrap();
+    assert!(guest.machine.networks().is_empty());
 }
 
 #[test]

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use guesthouse_engine::definition::{
-    Clock, Definition, Drive, Generation, Host, ImageFormat, Name, Severity,
+    CardModel, Clock, Definition, Drive, Generation, Host, ImageFormat, Name, Severity, UNPLUGGED,
 };
 use guesthouse_engine::library::{Library, NewDisk};
 use guesthouse_engine::media::{self, Defaults, MediumKind, Verdict};
+use guesthouse_engine::network::Switches;
 use serde_json::json;
 
-use crate::command_line::{ClockChoice, Create};
+use crate::command_line::{CardChoice, ClockChoice, Create};
 use crate::output::{print, print_json};
 use crate::size;
 
@@ -146,6 +147,21 @@ pub fn create(library: &Library, command: &Create, as_json: bool) -> anyhow::Res
         bus,
         ..Drive::optical(medium.map(|(path, _)| path))
     });
+    if command.network != UNPLUGGED {
+        let switch = Switches::of_library(library.folder()).find(&command.network)?;
+        definition.add_network_card(&switch.name);
+        if let Some(card) = definition.networks.last_mut() {
+            card.forwards.clone_from(&command.forward);
+            card.model = command.card.map(|card| match card {
+                CardChoice::Virtio => CardModel::Virtio,
+                CardChoice::E1000 => CardModel::E1000,
+            });
+        }
+    } else if !command.forward.is_empty() {
+        bail!(
+            "a machine without a network card has no ports; leave out --forward or --network none"
+        );
+    }
     for finding in definition.findings(&host) {
         match finding.severity {
             Severity::Error => bail!("{}: {}", finding.field, finding.message),

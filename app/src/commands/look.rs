@@ -154,6 +154,14 @@ pub fn show(library: &Library, name: &str, as_json: bool) -> anyhow::Result<()> 
             .map_or_else(|| "empty".to_owned(), |file| file.display().to_string());
         print(&format!("{kind}: {file}"))?;
     }
+    for (number, card) in definition.networks.iter().enumerate() {
+        let model = card.model(definition.generation);
+        let mac = definition.mac_address(number);
+        print(&format!("Network card: {model}, {mac}, at {}", card.switch))?;
+        for forward in &card.forwards {
+            print(&format!("Forward: {forward}"))?;
+        }
+    }
     print(&format!("Folder: {}", folder.display()))
 }
 

@@ -5,6 +5,7 @@ mod create;
 mod disk;
 mod look;
 mod machine;
+mod network;
 mod progress;
 mod snapshot;
 
@@ -50,6 +51,8 @@ pub fn carry_out(command_line: &CommandLine, command: &Command) -> anyhow::Resul
         Command::Type(text) => control::type_text(&definition(&text.name)?, text),
         Command::Keys(keys) => control::keys(&definition(&keys.name)?, keys),
         Command::Insert(insert) => control::insert(&definition(&insert.name)?, insert),
+        Command::Forward(forward) => network::forward(&library, forward, command_line.json),
+        Command::Switch(switch) => network::switch(&library, switch, command_line.json),
         Command::Eject(eject) => control::eject(&definition(&eject.name)?, eject),
     }
 }

@@ -6,6 +6,7 @@
 use std::io::{self, BufRead, Read, Write};
 use std::path::PathBuf;
 
+use guesthouse_engine::definition::NetworkCard;
 use guesthouse_engine::machine::State;
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +58,15 @@ pub enum Request {
         drive: usize,
         /// Even if the guest has locked it.
         force: bool,
+    },
+    /// How the network cards are doing, as JSON in the bytes after the answer.
+    Networks,
+    /// Attaches a network card elsewhere, or changes its forwards.
+    ChangeNetwork {
+        /// Counting from 0.
+        card: usize,
+        /// How it is to be.
+        wanted: NetworkCard,
     },
     /// The latest lines of the log, in the bytes after the answer.
     Log,

@@ -201,6 +201,10 @@ fn answer(machine: &Machine, request: Request) -> Result<(Answer, Vec<u8>), Stri
             done(machine.insert(drive, opened, file))
         }
         Request::Eject { drive, force } => done(machine.eject(drive, force)),
+        Request::Networks => serde_json::to_vec(&machine.networks())
+            .map(bytes)
+            .map_err(|error| error.to_string()),
+        Request::ChangeNetwork { card, wanted } => done(machine.change_network(card, &wanted)),
         Request::Log => Ok(bytes(
             machine
                 .log()

@@ -26,6 +26,8 @@ pub enum FirmwareFile {
     Bios,
     /// The VGA BIOS for the adapter 1234:1111: its expansion ROM.
     VgaBios,
+    /// iPXE for the card 8086:100e: its expansion ROM.
+    NetworkBoot,
 }
 
 impl FirmwareFile {
@@ -34,6 +36,7 @@ impl FirmwareFile {
         match self {
             Self::Bios => "bios-256k.bin",
             Self::VgaBios => "vgabios-stdvga.bin",
+            Self::NetworkBoot => "efi-e1000.rom",
         }
     }
 
@@ -45,12 +48,19 @@ impl FirmwareFile {
             Self::VgaBios => {
                 "seabios (Debian, Ubuntu, Arch), seavgabios-bin (Fedora), seabios-bin (Gentoo) or qemu-vgabios (openSUSE)"
             }
+            Self::NetworkBoot => {
+                "ipxe-qemu (Debian, Ubuntu), ipxe-roms-qemu (Fedora) or qemu-ipxe (openSUSE)"
+            }
         }
     }
 
     /// What is wrong with `data` as such a file.
     fn fault(self, data: &[u8]) -> Option<&'static str> {
         match self {
+            Self::NetworkBoot if data.get(..2) != Some(&[0x55, 0xaa]) => {
+                Some("it does not begin like an expansion ROM")
+            }
+            Self::NetworkBoot if data.len() > 0x10_0000 => Some("it is longer than 1 MiB"),
             Self::Bios if data.len() != 0x4_0000 => Some("it is not 256 KiB long"),
             Self::VgaBios if data.get(..2) != Some(&[0x55, 0xaa]) => {
                 Some("it does not begin like an expansion ROM")

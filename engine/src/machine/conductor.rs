@@ -103,6 +103,7 @@ pub(super) fn conduct(
     faults.close();
     common.input.lock().take();
     common.text.lock().take();
+    common.networks.lock().take();
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(hardware))) {
         common.note(
             "engine",

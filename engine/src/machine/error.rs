@@ -99,6 +99,14 @@ impl From<VmError> for StartError {
 /// Why a machine did not do what it was told.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
+    /// The machine has no such network card.
+    #[error("the machine has {count} network cards, and card {} is not one of them", .card + 1)]
+    NoNetworkCard {
+        /// Which was meant, counting from 0.
+        card: usize,
+        /// How many there are.
+        count: usize,
+    },
     /// It is off.
     #[error("the machine is not running; start it first")]
     NotRunning,

@@ -57,6 +57,11 @@ pub enum MachineEvent {
         /// What is in it now.
         file: Option<std::path::PathBuf>,
     },
+    /// Network card number `card` (counting from 0) is attached, or forwards, or fails to, in another way than before.
+    Network {
+        /// Which card.
+        card: usize,
+    },
     /// The guest has given memory back or taken it again, or has told how it uses it.
     Memory {
         /// What it has given back to the host on request, in bytes.

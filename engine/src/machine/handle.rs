@@ -12,8 +12,9 @@ use uuid::Uuid;
 
 use super::conductor::{self, Message};
 use super::log::Log;
+use super::networks::{CardStatus, Networks};
 use super::{CommandError, MachineEvent, SerialConnection, StartError, State};
-use crate::definition::Definition;
+use crate::definition::{Definition, NetworkCard};
 use crate::display::{ScreenshotError, Surface};
 use crate::hypervisor::ProcessorState;
 use crate::input::{InputEvent, InputSink, Lights};
@@ -43,6 +44,8 @@ pub(super) struct Common {
     /// The text on the screen, if the adapter is in a text mode; none while the machine is off.
     pub text: Mutex<Option<TextReader>>,
     pub remote: RemoteServer,
+    /// The network cards; none while the machine is off.
+    pub networks: Mutex<Option<Arc<Networks>>>,
 }
 
 impl Common {
@@ -161,6 +164,7 @@ impl Machine {
                 definition.name.as_str(),
                 Options::default(),
             ),
+            networks: Mutex::default(),
         });
         let (sender, receiver) = unbounded();
         let (started, outcome) = bounded(1);
@@ -281,6 +285,34 @@ impl Machine {
     /// When the machine is not running, has no such drive, or the guest has locked the medium.
     pub fn eject(&self, drive: usize, force: bool) -> Result<(), CommandError> {
         self.command(Command::Eject { drive, force })
+    }
+
+    /// How its network cards are doing, in the order of the definition; none while the machine is off.
+    pub fn networks(&self) -> Vec<CardStatus> {
+        let networks = self.common.networks.lock().clone();
+        networks.map_or_else(Vec::new, |networks| networks.status())
+    }
+
+    /// Makes switch, cable, forwards and capture of network card number `card` (counting from 0) what `wanted` says, at once. What
+    /// cannot be had is no error: [`Machine::networks`] says so for the card or the forward. Its model and address stay until the
+    /// machine is started anew.
+    ///
+    /// # Errors
+    /// When the machine is not running or has no such card.
+    pub fn change_network(&self, card: usize, wanted: &NetworkCard) -> Result<(), CommandError> {
+        let networks = self.common.networks.lock().clone();
+        let networks = networks.ok_or(CommandError::NotRunning)?;
+        let faults = networks
+            .change(card, wanted)
+            .ok_or(CommandError::NoNetworkCard {
+                card,
+                count: networks.count(),
+            })?;
+        for fault in faults {
+            self.common.note("network", &fault);
+        }
+        self.common.tell(&MachineEvent::Network { card });
+        Ok(())
     }
 
     /// Asks the guest to give back `bytes` of its memory in all, and to take the rest again. When and how far it does is the

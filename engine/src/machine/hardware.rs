@@ -9,6 +9,7 @@ use super::generation2::{self, Generation2};
 use super::input::Router;
 use super::isa::{IsaDevices, Surroundings};
 use super::memory_map::DirtyLog;
+use super::networks::Networks;
 use super::processors::{Processors, Reporter};
 use super::virtio::{self, VirtioCards};
 use super::{StartError, StartOptions};
@@ -50,6 +51,7 @@ pub(super) struct Hardware {
     running: Arc<RunningClock>,
     wakeup: Wakeup,
     drives: Drives,
+    networks: Arc<Networks>,
     virtio: VirtioCards,
     balloon: Option<BalloonHandle>,
     devices: Devices,
@@ -88,6 +90,8 @@ impl Hardware {
             Generation::Two => generation2::display(&board)?,
         };
         let drives = Drives::build(&board, chipset.as_ref())?;
+        let networks = Arc::new(Networks::build(&board, chipset.as_ref())?);
+        *common.networks.lock() = Some(Arc::clone(&networks));
         let handles = virtio::build(&board, chipset.as_ref(), options.console)?;
 
         let around = Surroundings {
@@ -143,6 +147,7 @@ impl Hardware {
             running: board.running,
             wakeup: board.wakeup,
             drives,
+            networks,
             virtio: board.virtio,
             balloon: handles.balloon,
             devices: Devices {
@@ -161,6 +166,7 @@ impl Hardware {
     pub fn run(&self) {
         self.running.resume();
         self.wakeup.set_paused(false);
+        self.networks.set_paused(false);
         self.virtio.resume();
         self.processors.run();
     }
@@ -170,6 +176,7 @@ impl Hardware {
         self.processors.stop();
         self.virtio.pause();
         self.drives.drain();
+        self.networks.set_paused(true);
         self.wakeup.set_paused(true);
         self.running.pause();
     }

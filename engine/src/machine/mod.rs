@@ -18,6 +18,7 @@ mod interrupts;
 mod isa;
 mod log;
 mod memory_map;
+mod networks;
 mod processors;
 mod serial;
 mod virtio;
@@ -26,6 +27,7 @@ mod watch;
 pub use error::{CommandError, StartError};
 pub use event::{MachineEvent, State};
 pub use handle::{Machine, StartOptions};
+pub use networks::{CardStatus, ForwardStatus};
 pub use serial::SerialConnection;
 
 pub use crate::hypervisor::{Activity, ProcessorState};

@@ -9,12 +9,14 @@ mod bell;
 mod cable;
 mod capture;
 pub mod checksum;
+pub mod e1000;
 mod frame;
 pub mod nat;
 mod pool;
 mod port;
 mod segments;
 mod switch;
+mod switches;
 
 pub use bell::Bell;
 pub use cable::{Cable, Traffic};
@@ -24,3 +26,6 @@ pub use pool::Buffer;
 pub use port::{Port, Sent};
 pub use segments::Segments;
 pub use switch::Switch;
+pub use switches::{
+    Connection, SWITCHES_FILE, SwitchDefinition, SwitchError, SwitchKind, Switches,
+};

@@ -13,6 +13,9 @@ use super::{Buffer, Offload};
 /// The longest headers: Ethernet, IPv4 and TCP with all their options.
 const MAX_HEADERS: usize = ETHERNET + 60 + 60;
 
+/// The most segments of one frame.
+const MOST_SEGMENTS: usize = 1024;
+
 const FIN: u8 = 0x01;
 const PUSH: u8 = 0x08;
 const CONGESTION_WINDOW_REDUCED: u8 = 0x80;
@@ -85,6 +88,10 @@ impl<'a> Segments<'a> {
                 _ => usize::from(data.get(transport + 12)? >> 4) * 4,
             };
         let least = transport + if cut.kind == SegmentKind::Udp { 8 } else { 20 };
+        // Sizes that make heaps of segments of one frame are no network's.
+        if end.saturating_sub(payload) / usize::from(cut.size).max(1) > MOST_SEGMENTS {
+            return None;
+        }
         if payload < least || payload > end || end > data.len() || payload > MAX_HEADERS {
             return None;
         }

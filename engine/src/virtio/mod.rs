@@ -15,6 +15,7 @@ pub mod entropy;
 mod hostile;
 pub mod input;
 mod interrupt;
+pub mod network;
 mod queue;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -7,6 +7,7 @@ mod debian;
 mod desktop;
 mod firmware;
 mod linux;
+mod network;
 mod strain;
 mod uefi;
 
@@ -101,6 +102,11 @@ on! {
         firmware::isolinux,
         linux::linux_from_a_cd,
         linux::linux_from_a_disk,
+        network::linux_on_e1000,
+        network::linux_on_virtio,
+        network::ipxe_on_e1000,
+        network::ipxe_on_virtio,
+        network::network_boot,
         alpine::alpine,
         debian::debian_installer_in_text_mode,
         debian::debian_installer_in_graphics,

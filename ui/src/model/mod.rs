@@ -8,7 +8,8 @@ pub mod media;
 mod snapshots;
 
 pub use guesthouse_engine::definition::{
-    Clock, Definition, Drive, DriveKind, Finding, Generation, Host, ImageFormat, Name, Severity,
+    Clock, Definition, Drive, DriveKind, Finding, Generation, Host, ImageFormat, NAT, Name,
+    Severity,
 };
 pub use guesthouse_engine::disk::Space;
 pub use guesthouse_engine::disk::tools::{Cancel, Job, Phase, Progress};

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::model::media::{Role, role};
 use crate::model::{
-    Defaults, Definition, Drive, Host, ImageFormat, Medium, Name, NewDisk, OperatingSystem,
+    Defaults, Definition, Drive, Host, ImageFormat, Medium, NAT, Name, NewDisk, OperatingSystem,
 };
 use crate::text;
 
@@ -307,6 +307,7 @@ impl Draft {
         definition.memory.mebibytes = self.memory;
         definition.clock = self.defaults().clock;
         definition.drives = self.drives();
+        definition.add_network_card(NAT);
         definition
     }
 

@@ -97,6 +97,11 @@ pub enum ForwardError {
     /// Something else.
     #[error("port {0} of this computer could not be opened: {1}")]
     Host(SocketAddr, Arc<io::Error>),
+    /// Machines at the switch are among themselves.
+    #[error(
+        "port {0} cannot lead to a machine on a private switch; attach the card to a NAT or internal one"
+    )]
+    Private(SocketAddr),
     /// It is there already.
     #[error("port {0} leads to a guest already; choose another port")]
     Twice(SocketAddr),

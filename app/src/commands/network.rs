@@ -1,0 +1,166 @@
+//! Commands about forwards and virtual switches.
+
+use anyhow::{Context, bail};
+use guesthouse_engine::definition::{Host, Severity};
+use guesthouse_engine::library::{Entry, Library};
+use guesthouse_engine::machine::CardStatus;
+use guesthouse_engine::network::{SwitchDefinition, SwitchKind, Switches};
+use serde_json::json;
+
+use crate::command_line::{ForwardChange, ForwardCommand, SwitchChoice, SwitchCommand};
+use crate::control::{Client, Request};
+use crate::output::{print, print_json};
+
+/// Adds, removes or lists forwards.
+///
+/// # Errors
+/// When there is no such machine or card, or the port cannot be had; nothing changes then.
+pub fn forward(library: &Library, command: &ForwardCommand, as_json: bool) -> anyhow::Result<()> {
+    match command {
+        ForwardCommand::Add(change) => change_forwards(library, change, true),
+        ForwardCommand::Remove(change) => change_forwards(library, change, false),
+        ForwardCommand::List(named) => list_forwards(library, &named.name, as_json),
+    }
+}
+
+fn status(client: &mut Client) -> anyhow::Result<Vec<CardStatus>> {
+    let (_, bytes) = client.ask(&Request::Networks)?;
+    Ok(serde_json::from_slice(&bytes)?)
+}
+
+fn change_forwards(library: &Library, change: &ForwardChange, add: bool) -> anyhow::Result<()> {
+    let machine = library.find(&change.name)?;
+    let number = usize::from(change.card) - 1;
+    let mut definition = machine.definition.clone();
+    let before = definition.networks.get(number).cloned();
+    let card = definition
+        .networks
+        .get_mut(number)
+        .with_context(|| format!("{} has no network card number {}", change.name, change.card))?;
+    let present = card.forwards.contains(&change.forward);
+    match (add, present) {
+        (true, false) => card.forwards.push(change.forward),
+        (false, true) => card.forwards.retain(|forward| *forward != change.forward),
+        (true, true) => bail!("{} has the forward {} already", change.name, change.forward),
+        (false, false) => bail!("{} has no forward {}", change.name, change.forward),
+    }
+    let wanted = card.clone();
+    for finding in definition.findings(&Host::inspect()?) {
+        if !finding.field.starts_with("network.") {
+            continue;
+        }
+        match finding.severity {
+            Severity::Error => bail!("{}", finding.message),
+            Severity::Warning => eprintln!("guesthouse: {}", finding.message),
+        }
+    }
+    if let Some(mut client) = Client::connect(&definition.uuid.to_string())? {
+        client.ask(&Request::ChangeNetwork {
+            card: number,
+            wanted,
+        })?;
+        let error = status(&mut client)?
+            .into_iter()
+            .nth(number)
+            .and_then(|card| {
+                card.forwards
+                    .into_iter()
+                    .find(|one| one.forward == change.forward)
+            })
+            .and_then(|forward| forward.error);
+        if let (Some(error), Some(before)) = (error, before) {
+            client.ask(&Request::ChangeNetwork {
+                card: number,
+                wanted: before,
+            })?;
+            bail!("{error}");
+        }
+    }
+    library.update(&machine, &definition)?;
+    Ok(())
+}
+
+fn list_forwards(library: &Library, name: &str, as_json: bool) -> anyhow::Result<()> {
+    let definition = library.find(name)?.definition;
+    let running = match Client::connect(&definition.uuid.to_string())? {
+        Some(mut client) => status(&mut client)?,
+        None => Vec::new(),
+    };
+    let mut found = Vec::new();
+    for (number, card) in definition.networks.iter().enumerate() {
+        for forward in &card.forwards {
+            let error = running
+                .get(number)
+                .and_then(|card| card.forwards.iter().find(|one| one.forward == *forward))
+                .and_then(|one| one.error.clone());
+            found.push((number + 1, *forward, error));
+        }
+    }
+    if as_json {
+        let forwards: Vec<_> = found
+            .iter()
+            .map(|(card, forward, error)| json!({ "card": card, "forward": forward, "error": error }))
+            .collect();
+        return print_json(&json!(forwards));
+    }
+    for (card, forward, error) in found {
+        let error = error
+            .map(|error| format!("  ({error})"))
+            .unwrap_or_default();
+        print(&format!("{forward}  card {card}{error}"))?;
+    }
+    Ok(())
+}
+
+/// Lists, makes or takes away virtual switches.
+///
+/// # Errors
+/// What is wrong with what was asked for; nothing changes then.
+pub fn switch(library: &Library, command: &SwitchCommand, as_json: bool) -> anyhow::Result<()> {
+    let switches = Switches::of_library(library.folder());
+    match command {
+        SwitchCommand::List => {
+            let list = switches.list()?;
+            if as_json {
+                return print_json(&json!(list));
+            }
+            for switch in list {
+                let network = match switch.kind {
+                    SwitchKind::Private => String::new(),
+                    SwitchKind::Nat | SwitchKind::Internal => format!("  {}/24", switch.network),
+                };
+                print(&format!("{}  {}{network}", switch.name, switch.kind))?;
+            }
+            Ok(())
+        }
+        SwitchCommand::Create(create) => {
+            let kind = match create.kind {
+                SwitchChoice::Nat => SwitchKind::Nat,
+                SwitchChoice::Internal => SwitchKind::Internal,
+                SwitchChoice::Private => SwitchKind::Private,
+            };
+            let mut definition = SwitchDefinition::new(&create.name, kind);
+            definition.network = create.network.unwrap_or(definition.network);
+            definition.host_loopback = create.host_loopback;
+            Ok(switches.create(&definition)?)
+        }
+        SwitchCommand::Delete(named) => {
+            let users: Vec<String> = library
+                .scan()?
+                .into_iter()
+                .filter_map(|entry| match entry {
+                    Entry::Machine(machine) => Some(machine.definition),
+                    Entry::Broken(_) => None,
+                })
+                .filter(|definition| {
+                    definition
+                        .networks
+                        .iter()
+                        .any(|card| card.switch.to_lowercase() == named.name.to_lowercase())
+                })
+                .map(|definition| definition.name.to_string())
+                .collect();
+            Ok(switches.delete(&named.name, &users)?)
+        }
+    }
+}
