@@ -7,9 +7,10 @@ use uuid::Uuid;
 use super::manifest::{self, Base, Link, Manifest, Origin, SCHEMA};
 use super::session::{Session, kept, overlay, put_overlay};
 use super::tree::real;
-use super::{NVRAM, NewSnapshot, ORIGIN, SnapshotError, files};
+use super::{NewSnapshot, ORIGIN, SnapshotError, files};
 use crate::definition::{ImageFormat, Name};
 use crate::disk::inspect;
+use crate::firmware::NVRAM_FILES;
 use crate::library::{
     DEFINITION_FILE, Library, StoredMachine, Unfinished, merge_definition, renewed,
 };
@@ -98,10 +99,12 @@ impl Session<'_> {
             ORIGIN,
             manifest::text(Path::new(ORIGIN), &origin)?.as_bytes(),
         )?;
-        let nvram = self.folder().join(kept(id, NVRAM));
-        if nvram.exists() {
-            files::copy_new(&nvram, &folder.join(NVRAM))
-                .map_err(SnapshotError::host("copy", &nvram))?;
+        for name in NVRAM_FILES {
+            let variables = self.folder().join(kept(id, name));
+            if variables.exists() {
+                files::copy_new(&variables, &folder.join(name))
+                    .map_err(SnapshotError::host("copy", &variables))?;
+            }
         }
         // The snapshot knows of the machine before there is one: a link that leads nowhere holds nothing.
         let mut linked: Manifest = node.clone();

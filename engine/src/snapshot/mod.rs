@@ -44,8 +44,6 @@ const SNAPSHOTS: &str = "snapshots";
 const CURRENT: &str = "current.toml";
 /// What a snapshot is, in its folder.
 const MANIFEST: &str = "manifest.toml";
-/// The variable store of machines with UEFI firmware, in a machine's folder and in a snapshot's.
-const NVRAM: &str = "nvram.fd";
 /// The last picture on the machine's screen, in a machine's folder and in a snapshot's.
 const SCREEN: &str = "screen.png";
 /// What another machine's snapshot this machine's disks are built on, in the folder of a linked clone.

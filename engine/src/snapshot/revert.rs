@@ -10,9 +10,10 @@ use super::manifest::Manifest;
 use super::session::{Session, current_text, keep_identity, kept, overlay, put_overlay};
 use super::take::prepared_disk;
 use super::tree::{backing_path, is_written};
-use super::{CURRENT, NVRAM, SNAPSHOTS, SnapshotError};
+use super::{CURRENT, SNAPSHOTS, SnapshotError};
 use crate::definition::{Definition, ImageFormat};
 use crate::disk::inspect;
+use crate::firmware::NVRAM_FILES;
 use crate::library::{DEFINITION_FILE, Library, StoredMachine, merge_definition, parse_definition};
 
 impl Library {
@@ -64,10 +65,12 @@ impl Session<'_> {
         let text = merge_definition(&self.machine.file(), &text, &then, &wanted)?;
         prepared.write(DEFINITION_FILE, text.as_bytes())?;
         prepared.define(DEFINITION_FILE);
-        if prepared.copy(&folder.join(kept(id, NVRAM)), NVRAM)? {
-            prepared.place(NVRAM, NVRAM);
-        } else {
-            prepared.then(Step::Remove { file: NVRAM.into() });
+        for name in NVRAM_FILES {
+            if prepared.copy(&folder.join(kept(id, name)), name)? {
+                prepared.place(name, name);
+            } else {
+                prepared.then(Step::Remove { file: name.into() });
+            }
         }
         prepared.write(CURRENT, current_text(folder, Some(id))?.as_bytes())?;
         prepared.place(CURRENT, Path::new(SNAPSHOTS).join(CURRENT));

@@ -9,8 +9,9 @@ use super::journal::Prepared;
 use super::manifest::{self, FrozenDisk, Identity, Manifest, SCHEMA};
 use super::session::{Session, current_text, overlay, put_overlay};
 use super::tree::{Tree, is_written, relative_place};
-use super::{CURRENT, MANIFEST, NVRAM, SCREEN, SNAPSHOTS, SnapshotError};
+use super::{CURRENT, MANIFEST, SCREEN, SNAPSHOTS, SnapshotError};
 use crate::disk::DiskOptions;
+use crate::firmware::NVRAM_FILES;
 use crate::library::{DEFINITION_FILE, Library, StoredMachine, merge_definition};
 
 /// What a new snapshot is to be.
@@ -136,7 +137,9 @@ impl Session<'_> {
         prepared.folder(KEPT)?;
         let kept = |name: &str| format!("{KEPT}/{name}");
         prepared.write(&kept(DEFINITION_FILE), self.text.as_bytes())?;
-        prepared.copy(&folder.join(NVRAM), &kept(NVRAM))?;
+        for name in NVRAM_FILES {
+            prepared.copy(&folder.join(name), &kept(name))?;
+        }
         prepared.copy(&folder.join(SCREEN), &kept(SCREEN))?;
         let text = manifest::text(Path::new(MANIFEST), &node)?;
         prepared.write(&kept(MANIFEST), text.as_bytes())?;

@@ -13,6 +13,7 @@ use crate::disk::{Backing, DiskOptions, create_disk};
 use crate::library::{Entry, Library, NewDisk, StoredMachine};
 
 const SIZE: u64 = 4 << 20;
+const NVRAM: &str = crate::firmware::NVRAM_FILES[1];
 /// Where each state of the tests writes its mark, and how long marks are.
 const MARK: u64 = 65536;
 
@@ -803,4 +804,40 @@ fn a_linked_clone_is_made_of_the_machine_as_it_is() {
     check_start(&clone.folder, &clone.definition).unwrap();
     scene.library.accept_bases(&scene.machine()).unwrap();
     scene.check();
+}
+
+#[test]
+fn a_full_clone_of_a_machine_with_snapshots_stands_by_itself() {
+    let scene = Scene::new();
+    scene.mark(0, 1);
+    scene.take("First");
+    scene.mark(1, 2);
+    let machine = scene.machine();
+    let clone = scene
+        .library
+        .clone_machine(&machine, name("Clone"), &Job::quiet())
+        .unwrap();
+    assert!(is_at(&clone, &[(0, 1), (1, 2)]));
+    for (path, format) in images(&clone) {
+        assert!(path.starts_with(&clone.folder), "{}", path.display());
+        assert!(crate::disk::inspect(&path).unwrap().backing_file.is_none());
+        write(&path, format, 2, 3);
+    }
+    assert!(
+        clone
+            .definition
+            .drives
+            .iter()
+            .all(|drive| drive.backing.is_empty())
+    );
+    assert!(is_at(&scene.machine(), &[(0, 1), (2, 0), (1, 2)]));
+    // Nothing of the machine is needed by it.
+    scene.library.delete_permanently(&machine).unwrap();
+    fs::remove_file(&scene.outside).unwrap();
+    check_start(&clone.folder, &clone.definition).unwrap();
+    assert!(reads(
+        &images(&clone)[0].0,
+        "qcow2",
+        &[(0, 1), (1, 2), (2, 3)]
+    ));
 }
