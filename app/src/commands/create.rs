@@ -7,6 +7,7 @@ use guesthouse_engine::definition::{
     CardModel, Clock, Definition, Drive, Generation, Host, ImageFormat, Name, Severity, UNPLUGGED,
 };
 use guesthouse_engine::library::{Library, NewDisk};
+use guesthouse_engine::media::operating_system::suited;
 use guesthouse_engine::media::{self, Defaults, MediumKind, Verdict};
 use guesthouse_engine::network::Switches;
 use serde_json::json;
@@ -63,7 +64,6 @@ pub fn create(library: &Library, command: &Create, as_json: bool) -> anyhow::Res
         definition.generation = generation;
     }
     definition.firmware.secure_boot = command.secure_boot;
-    let bus = definition.generation.compatible_bus();
     let medium = match &command.iso {
         Some(file) => {
             let path = std::fs::canonicalize(file)
@@ -112,7 +112,6 @@ pub fn create(library: &Library, command: &Create, as_json: bool) -> anyhow::Res
             let file = PathBuf::from("disk.qcow2");
             definition.drives.push(Drive {
                 boot: Some(1),
-                bus,
                 ..Drive::disk(file.clone(), ImageFormat::Qcow2)
             });
             disks.push(NewDisk {
@@ -136,7 +135,6 @@ pub fn create(library: &Library, command: &Create, as_json: bool) -> anyhow::Res
             }
             definition.drives.push(Drive {
                 boot: Some(1),
-                bus,
                 ..Drive::disk(path, format)
             });
         }
@@ -144,23 +142,27 @@ pub fn create(library: &Library, command: &Create, as_json: bool) -> anyhow::Res
     }
     definition.drives.push(Drive {
         boot: Some(2),
-        bus,
-        ..Drive::optical(medium.map(|(path, _)| path))
+        ..Drive::optical(medium.as_ref().map(|(path, _)| path.clone()))
     });
     if command.network != UNPLUGGED {
         let switch = Switches::of_library(library.folder()).find(&command.network)?;
         definition.add_network_card(&switch.name);
         if let Some(card) = definition.networks.last_mut() {
             card.forwards.clone_from(&command.forward);
-            card.model = command.card.map(|card| match card {
-                CardChoice::Virtio => CardModel::Virtio,
-                CardChoice::E1000 => CardModel::E1000,
-            });
         }
     } else if !command.forward.is_empty() {
         bail!(
             "a machine without a network card has no ports; leave out --forward or --network none"
         );
+    }
+    suited::connect(&mut definition, system);
+    if let Some(card) = command.card {
+        for network in &mut definition.networks {
+            network.model = Some(match card {
+                CardChoice::Virtio => CardModel::Virtio,
+                CardChoice::E1000 => CardModel::E1000,
+            });
+        }
     }
     for finding in definition.findings(&host) {
         match finding.severity {

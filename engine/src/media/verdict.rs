@@ -56,7 +56,7 @@ impl fmt::Display for Reason {
                 "There is no boot code on the disk; nothing that starts is installed there.",
             ),
             Self::NeedsUefi => formatter.write_str(
-                "It starts on machines with UEFI only, and a generation 1 machine has a BIOS; choose a medium that also starts from a BIOS.",
+                "It starts on machines with UEFI only, and a generation 1 machine has a BIOS; choose generation 2, or a medium that also starts from a BIOS.",
             ),
             Self::NeedsBios => formatter.write_str(
                 "It starts on machines with a BIOS only, and a generation 2 machine has UEFI; choose generation 1.",

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::draft::{Choice, DiskChoice, Draft, Place};
 use super::findings::{Field, objections};
-use guesthouse_engine::media::operating_system::Resources;
+use guesthouse_engine::media::operating_system::{Drivers, Resources};
 use guesthouse_engine::media::{Foreign, Partitioning};
 
 use crate::model::{
@@ -36,6 +36,10 @@ fn system(id: &str, name: &str, family: &str) -> OperatingSystem {
         recommended: needs(3 * GIBIBYTE, 40 * GIBIBYTE),
         bios: true,
         uefi: true,
+        drivers: Drivers {
+            virtio_block: family == "linux",
+            virtio_network: family == "linux",
+        },
     }
 }
 

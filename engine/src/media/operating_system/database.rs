@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use regex_lite::Regex;
 
 use super::parser::{self, Entry, ForArchitecture, Media};
-use super::{DiscIdentity, OperatingSystem, Recognised, Resources};
+use super::{DiscIdentity, Drivers, OperatingSystem, Recognised, Resources};
 
 /// Where osinfo-db is when `OSINFO_SYSTEM_DIR` does not say: of the distribution, and of a Flatpak.
 const SYSTEM_DIRECTORIES: [&str; 2] = ["/usr/share/osinfo", "/app/share/osinfo"];
@@ -22,6 +22,10 @@ const MOST_FILES: usize = 20_000;
 const LARGEST_FILE: u64 = 4 << 20;
 /// How many ancestors are asked for what a system's own entry does not say.
 const MOST_ANCESTORS: usize = 16;
+
+/// The devices of virtio 1.0, as osinfo-db identifies them: the older form that shares their name is not what machines have.
+const VIRTIO_BLOCK: &str = "http://pcisig.com/pci/1af4/1042";
+const VIRTIO_NETWORK: &str = "http://pcisig.com/pci/1af4/1041";
 
 /// The entry that stands for a system that is not known.
 const PLACEHOLDER: &str = "http://libosinfo.org/unknown";
@@ -220,6 +224,7 @@ impl Entry {
         self.unsettled |= other.unsettled;
         self.resources.extend(other.resources);
         self.firmware.extend(other.firmware);
+        self.devices.extend(other.devices);
         self.media.extend(other.media);
     }
 
@@ -239,16 +244,33 @@ impl Entry {
             recommended,
             bios,
             uefi,
+            drivers: Drivers {
+                virtio_block: self.drives(VIRTIO_BLOCK, entries),
+                virtio_network: self.drives(VIRTIO_NETWORK, entries),
+            },
         }
+    }
+
+    /// Itself and the systems that it comes from, nearest first.
+    fn lineage<'a>(
+        &'a self,
+        entries: &'a BTreeMap<String, Self>,
+    ) -> impl Iterator<Item = &'a Self> {
+        let parent = |entry: &&'a Self| entry.derives_from.as_ref().and_then(|id| entries.get(id));
+        std::iter::successors(Some(self), parent).take(MOST_ANCESTORS)
+    }
+
+    /// Whether it has a driver for a device, or comes from a system that has, unless one nearer to it has not.
+    fn drives(&self, device: &str, entries: &BTreeMap<String, Self>) -> bool {
+        self.lineage(entries)
+            .flat_map(|entry| &entry.devices)
+            .find(|support| support.id == device)
+            .is_some_and(|support| support.supported)
     }
 
     /// What it needs on this computer's architecture, or else what the system that it comes from needs.
     fn needs(&self, entries: &BTreeMap<String, Self>) -> (Resources, Resources) {
-        let mut entry = Some(self);
-        for _ in 0..MOST_ANCESTORS {
-            let Some(current) = entry else {
-                break;
-            };
+        for current in self.lineage(entries) {
             let needs = ARCHITECTURES
                 .iter()
                 .filter_map(|wanted| {
@@ -262,7 +284,6 @@ impl Entry {
             if let Some(needs) = needs {
                 return (needs.minimum, needs.recommended);
             }
-            entry = current.derives_from.as_ref().and_then(|id| entries.get(id));
         }
         Default::default()
     }

@@ -5,6 +5,7 @@
 
 mod database;
 mod parser;
+pub mod suited;
 #[cfg(test)]
 mod tests;
 
@@ -29,8 +30,17 @@ impl Resources {
     }
 }
 
+/// Which paravirtual devices a system has drivers for, as it comes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Drivers {
+    /// The disk of virtio 1.0.
+    pub virtio_block: bool,
+    /// The network card of virtio 1.0.
+    pub virtio_network: bool,
+}
+
 /// An operating system.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OperatingSystem {
     /// What identifies it: `http://debian.org/debian/12`.
     pub id: String,
@@ -57,6 +67,8 @@ pub struct OperatingSystem {
     pub bios: bool,
     /// Whether it is said to start from UEFI on a PC.
     pub uefi: bool,
+    /// The paravirtual devices that it can use.
+    pub drivers: Drivers,
 }
 
 /// What the wizard fills in for a machine with some operating system.

@@ -22,6 +22,7 @@ pub(super) struct Entry {
     pub(super) derives_from: Option<String>,
     pub(super) resources: Vec<ForArchitecture<Needs>>,
     pub(super) firmware: Vec<ForArchitecture<FirmwareSupport>>,
+    pub(super) devices: Vec<DeviceSupport>,
     pub(super) media: Vec<ForArchitecture<Media>>,
 }
 
@@ -42,6 +43,14 @@ pub(super) struct Needs {
 pub(super) struct FirmwareSupport {
     /// `bios` or `efi`.
     pub(super) kind: String,
+    pub(super) supported: bool,
+}
+
+/// Whether the system has a driver for a device.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct DeviceSupport {
+    /// As osinfo-db identifies it: `http://pcisig.com/pci/1af4/1042`.
+    pub(super) id: String,
     pub(super) supported: bool,
 }
 
@@ -164,6 +173,18 @@ fn entry<'a>(reader: &mut Reader<&'a [u8]>, start: &BytesStart<'a>) -> Result<En
                 entry.firmware.push(for_architecture(start, support));
                 reader.read_to_end(start.name())?;
             }
+            "devices" => children(reader, |reader, start| {
+                if is(start, "device")
+                    && let Some(id) = attribute(start, "id")
+                {
+                    entry.devices.push(DeviceSupport {
+                        id,
+                        supported: attribute(start, "supported").as_deref() != Some("false"),
+                    });
+                }
+                reader.read_to_end(start.name())?;
+                Ok(())
+            })?,
             "media" => {
                 let live = attribute(start, "live").as_deref() == Some("true");
                 if let Some(media) = media(reader, live)? {

@@ -21,6 +21,10 @@ const DEBIAN: &str = r#"<?xml version="1.0"?>
       <minimum><cpu>1000000000</cpu><n-cpus>1</n-cpus><ram>1073741824</ram><storage>10737418240</storage></minimum>
       <recommended><ram>2147483648</ram><n-cpus>256</n-cpus><storage>21474836480</storage></recommended>
     </resources>
+    <devices>
+      <device id="http://pcisig.com/pci/1af4/1041"/>
+      <device id="http://pcisig.com/pci/1af4/1042"/>
+    </devices>
     <variant id="live"><name>Debian 12 (Live)</name></variant>
     <media arch="x86_64">
       <variant id="netinst"/>
@@ -130,6 +134,40 @@ fn a_system_has_what_its_file_says() {
             clock: Clock::Utc
         }
     );
+}
+
+#[test]
+fn drivers_come_down_from_ancestors_until_one_says_otherwise() {
+    let system = |id: &str, from: &str, devices: &str| {
+        format!(
+            "<os id='{id}'><name>{id}</name><derives-from id='{from}'/><devices>{devices}</devices></os>"
+        )
+    };
+    let device = |number: &str, more: &str| {
+        format!("<device id='http://pcisig.com/pci/1af4/{number}'{more}/>")
+    };
+    let without = device("1042", " supported='false'");
+    let text = format!(
+        "<libosinfo version='0.0.1'>{}{}{}{}</libosinfo>",
+        system("a", "", &(device("1041", "") + &device("1042", ""))),
+        system("b", "a", &device("1050", "")),
+        system("c", "b", &without),
+        // The older form of the disk, and an ancestor of its own.
+        system("d", "d", &device("1001", "")),
+    );
+    let database = database(&[("x/x.xml", text.as_str())]);
+    for (id, virtio_network, virtio_block) in [
+        ("a", true, true),
+        ("b", true, true),
+        ("c", true, false),
+        ("d", false, false),
+    ] {
+        let expected = Drivers {
+            virtio_block,
+            virtio_network,
+        };
+        assert_eq!(database.find(id).unwrap().drivers, expected, "{id}");
+    }
 }
 
 #[test]
