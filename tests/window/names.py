@@ -20,6 +20,16 @@ def scenario(window):
         window.wait_for_text(written)
         window.expect_names(f"the wizard's page {page}")
         window.picture(page)
+        if page == "storage":
+            window.press("SSH")
+            window.wait_for_text(r"TCP port \d+ to the guest’s port 22")
+            window.expect_names("the forward's row")
+            window.picture("forward")
+            window.press("Forward a port")
+            window.wait_for_text("Port of This Computer")
+            window.expect_names("the forward's dialog")
+            window.picture("forward-dialog")
+            window.press("Cancel")
         if page == "system":
             window.enter("Name", "a/b")
             window.wait_for_text("(?i)name .*/")

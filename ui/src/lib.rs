@@ -10,6 +10,7 @@ pub mod display;
 mod library;
 mod machine;
 pub mod model;
+mod network;
 mod text;
 mod wizard;
 

@@ -8,12 +8,12 @@ pub mod media;
 mod snapshots;
 
 pub use guesthouse_engine::definition::{
-    Clock, Definition, Drive, DriveKind, Finding, Generation, Host, ImageFormat, NAT, Name,
-    Severity,
+    Clock, Definition, Drive, DriveKind, Finding, Forward, Generation, Host, ImageFormat, NAT,
+    Name, Protocol, Severity, UNPLUGGED,
 };
 pub use guesthouse_engine::disk::Space;
 pub use guesthouse_engine::disk::tools::{Cancel, Job, Phase, Progress};
-pub use guesthouse_engine::hypervisor::{HostProblem, check_host};
+pub use guesthouse_engine::hypervisor::{HostProblem, check_host, check_uefi};
 pub use guesthouse_engine::input::{InputEvent, ScanCode};
 pub use guesthouse_engine::library::{
     BrokenMachine, Deleted, Entry, Library, LibraryError, MachineLog, NewDisk, StoredMachine,
@@ -22,9 +22,10 @@ pub use guesthouse_engine::library::{
 pub use guesthouse_engine::machine::{
     CommandError, Machine, MachineEvent, StartError, StartOptions, State,
 };
-pub use guesthouse_engine::media::operating_system::Defaults;
+pub use guesthouse_engine::media::operating_system::{Defaults, suited};
 pub use guesthouse_engine::media::{
-    Database, Medium, MediumKind, OperatingSystem, Verdict, operating_systems,
+    Database, Medium, MediumKind, OperatingSystem, Reason, Verdict, operating_systems,
 };
+pub use guesthouse_engine::network::Switches;
 pub use guesthouse_engine::snapshot::{NewSnapshot, Snapshot, SnapshotError, Tree};
 pub use machines::{Change, Machines};

@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use crate::model::media::{Role, role};
 use crate::model::{
-    Defaults, Definition, Drive, Host, ImageFormat, Medium, NAT, Name, NewDisk, OperatingSystem,
+    Defaults, Definition, Drive, Forward, Generation, Host, ImageFormat, Medium, NAT, Name,
+    NewDisk, OperatingSystem, Reason, UNPLUGGED, Verdict, suited,
 };
 use crate::text;
 
@@ -31,6 +32,12 @@ pub struct Place {
     pub largest_file: Option<u64>,
     /// The operating systems there are.
     pub systems: &'static [OperatingSystem],
+    /// Why this host cannot run generation 2 machines, if it cannot.
+    pub no_uefi: Option<String>,
+    /// The virtual switches there are.
+    pub switches: Vec<String>,
+    /// The forwards that machines have, each with its machine's name.
+    pub forwards: Vec<(Forward, Name)>,
 }
 
 /// How far the file that was chosen has been read.
@@ -75,6 +82,10 @@ pub enum Choice {
     Name(String),
     /// The operating system, by its number in [`Place::systems`].
     System(Option<usize>),
+    /// The kind of machine.
+    Generation(Generation),
+    /// Whether the firmware starts only what is signed.
+    SecureBoot(bool),
     /// How many processors.
     Processors(u32),
     /// Memory in MiB.
@@ -87,6 +98,10 @@ pub enum Choice {
     DiskFile(String),
     /// What was found in that image.
     DiskInspected(PathBuf, Result<Box<Medium>, String>),
+    /// The virtual switch that the network card is attached to, or [`UNPLUGGED`].
+    Switch(String),
+    /// What of this computer leads to the guest.
+    Forwards(Vec<Forward>),
     /// Whether the machine is started when it has been made.
     Start(bool),
 }
@@ -100,6 +115,10 @@ pub struct Draft {
     pub name: String,
     /// Its operating system.
     pub system: Option<OperatingSystem>,
+    /// What kind of machine it is.
+    pub generation: Generation,
+    /// Whether its firmware starts only what is signed.
+    pub secure_boot: bool,
     /// Its processors.
     pub processors: u32,
     /// Its memory in MiB.
@@ -112,11 +131,16 @@ pub struct Draft {
     pub disk_file: String,
     /// What is in the existing image.
     pub disk_inspection: Option<Inspection>,
+    /// The virtual switch that its network card is attached to; with [`UNPLUGGED`] it has no card.
+    pub switch: String,
+    /// What of this computer leads to it.
+    pub forwards: Vec<Forward>,
     /// Whether it is started when it has been made.
     pub start: bool,
     uuid: Uuid,
     name_typed: bool,
     system_chosen: bool,
+    generation_chosen: bool,
     processors_chosen: bool,
     memory_chosen: bool,
     disk_chosen: bool,
@@ -130,16 +154,21 @@ impl Draft {
             source: None,
             name: String::new(),
             system: None,
+            generation: Generation::One,
+            secure_boot: false,
             processors: 1,
             memory: 1024,
             disk: DiskChoice::New,
             disk_size: 20,
             disk_file: String::new(),
             disk_inspection: None,
+            switch: NAT.to_owned(),
+            forwards: Vec::new(),
             start: true,
             uuid: Uuid::new_v4(),
             name_typed: false,
             system_chosen: false,
+            generation_chosen: false,
             processors_chosen: false,
             memory_chosen: false,
             disk_chosen: false,
@@ -166,6 +195,10 @@ impl Draft {
                 self.system_chosen = true;
                 self.system = number.and_then(|number| place.systems.get(number)).cloned();
             }
+            Choice::Generation(generation) => {
+                (self.generation, self.generation_chosen) = (generation, true);
+            }
+            Choice::SecureBoot(on) => self.secure_boot = on,
             Choice::Processors(count) => {
                 (self.processors, self.processors_chosen) = (count, true);
             }
@@ -182,6 +215,8 @@ impl Draft {
                         Some(result.map_or_else(Inspection::Failed, Inspection::Done));
                 }
             }
+            Choice::Switch(switch) => self.switch = switch,
+            Choice::Forwards(forwards) => self.forwards = forwards,
             Choice::Start(start) => self.start = start,
         }
         self.fill(place);
@@ -203,6 +238,9 @@ impl Draft {
             self.system = self
                 .medium()
                 .and_then(|medium| medium.operating_system.clone());
+        }
+        if !self.generation_chosen {
+            self.generation = self.suited_generation(place);
         }
         let defaults = self.defaults();
         let minimum = self
@@ -230,6 +268,17 @@ impl Draft {
         }
         if !self.disk_size_chosen {
             self.disk_size = defaults.disk.div_ceil(GIBIBYTE).max(1);
+        }
+    }
+
+    /// Generation 1, which most systems start on, unless the medium starts on machines with UEFI only.
+    fn suited_generation(&self, place: &Place) -> Generation {
+        let verdict = self.medium().map(|medium| medium.verdict(Generation::One));
+        let uefi_only = verdict == Some(Verdict::NotBootable(Reason::NeedsUefi));
+        if uefi_only && place.no_uefi.is_none() {
+            Generation::Two
+        } else {
+            Generation::One
         }
     }
 
@@ -306,8 +355,16 @@ impl Draft {
         definition.processor.count = self.processors;
         definition.memory.mebibytes = self.memory;
         definition.clock = self.defaults().clock;
+        definition.generation = self.generation;
+        definition.firmware.secure_boot = self.secure_boot && self.generation == Generation::Two;
         definition.drives = self.drives();
-        definition.add_network_card(NAT);
+        if self.switch != UNPLUGGED {
+            definition.add_network_card(&self.switch);
+        }
+        for card in &mut definition.networks {
+            card.forwards.clone_from(&self.forwards);
+        }
+        suited::connect(&mut definition, self.system.as_ref());
         definition
     }
 
@@ -361,6 +418,11 @@ impl Draft {
             }
             DiskChoice::None => parts.push("no disk".into()),
         }
+        parts.push(match self.switch.as_str() {
+            UNPLUGGED => "no network".into(),
+            NAT => "network".into(),
+            switch => format!("network “{switch}”"),
+        });
         parts.join(" · ")
     }
 
@@ -391,6 +453,15 @@ impl Draft {
         }
         option("--memory", format!("{}M", self.memory));
         option("--cpus", self.processors.to_string());
+        option("--generation", self.generation.number().to_string());
+        option("--network", self.switch.clone());
+        let attached = self.switch != UNPLUGGED;
+        for forward in self.forwards.iter().filter(|_| attached) {
+            option("--forward", forward.to_string());
+        }
+        if self.secure_boot && self.generation == Generation::Two {
+            words.push("--secure-boot".into());
+        }
         if self.start {
             words.push("--start".into());
         }

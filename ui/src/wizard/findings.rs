@@ -2,7 +2,7 @@
 //! the chosen files or the disk they lie on. Each belongs to a field, beneath which it is shown.
 
 use crate::model::media::{Role, role};
-use crate::model::{Finding, Generation, Medium, MediumKind, Name, Severity, Verdict};
+use crate::model::{Finding, Generation, Medium, MediumKind, Name, Severity, UNPLUGGED, Verdict};
 use crate::text;
 
 use super::draft::{DiskChoice, Draft, Inspection, Place};
@@ -16,6 +16,8 @@ pub enum Field {
     Name,
     /// The operating system.
     System,
+    /// The kind of machine.
+    Generation,
     /// How many processors.
     Processors,
     /// How much memory.
@@ -24,6 +26,8 @@ pub enum Field {
     Disk,
     /// The existing image.
     DiskFile,
+    /// The virtual switch, and what leads to the guest.
+    Network,
 }
 
 /// Something that speaks against a field.
@@ -59,7 +63,10 @@ impl Objection {
         let field = match finding.field.as_str() {
             field if field.starts_with("processor") => Field::Processors,
             field if field.starts_with("memory") => Field::Memory,
+            field if field.starts_with("generation") => Field::Generation,
+            field if field.starts_with("firmware") => Field::Generation,
             field if field.starts_with("drive") => Field::Disk,
+            field if field.starts_with("network") => Field::Network,
             _ => Field::Name,
         };
         Self {
@@ -77,8 +84,10 @@ pub fn objections(draft: &Draft, place: &Place) -> Vec<Objection> {
     let name = check_name(draft, place, &mut found);
     let engine = draft.definition(name).findings(&place.host);
     found.extend(engine.into_iter().map(Objection::of_engine));
+    check_generation(draft, place, &mut found);
     check_needs(draft, &mut found);
     check_disk(draft, place, &mut found);
+    check_network(draft, place, &mut found);
     found
 }
 
@@ -100,7 +109,7 @@ fn check_source(draft: &Draft, place: &Place, found: &mut Vec<Objection>) {
             if let Some((_, owner)) = owner.filter(|_| disk) {
                 found.push(in_use(Field::Source, owner));
             }
-            match medium.verdict(Generation::One) {
+            match medium.verdict(draft.generation) {
                 Verdict::Supported => {}
                 Verdict::NotBootable(reason) if matches!(medium.kind, MediumKind::Foreign(_)) => {
                     found.push(Objection::error(Field::Source, reason.to_string()));
@@ -142,6 +151,33 @@ fn check_name(draft: &Draft, place: &Place, found: &mut Vec<Objection>) -> Name 
 #[expect(clippy::unwrap_used, reason = "the text is a name")]
 fn stand_in() -> Name {
     Name::new("machine").unwrap()
+}
+
+fn check_generation(draft: &Draft, place: &Place, found: &mut Vec<Objection>) {
+    if draft.generation == Generation::Two
+        && let Some(reason) = &place.no_uefi
+    {
+        found.push(Objection::error(Field::Generation, reason));
+    }
+}
+
+fn check_network(draft: &Draft, place: &Place, found: &mut Vec<Objection>) {
+    if draft.switch == UNPLUGGED {
+        return;
+    }
+    for forward in &draft.forwards {
+        let other = place
+            .forwards
+            .iter()
+            .find(|(other, _)| other.conflicts_with(forward));
+        if let Some((_, owner)) = other {
+            let message = format!(
+                "“{owner}” forwards port {} too; only one of both machines can have it while both run.",
+                forward.host_port
+            );
+            found.push(Objection::warning(Field::Network, message));
+        }
+    }
 }
 
 fn check_needs(draft: &Draft, found: &mut Vec<Objection>) {

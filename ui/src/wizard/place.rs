@@ -1,6 +1,8 @@
 //! A survey of where the new machine will be: the host, the names and images that are taken, and the room on disk.
 
-use crate::model::{Entry, Host, Machines, Name, Space, operating_systems};
+use crate::model::{
+    Entry, Host, Machines, NAT, Name, Space, Switches, check_uefi, operating_systems,
+};
 
 use super::draft::Place;
 
@@ -20,6 +22,7 @@ pub fn survey(machines: &Machines) -> Place {
     });
     let mut names = Vec::new();
     let mut images = Vec::new();
+    let mut forwards = Vec::new();
     for entry in &entries {
         names.extend(Name::new(&entry.title()));
         let Entry::Machine(machine) = entry else {
@@ -31,6 +34,10 @@ pub fn survey(machines: &Machines) -> Place {
         {
             images.push((path, machine.definition.name.clone()));
         }
+        for card in &machine.definition.networks {
+            let name = &machine.definition.name;
+            forwards.extend(card.forwards.iter().map(|forward| (*forward, name.clone())));
+        }
     }
     let space = Space::of(machines.folder()).ok();
     Place {
@@ -40,5 +47,21 @@ pub fn survey(machines: &Machines) -> Place {
         free: space.map(|space| space.available),
         largest_file: space.and_then(|space| space.largest_file),
         systems: operating_systems().systems(),
+        no_uefi: check_uefi()
+            .err()
+            .map(|problem| format!("{} {}", problem.cause, problem.remedy)),
+        switches: switches(machines),
+        forwards,
     }
+}
+
+/// The switches beside the NAT that every library has.
+fn switches(machines: &Machines) -> Vec<String> {
+    let listed = Switches::of_library(machines.folder()).list();
+    let names = listed.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the virtual switches are not known");
+        Vec::new()
+    });
+    let names = names.into_iter().map(|switch| switch.name);
+    names.filter(|name| name != NAT).collect()
 }

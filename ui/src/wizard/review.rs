@@ -8,8 +8,9 @@ use relm4::{adw, gtk};
 
 use super::draft::{Choice, DiskChoice, Draft};
 use super::field::View;
-use crate::model::Severity;
 use crate::model::media::Role;
+use crate::model::{Generation, Severity, UNPLUGGED};
+use crate::network::{forwards, switch_name};
 use crate::text;
 
 /// The page.
@@ -179,7 +180,7 @@ fn properties(draft: &Draft) -> Vec<(&'static str, String)> {
     let mut list = vec![
         ("Name", draft.name.trim().to_owned()),
         ("Operating system", system.to_owned()),
-        ("Generation", "1 (BIOS)".to_owned()),
+        ("Generation", generation(draft)),
         ("Processors", draft.processors.to_string()),
         ("Memory", text::bytes(draft.memory << 20)),
     ];
@@ -196,5 +197,19 @@ fn properties(draft: &Draft) -> Vec<(&'static str, String)> {
         DiskChoice::Existing => list.push(("Hard disk", draft.disk_file.trim().to_owned())),
         DiskChoice::None => {}
     }
+    list.push(("Network", switch_name(&draft.switch).to_owned()));
+    if draft.switch != UNPLUGGED {
+        let forwards = draft.forwards.iter();
+        list.extend(forwards.map(|forward| ("Forwarded port", forwards::title(forward))));
+    }
     list
+}
+
+fn generation(draft: &Draft) -> String {
+    match (draft.generation, draft.secure_boot) {
+        (Generation::One, _) => "1 (BIOS)",
+        (Generation::Two, false) => "2 (UEFI)",
+        (Generation::Two, true) => "2 (UEFI with Secure Boot)",
+    }
+    .to_owned()
 }

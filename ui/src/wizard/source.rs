@@ -197,7 +197,7 @@ impl SourcePage {
                 "Reading the file…".to_owned(),
                 String::new(),
             ),
-            Some(Inspection::Done(medium)) => describe(medium),
+            Some(Inspection::Done(medium)) => describe(medium, view.draft.generation),
             Some(Inspection::Failed(_)) | None => {
                 widgets.result.set_visible(false);
                 return;
@@ -211,7 +211,7 @@ impl SourcePage {
 }
 
 /// Icon, name and verdict of what was found.
-fn describe(medium: &Medium) -> (&'static str, String, String) {
+fn describe(medium: &Medium, generation: Generation) -> (&'static str, String, String) {
     let system = medium
         .operating_system
         .as_ref()
@@ -226,7 +226,7 @@ fn describe(medium: &Medium) -> (&'static str, String, String) {
         Role::Optical => "media-optical-symbolic",
         Role::RawDisk | Role::Qcow2Disk => "drive-harddisk-symbolic",
     };
-    let verdict = match medium.verdict(Generation::One) {
+    let verdict = match medium.verdict(generation) {
         Verdict::Supported if medium.kind == MediumKind::Qcow2 => "",
         Verdict::Supported => "Supported · ",
         Verdict::BootsWithLimits(_) => "Boots with limits · ",

@@ -1,4 +1,5 @@
-//! The wizard's third page: the machine's hard disk, a new one, an image that is there already, or none.
+//! The wizard's third page: the machine's hard disk, a new one, an image that is there already, or none; the virtual switch that
+//! its network card is attached to, and the ports of this computer that lead to it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,6 +14,9 @@ use super::findings::Field;
 use crate::access;
 use crate::dialogs::file_choice::{self, FileKind};
 use crate::model::media::{Role, role};
+use crate::model::{NAT, UNPLUGGED};
+use crate::network::forwards::{Forwards, ForwardsInput};
+use crate::network::{switch_name, switch_purpose};
 use crate::text::{self, whole};
 
 const DISKS: [DiskChoice; 3] = [DiskChoice::New, DiskChoice::Existing, DiskChoice::None];
@@ -23,6 +27,8 @@ pub struct StoragePage {
     disk: (Guard, Reason),
     size: Guard,
     file: Reason,
+    network: Reason,
+    forwards: Controller<Forwards>,
 }
 
 /// What it is told.
@@ -57,14 +63,14 @@ impl Component for StoragePage {
     view! {
         #[root]
         adw::NavigationPage {
-            set_title: "Storage",
+            set_title: "Storage and Network",
             set_tag: Some("storage"),
             adw::ToolbarView {
                 add_top_bar = &adw::HeaderBar {
                     set_show_start_title_buttons: false,
                     set_show_end_title_buttons: false,
                     #[wrap(Some)]
-                    set_title_widget = &adw::WindowTitle::new("New Machine", "Storage"),
+                    set_title_widget = &adw::WindowTitle::new("New Machine", "Storage and Network"),
                     pack_end = &gtk::Button {
                         set_label: "Next",
                         set_tooltip_text: Some("On to Review"),
@@ -130,6 +136,24 @@ impl Component for StoragePage {
                             add_css_class: "property",
                         },
                     },
+                    add = &adw::PreferencesGroup {
+                        set_title: "Network",
+                        #[local_ref]
+                        add = network -> adw::ComboRow {
+                            set_title: "Virtual Switch",
+                            set_subtitle: switch_purpose(NAT),
+                            set_model: Some(&gtk::StringList::new(&switches.iter().map(|switch| switch_name(switch)).collect::<Vec<_>>())),
+                            connect_selected_notify[sender, switches = switches.clone()] => move |row| {
+                                let chosen = usize::try_from(row.selected()).ok().and_then(|number| switches.get(number));
+                                if let Some(switch) = chosen {
+                                    row.set_subtitle(switch_purpose(switch));
+                                    let _ = sender.output(StorageOutput::Choose(Choice::Switch(switch.clone())));
+                                }
+                            },
+                        },
+                        add: model.network.row(),
+                    },
+                    add: model.forwards.widget(),
                 },
             },
         }
@@ -141,12 +165,25 @@ impl Component for StoragePage {
         sender: ComponentSender<Self>,
     ) -> ComponentParts<Self> {
         let (disk, file) = (adw::ComboRow::new(), adw::EntryRow::new());
+        let network = adw::ComboRow::new();
+        let switches: Vec<String> = [NAT.to_owned()]
+            .into_iter()
+            .chain(place.switches.iter().cloned())
+            .chain([UNPLUGGED.to_owned()])
+            .collect();
         let model = Self {
             disk: (Guard::default(), Reason::new(Field::Disk, &disk)),
             size: Guard::default(),
             file: Reason::new(Field::DiskFile, &file),
+            network: Reason::new(Field::Network, &network),
+            forwards: Forwards::builder()
+                .launch(())
+                .forward(sender.output_sender(), |forwards| {
+                    StorageOutput::Choose(Choice::Forwards(forwards))
+                }),
             place,
         };
+        let network = &network;
         let (disk, file, size) = (&disk, &file, &access::spin_row());
         let widgets = view_output!();
         ComponentParts { model, widgets }
@@ -212,6 +249,12 @@ impl StoragePage {
         widgets.file.set_visible(draft.disk == DiskChoice::Existing);
         self.disk.1.show(view);
         self.file.show(view);
+        self.network.show(view);
+        self.forwards
+            .widget()
+            .set_visible(draft.switch != UNPLUGGED);
+        self.forwards
+            .emit(ForwardsInput::Show(draft.forwards.clone()));
         let found = match &draft.disk_inspection {
             Some(Inspection::Done(medium)) if draft.disk == DiskChoice::Existing => {
                 let format = if role(medium) == Role::Qcow2Disk {

@@ -10,13 +10,29 @@ use super::draft::{Choice, Place};
 use super::field::{Guard, Reason, View};
 use super::findings::Field;
 use crate::access;
+use crate::model::Generation;
 use crate::text::{self, whole};
+
+/// The kinds of machine: what the list calls each, and what it is.
+const GENERATIONS: [(Generation, &str, &str); 2] = [
+    (
+        Generation::One,
+        "1",
+        "A compatible PC with a BIOS, for any operating system",
+    ),
+    (
+        Generation::Two,
+        "2",
+        "UEFI and faster devices, for today’s operating systems",
+    ),
+];
 
 /// The page.
 pub struct SystemPage {
     place: Arc<Place>,
     name: (Guard, Reason),
     system: (Guard, Reason),
+    generation: (Guard, Reason),
     processors: (Guard, Reason),
     memory: (Guard, Reason),
 }
@@ -83,13 +99,30 @@ impl Component for SystemPage {
                             },
                         },
                         add: model.system.1.row(),
-                        add = &adw::ActionRow {
+                    },
+                    add = &adw::PreferencesGroup {
+                        #[local_ref]
+                        add = generation -> adw::ComboRow {
                             set_title: "Generation",
-                            set_subtitle: "A compatible PC with a BIOS. It is the only one so far.",
-                            set_activatable: false,
-                            add_suffix = &gtk::Label {
-                                set_label: "1",
-                                add_css_class: "dimmed",
+                            set_model: Some(&gtk::StringList::new(&GENERATIONS.map(|(_, name, _)| name))),
+                            connect_selected_notify[sender, guard = model.generation.0.clone()] => move |row| {
+                                let Some((generation, _, about)) = usize::try_from(row.selected()).ok().and_then(|number| GENERATIONS.get(number)) else {
+                                    return;
+                                };
+                                row.set_subtitle(about);
+                                if guard.touch() {
+                                    let _ = sender.output(SystemOutput::Choose(Choice::Generation(*generation)));
+                                }
+                            },
+                            set_subtitle: GENERATIONS[0].2,
+                        },
+                        add: model.generation.1.row(),
+                        #[name = "secure_boot"]
+                        add = &adw::SwitchRow {
+                            set_title: "Secure Boot",
+                            set_subtitle: "The firmware starts only what is signed with a key that it trusts",
+                            connect_active_notify[sender] => move |row| {
+                                let _ = sender.output(SystemOutput::Choose(Choice::SecureBoot(row.is_active())));
                             },
                         },
                     },
@@ -133,10 +166,15 @@ impl Component for SystemPage {
         sender: ComponentSender<Self>,
     ) -> ComponentParts<Self> {
         let (name, system) = (adw::EntryRow::new(), adw::ComboRow::new());
+        let generation = adw::ComboRow::new();
         let (processors, memory) = (access::spin_row(), access::spin_row());
         let model = Self {
             name: (Guard::default(), Reason::new(Field::Name, &name)),
             system: (Guard::default(), Reason::new(Field::System, &system)),
+            generation: (
+                Guard::default(),
+                Reason::new(Field::Generation, &generation),
+            ),
             processors: (
                 Guard::default(),
                 Reason::new(Field::Processors, &processors),
@@ -145,6 +183,7 @@ impl Component for SystemPage {
             place,
         };
         let (name, system, processors, memory) = (&name, &system, &processors, &memory);
+        let generation = &generation;
         let widgets = view_output!();
         ComponentParts { model, widgets }
     }
@@ -173,6 +212,19 @@ impl Component for SystemPage {
                 .system
                 .set_selected(u32::try_from(number).unwrap_or(0));
         });
+        self.generation.0.fill(|| {
+            let number = GENERATIONS
+                .iter()
+                .position(|(generation, ..)| *generation == draft.generation);
+            widgets.generation.set_selected(
+                number
+                    .and_then(|number| number.try_into().ok())
+                    .unwrap_or(0),
+            );
+        });
+        widgets
+            .secure_boot
+            .set_visible(draft.generation == Generation::Two);
         self.processors
             .0
             .fill(|| widgets.processors.set_value(f64::from(draft.processors)));
@@ -183,6 +235,7 @@ impl Component for SystemPage {
         for reason in [
             &self.name.1,
             &self.system.1,
+            &self.generation.1,
             &self.processors.1,
             &self.memory.1,
         ] {

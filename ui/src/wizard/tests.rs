@@ -8,7 +8,8 @@ use guesthouse_engine::media::operating_system::{Drivers, Resources};
 use guesthouse_engine::media::{Foreign, Partitioning};
 
 use crate::model::{
-    Clock, DriveKind, Host, ImageFormat, Medium, MediumKind, Name, OperatingSystem, Severity,
+    Clock, DriveKind, Forward, Generation, Host, ImageFormat, Medium, MediumKind, Name,
+    OperatingSystem, Protocol, Severity, UNPLUGGED,
 };
 
 const GIBIBYTE: u64 = 1 << 30;
@@ -59,6 +60,9 @@ fn place() -> Place {
         free: Some(100 * GIBIBYTE),
         largest_file: None,
         systems: systems.leak(),
+        no_uefi: None,
+        switches: vec!["lab".into()],
+        forwards: vec![(Forward::new(Protocol::Tcp, 2222, 22), name("other"))],
     }
 }
 
@@ -316,13 +320,75 @@ fn the_command_makes_the_same_machine() {
     draft.take(Choice::Start(false), &place);
     assert_eq!(
         draft.command(),
-        r"guesthouse create 'it'\''s' --iso '/my isos/it'\''s.iso' --disk 20G --memory 2048M --cpus 2"
+        r"guesthouse create 'it'\''s' --iso '/my isos/it'\''s.iso' --disk 20G --memory 2048M --cpus 2 --generation 1 --network nat"
     );
     draft.take(Choice::Disk(DiskChoice::None), &place);
     draft.take(Choice::Start(true), &place);
     assert!(
         draft
             .command()
-            .ends_with("--disk none --memory 2048M --cpus 2 --start")
+            .ends_with("--disk none --memory 2048M --cpus 2 --generation 1 --network nat --start")
     );
+}
+
+#[test]
+fn a_medium_for_uefi_alone_makes_a_generation_2_machine_where_that_can_run() {
+    let mut place = place();
+    let uefi = Medium {
+        bios_bootable: Some(false),
+        uefi_bootable: Some(true),
+        ..medium(MediumKind::Optical, place.systems.first().cloned())
+    };
+    let draft = chosen("/a.iso", uefi.clone(), &place);
+    assert_eq!(draft.generation, Generation::Two);
+    assert_eq!(against(&draft, &place, Field::Source), None);
+    let definition = draft.definition(name("a"));
+    assert_eq!(definition.generation, Generation::Two);
+    assert!(definition.findings(&place.host).is_empty());
+
+    place.no_uefi = Some("No UEFI here.".into());
+    let mut draft = chosen("/a.iso", uefi, &place);
+    assert_eq!(draft.generation, Generation::One);
+    assert_eq!(
+        against(&draft, &place, Field::Source),
+        Some(Severity::Warning)
+    );
+    draft.take(Choice::Generation(Generation::Two), &place);
+    assert_eq!(
+        against(&draft, &place, Field::Generation),
+        Some(Severity::Error)
+    );
+}
+
+#[test]
+fn the_network_card_is_at_the_switch_that_was_chosen_with_its_forwards() {
+    let place = place();
+    let mut draft = Draft::new(&place);
+    assert_eq!(draft.definition(name("a")).networks.len(), 1);
+    draft.take(Choice::Switch("lab".into()), &place);
+    let forwards = vec![Forward::new(Protocol::Tcp, 2222, 22)];
+    draft.take(Choice::Forwards(forwards.clone()), &place);
+    let definition = draft.definition(name("a"));
+    assert_eq!(
+        definition
+            .networks
+            .iter()
+            .map(|card| (card.switch.as_str(), card.forwards.clone()))
+            .collect::<Vec<_>>(),
+        [("lab", forwards)]
+    );
+    assert_eq!(
+        against(&draft, &place, Field::Network),
+        Some(Severity::Warning),
+        "another machine forwards the port too"
+    );
+    assert!(
+        draft
+            .command()
+            .contains("--network lab --forward tcp:127.0.0.1:2222:22")
+    );
+    draft.take(Choice::Switch(UNPLUGGED.into()), &place);
+    assert!(draft.definition(name("a")).networks.is_empty());
+    assert_eq!(against(&draft, &place, Field::Network), None);
+    assert!(!draft.command().contains("--forward"));
 }
