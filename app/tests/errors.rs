@@ -175,7 +175,11 @@ fn images_that_are_not_what_the_definition_says_are_refused_untouched() {
         );
     };
     fs::write(&image, &sound[..sound.len() / 2]).unwrap();
-    run(&["damaged", "restore it from a backup", "qemu-img check"]);
+    run(&[
+        "damaged",
+        "restore it from a backup",
+        "guesthouse disk repair",
+    ]);
     fs::write(&image, &sound[..60]).unwrap();
     run(&["damaged", "restore it from a backup"]);
     fs::write(&image, vec![0x55; 1 << 20]).unwrap();
@@ -198,8 +202,8 @@ fn images_that_are_not_what_the_definition_says_are_refused_untouched() {
 
     // The dirty and the corrupt bit of version 3 (incompatible features), and an encryption method.
     for (at, value, parts) in [
-        (79, 1, ["qemu-img check", ""]),
-        (79, 2, ["qemu-img check", ""]),
+        (79, 1, ["guesthouse disk repair", ""]),
+        (79, 2, ["guesthouse disk repair", ""]),
         (35, 1, ["is encrypted", "qemu-img convert -O qcow2"]),
     ] {
         let mut bytes = sound.clone();

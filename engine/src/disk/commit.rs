@@ -85,7 +85,7 @@ pub(crate) fn set_backing(
         ToolError::refused(
             overlay,
             "has no room in its header for another backing file",
-            "convert it with `qemu-img convert -O qcow2`",
+            "convert it with `guesthouse disk convert`",
         )
     };
     let file = open_file(overlay, true)?;

@@ -69,7 +69,7 @@ pub enum OpenError {
         remedy: &'static str,
     },
     /// It contradicts itself.
-    #[error("{file} is damaged: {fault}; restore it from a backup or repair it with `qemu-img check -r all`", file = .file.display())]
+    #[error("{file} is damaged: {fault}; restore it from a backup or repair it with `guesthouse disk repair`", file = .file.display())]
     Damaged {
         /// The image.
         file: PathBuf,
@@ -77,7 +77,7 @@ pub enum OpenError {
         fault: String,
     },
     /// It takes data from another file that nobody has agreed to.
-    #[error("{file} takes data from {other}, which it may do only after you have agreed to it; do so, if you know and trust both files, or join them with `qemu-img convert -O qcow2`", file = .file.display(), other = .other.display())]
+    #[error("{file} takes data from {other}, which it may do only after you have agreed to it; do so, if you know and trust both files, or join them with `guesthouse disk convert`", file = .file.display(), other = .other.display())]
     NotAgreed {
         /// The image.
         file: PathBuf,
@@ -327,7 +327,7 @@ impl DiskOptions {
                 return Err(OpenError::Unsupported {
                     file: path.to_owned(),
                     feature: "has a backing file that is neither raw nor qcow2".to_owned(),
-                    remedy: "join both with `qemu-img convert -O qcow2`",
+                    remedy: "join both with `guesthouse disk convert`",
                 });
             }
             // The header does not say. It is one of the files that the person has agreed to, and so are those it may name itself.
@@ -378,7 +378,7 @@ impl DiskOptions {
         let other = referred(path, name).ok_or_else(|| OpenError::Unsupported {
             file: path.to_owned(),
             feature: format!("takes data from {name:?}, which is not a file"),
-            remedy: "join both into one image with `qemu-img convert -O qcow2`",
+            remedy: "join both into one image with `guesthouse disk convert`",
         })?;
         let real = match other.canonicalize() {
             Ok(real) => real,

@@ -42,17 +42,17 @@ const INCOMPATIBLE: [(u32, &str, &str); 3] = [
     (
         0,
         "was not closed properly by the program that used it last",
-        "repair it with `qemu-img check -r all`, or attach it read-only",
+        "repair it with `guesthouse disk repair`, or attach it read-only",
     ),
     (
         1,
         "is marked as damaged",
-        "restore it from a backup or repair it with `qemu-img check -r all`",
+        "restore it from a backup or repair it with `guesthouse disk repair`",
     ),
     (
         4,
         "has subclusters (extended L2 entries)",
-        "convert it with `qemu-img convert -O qcow2`",
+        "convert it with `guesthouse disk convert`",
     ),
 ];
 
@@ -153,7 +153,7 @@ impl Header {
         if !(2..=3).contains(&version) {
             return Err(HeaderFault::Unsupported {
                 feature: format!("has version {version} of the qcow2 format"),
-                remedy: "convert it with `qemu-img convert -O qcow2`",
+                remedy: "convert it with the program that made it",
             });
         }
         let cluster_bits = word(bytes, 20)?;
@@ -254,7 +254,7 @@ impl Header {
         if rest != 0 {
             return unsupported(
                 "needs a feature of the qcow2 format that is unknown here",
-                "convert it with `qemu-img convert -O qcow2`",
+                "convert it with the program that made it",
             );
         }
         Ok(())
@@ -277,7 +277,7 @@ fn compression(bytes: &[u8], incompatible: u64) -> Result<Compression, HeaderFau
         Some(0) | None => Err(damaged("it does not say how it is compressed")),
         Some(_) => Err(HeaderFault::Unsupported {
             feature: "is compressed in another way than zlib and zstd".to_owned(),
-            remedy: "convert it with `qemu-img convert -O qcow2`",
+            remedy: "convert it with the program that made it",
         }),
     }
 }

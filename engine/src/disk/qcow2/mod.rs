@@ -181,7 +181,7 @@ impl Qcow2Image {
             return Err(OpenError::Unsupported {
                 file: path,
                 feature: "is compressed with zstd and ends within a cluster".to_owned(),
-                remedy: "attach it read-only or convert it with `qemu-img convert -O qcow2`",
+                remedy: "attach it read-only or convert it with `guesthouse disk convert`",
             });
         }
         let external_data = parts.data_file.is_some();

@@ -415,7 +415,7 @@ fn field(bytes: &mut [u8], offset: u64, place: u64) -> Option<&mut [u8; 8]> {
 fn damaged() -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidData,
-        "the image is damaged: it keeps data where its own tables are; restore it from a backup or repair it with `qemu-img check -r all`",
+        "the image is damaged: it keeps data where its own tables are; restore it from a backup or repair it with `guesthouse disk repair`",
     )
 }
 

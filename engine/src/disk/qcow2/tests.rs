@@ -444,24 +444,44 @@ fn refusal(content: Vec<u8>) -> OpenError {
 fn what_cannot_be_handled_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let good = image(folder.path(), "cluster_size=64k", 1 << 30);
-    for (content, words) in [
-        (set(&good, 32, 1_u32.to_be_bytes()), "is encrypted"),
-        (set(&good, 72, 1_u64.to_be_bytes()), "not closed properly"),
-        (set(&good, 72, 2_u64.to_be_bytes()), "marked as damaged"),
-        (set(&good, 72, 16_u64.to_be_bytes()), "subclusters"),
-        (set(&good, 72, (1_u64 << 63).to_be_bytes()), "unknown here"),
+    let maker = "the program that made it";
+    for (content, words, remedy) in [
+        (
+            set(&good, 32, 1_u32.to_be_bytes()),
+            "is encrypted",
+            "qemu-img convert",
+        ),
+        (
+            set(&good, 72, 1_u64.to_be_bytes()),
+            "not closed properly",
+            "guesthouse disk repair",
+        ),
+        (
+            set(&good, 72, 2_u64.to_be_bytes()),
+            "marked as damaged",
+            "guesthouse disk repair",
+        ),
+        (
+            set(&good, 72, 16_u64.to_be_bytes()),
+            "subclusters",
+            "guesthouse disk convert",
+        ),
+        (
+            set(&good, 72, (1_u64 << 63).to_be_bytes()),
+            "unknown here",
+            maker,
+        ),
         (
             set(&set(&good, 72, 8_u64.to_be_bytes()), 100, [0, 0, 0, 112, 2]),
             "than zlib and zstd",
+            maker,
         ),
-        (set(&good, 4, 4_u32.to_be_bytes()), "version 4"),
+        (set(&good, 4, 4_u32.to_be_bytes()), "version 4", maker),
     ] {
         let error = refusal(content);
         assert!(matches!(error, OpenError::Unsupported { .. }), "{error}");
-        assert!(
-            error.to_string().contains(words) && error.to_string().contains("qemu-img"),
-            "{error}"
-        );
+        let text = error.to_string();
+        assert!(text.contains(words) && text.contains(remedy), "{text}");
     }
     for (content, words) in [
         (set(&good, 20, 8_u32.to_be_bytes()), "cluster size"),
