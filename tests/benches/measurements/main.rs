@@ -5,6 +5,7 @@
     reason = "a measurement that cannot go on ends there"
 )]
 
+mod disks;
 mod exits;
 mod guests;
 mod idle;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
     let mut harness = Harness::from_arguments();
     start::measure(&mut harness);
     exits::measure(&mut harness);
+    disks::measure(&mut harness);
     remote::measure(&mut harness);
     guests::measure(&mut harness);
     idle::measure(&mut harness);
