@@ -5,6 +5,7 @@ use relm4::adw::prelude::*;
 use relm4::gtk::gio;
 
 use super::AppInput;
+use crate::text::gettext;
 
 /// The shortcuts of every action, the machine's page's included.
 const SHORTCUTS: [(&str, &[&str]); 16] = [
@@ -59,7 +60,7 @@ fn action(name: &str, message: Message, input: &relm4::Sender<AppInput>) -> gio:
 /// The main menu.
 pub fn main_menu() -> gio::Menu {
     let menu = gio::Menu::new();
-    menu.append(Some("_Keyboard Shortcuts"), Some("win.shortcuts"));
-    menu.append(Some("_About Guesthouse"), Some("win.about"));
+    menu.append(Some(&gettext("_Keyboard Shortcuts")), Some("win.shortcuts"));
+    menu.append(Some(&gettext("_About Guesthouse")), Some("win.about"));
     menu
 }

@@ -10,7 +10,7 @@ use relm4::gtk::ApplicationInhibitFlags;
 use super::AppInput;
 use crate::dialogs::question::{self, Weight};
 use crate::model::{Machines, State};
-use crate::text;
+use crate::text::{gettext, ngettext_with};
 
 /// What a person said about the machines that run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,13 +45,16 @@ impl Closing {
         if alive == 0 {
             leave();
         } else if !self.asking {
-            let count = text::count(
+            let heading = ngettext_with(
+                "{number} Machine Is Still Running",
+                "{number} Machines Are Still Running",
                 alive.try_into().unwrap_or(u64::MAX),
-                "Machine Is",
-                "Machines Are",
+                &[],
             );
-            let body = "Closing the window ends them. Shut them down as if their power buttons were pressed, or force them off and lose what the guests have not saved.";
-            self.ask(format!("{count} Still Running"), body, true, window, input);
+            let body = gettext(
+                "Closing the window ends them. Shut them down as if their power buttons were pressed, or force them off and lose what the guests have not saved.",
+            );
+            self.ask(heading, body, true, window, input);
         }
     }
 
@@ -83,8 +86,10 @@ impl Closing {
                         tracing::warn!(%error, "a machine's power button could not be pressed");
                     }
                 }
-                let body = "The window closes when all guests have shut down. A guest that does not answer can be forced off.";
-                self.ask("Shutting Down…".into(), body, false, window, input);
+                let body = gettext(
+                    "The window closes when all guests have shut down. A guest that does not answer can be forced off.",
+                );
+                self.ask(gettext("Shutting Down…"), body, false, window, input);
             }
             Answer::ForceOff => {
                 self.leaving.set(true);
@@ -101,7 +106,7 @@ impl Closing {
     fn ask(
         &mut self,
         heading: String,
-        body: &'static str,
+        body: String,
         shut_down: bool,
         window: &adw::ApplicationWindow,
         input: &relm4::Sender<AppInput>,
@@ -109,11 +114,11 @@ impl Closing {
         self.asking = true;
         let (window, input) = (window.clone(), input.clone());
         relm4::spawn_local(async move {
-            let mut answers = vec![("_Force Off", Weight::Destructive)];
+            let mut answers = vec![(gettext("_Force Off"), Weight::Destructive)];
             if shut_down {
-                answers.push(("_Shut Down", Weight::Suggested));
+                answers.push((gettext("_Shut Down"), Weight::Suggested));
             }
-            let answer = match question::ask(&window, &heading, body, &answers).await {
+            let answer = match question::ask(&window, &heading, &body, &answers).await {
                 Some(0) => Answer::ForceOff,
                 Some(_) => Answer::ShutDown,
                 None => Answer::Stay,
@@ -134,8 +139,11 @@ impl Closing {
         match (alive, self.inhibition.take()) {
             (true, None) => {
                 let flags = ApplicationInhibitFlags::LOGOUT | ApplicationInhibitFlags::SUSPEND;
-                let cookie =
-                    application.inhibit(Some(window), flags, Some("Virtual machines are running"));
+                let cookie = application.inhibit(
+                    Some(window),
+                    flags,
+                    Some(&gettext("Virtual machines are running")),
+                );
                 // Zero means that nobody could be asked.
                 self.inhibition
                     .set(Some(cookie).filter(|cookie| *cookie != 0));

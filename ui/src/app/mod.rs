@@ -23,7 +23,7 @@ use crate::model::{
     Change, Database, Deleted, Entry, MachineEvent, MachineLog, Machines, State, StoredMachine,
     operating_systems,
 };
-use crate::text;
+use crate::text::{self, gettext, gettext_with, message};
 use crate::wizard::{self, Place, Wizard, WizardOutput};
 use closing::Closing;
 
@@ -38,6 +38,7 @@ pub struct Options {
 
 /// Shows the window and returns when it is closed for good.
 pub fn run(options: Options) -> ExitCode {
+    text::prepare();
     let application = adw::Application::builder()
         .application_id(APPLICATION_ID)
         .build();
@@ -145,7 +146,7 @@ impl Component for App {
     view! {
         #[root]
         adw::ApplicationWindow {
-            set_title: Some("Guesthouse"),
+            set_title: Some(&gettext("Guesthouse")),
             set_default_size: (1080, 720),
             set_size_request: (360, 294),
             connect_close_request[sender] => move |_| {
@@ -167,18 +168,18 @@ impl Component for App {
                             set_show_title: false,
                             pack_end = &gtk::MenuButton {
                                 set_icon_name: "open-menu-symbolic",
-                                set_tooltip_text: Some("Main Menu"),
+                                set_tooltip_text: Some(&gettext("Main Menu")),
                                 set_menu_model: Some(&actions::main_menu()),
-                                update_property: &[gtk::accessible::Property::Label("Main Menu")],
+                                update_property: &[gtk::accessible::Property::Label(&gettext("Main Menu"))],
                             },
                         },
                         #[wrap(Some)]
                         set_content = &adw::StatusPage {
                             set_icon_name: Some("computer-symbolic"),
-                            set_title: "No Machines Yet",
-                            set_description: Some("Choose an installer and create a machine from it: its screen appears here."),
+                            set_title: &gettext("No Machines Yet"),
+                            set_description: Some(&gettext("Choose an installer and create a machine from it: its screen appears here.")),
                             gtk::Button {
-                                set_label: "_New Machine",
+                                set_label: &gettext("_New Machine"),
                                 set_use_underline: true,
                                 set_halign: gtk::Align::Center,
                                 set_css_classes: &["pill", "suggested-action"],
@@ -267,7 +268,7 @@ impl Component for App {
                 sender.spawn_oneshot_command(move || match machines.restore(&deleted) {
                     Ok(machine) => AppCommand::Restored(machine.folder().to_owned()),
                     Err(error) => AppCommand::Failed(
-                        "The machine could not be brought back".into(),
+                        gettext("The machine could not be brought back"),
                         text::sentence(&error),
                     ),
                 });
@@ -310,7 +311,7 @@ impl Component for App {
         match message {
             AppCommand::Scanned(Ok(entries)) => self.show(entries, widgets, &sender, root),
             AppCommand::Scanned(Err(body)) => {
-                question::error(root, "The machines could not be read", &body)
+                question::error(root, &gettext("The machines could not be read"), &body)
             }
             AppCommand::Systems(systems) => {
                 self.systems = Some(systems);
@@ -320,13 +321,14 @@ impl Component for App {
             AppCommand::Started(folder, result) => {
                 self.starting.remove(&folder);
                 if let Err(body) = result {
-                    let heading = format!("“{}” could not be started", self.name(&folder));
+                    let heading = gettext_with(
+                        "“{name}” could not be started",
+                        &[("name", &self.name(&folder))],
+                    );
                     let log = MachineLog::path(&folder);
-                    let body = format!(
-                        "{body}
-
-Its log is {}.",
-                        log.display()
+                    let body = gettext_with(
+                        "{reason}\n\nIts log is {file}.",
+                        &[("reason", &body), ("file", &log.display())],
                     );
                     question::error(root, &heading, &body);
                 }
@@ -340,7 +342,10 @@ Its log is {}.",
             AppCommand::Deleted(name, Err(body)) => {
                 question::error(
                     root,
-                    &format!("“{name}” could not be moved to the Trash"),
+                    &gettext_with(
+                        "“{name}” could not be moved to the Trash",
+                        &[("name", &name)],
+                    ),
                     &body,
                 );
             }
@@ -411,15 +416,15 @@ impl App {
     /// Says what needs a person while the window is not looked at.
     fn notify(&self, folder: &Path, state: &State, root: &adw::ApplicationWindow) {
         let (what, reason) = match state {
-            State::Crashed { reason } => ("cannot go on", reason),
+            State::Crashed { reason } => (message("“{name}” cannot go on"), reason),
             State::Paused {
                 reason: Some(reason),
-            } => ("is paused", reason),
+            } => (message("“{name}” is paused"), reason),
             _ => return,
         };
         if let Some(application) = root.application().filter(|_| !root.is_active()) {
             let notification =
-                gtk::gio::Notification::new(&format!("“{}” {what}", self.name(folder)));
+                gtk::gio::Notification::new(&gettext_with(what, &[("name", &self.name(folder))]));
             notification.set_body(Some(reason));
             notification.set_priority(gtk::gio::NotificationPriority::High);
             application.send_notification(Some(&folder.to_string_lossy()), &notification);
@@ -499,7 +504,7 @@ impl App {
                     match machines.update(&machine, &definition) {
                         Ok(_) => AppCommand::Done,
                         Err(error) => AppCommand::Failed(
-                            "The change was not saved".into(),
+                            gettext("The change was not saved"),
                             text::sentence(&error),
                         ),
                     }
@@ -508,8 +513,8 @@ impl App {
             PageOutput::Toast(text) => widgets.toasts.add_toast(adw::Toast::new(&text)),
             PageOutput::Saved(path) => {
                 let toast = adw::Toast::builder()
-                    .title("Screenshot saved")
-                    .button_label("Show")
+                    .title(gettext("Screenshot saved"))
+                    .button_label(gettext("Show"))
                     .build();
                 toast.connect_button_clicked(move |_| show_in_folder(&path));
                 widgets.toasts.add_toast(toast);
@@ -560,8 +565,11 @@ fn watch(machines: &Arc<Machines>) -> Option<gtk::gio::FileMonitor> {
 
 fn undo(name: &str, deleted: Box<Deleted>, input: &relm4::Sender<AppInput>) -> adw::Toast {
     let toast = adw::Toast::builder()
-        .title(text::escape(&format!("“{name}” is in the Trash")))
-        .button_label("_Undo")
+        .title(text::escape(&gettext_with(
+            "“{name}” is in the Trash",
+            &[("name", &name)],
+        )))
+        .button_label(gettext("_Undo"))
         .timeout(10)
         .priority(adw::ToastPriority::High)
         .build();

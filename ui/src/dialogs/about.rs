@@ -1,5 +1,6 @@
 //! The About dialog and the list of keyboard shortcuts.
 
+use crate::text::{gettext, message};
 use relm4::adw::prelude::*;
 use relm4::{adw, gtk};
 
@@ -9,44 +10,54 @@ pub fn about(parent: &impl IsA<gtk::Widget>) {
         .application_name("Guesthouse")
         .application_icon(crate::APPLICATION_ID)
         .version(env!("CARGO_PKG_VERSION"))
-        .developer_name("The Guesthouse developers")
+        .developer_name(gettext("The Guesthouse developers"))
         .license_type(gtk::License::Gpl30)
-        .comments("Virtual machines, without a daemon")
+        .comments(gettext("Virtual machines, without a daemon"))
+        // Translators: the names of those who translated, a line each.
+        .translator_credits(translators())
         .build()
         .present(Some(parent));
+}
+
+/// Who translated, as the catalogue says it; nobody in English.
+fn translators() -> String {
+    const CREDITS: &str = message("translator-credits");
+    Some(gettext(CREDITS))
+        .filter(|credits| credits != CREDITS)
+        .unwrap_or_default()
 }
 
 /// The shortcuts, by what they belong to: a title and the keys as GTK writes them.
 const SHORTCUTS: [(&str, &[(&str, &str)]); 3] = [
     (
-        "Window",
+        message("Window"),
         &[
-            ("New machine", "<Control>n"),
-            ("Search machines", "<Control>f"),
-            ("Full screen", "F11"),
-            ("Main menu", "F10"),
-            ("Keyboard shortcuts", "<Control>question"),
-            ("Close window", "<Control>w"),
-            ("Quit", "<Control>q"),
+            (message("New machine"), "<Control>n"),
+            (message("Search machines"), "<Control>f"),
+            (message("Full screen"), "F11"),
+            (message("Main menu"), "F10"),
+            (message("Keyboard shortcuts"), "<Control>question"),
+            (message("Close window"), "<Control>w"),
+            (message("Quit"), "<Control>q"),
         ],
     ),
     (
-        "Machine",
+        message("Machine"),
         &[
-            ("Start or resume", "<Control>r"),
-            ("Pause", "<Control>p"),
-            ("Shut down", "<Control><Shift>s"),
-            ("Take screenshot", "<Control><Shift>p"),
+            (message("Start or resume"), "<Control>r"),
+            (message("Pause"), "<Control>p"),
+            (message("Shut down"), "<Control><Shift>s"),
+            (message("Take screenshot"), "<Control><Shift>p"),
         ],
     ),
     (
-        "Views",
+        message("Views"),
         &[
-            ("Display", "<Control>1"),
-            ("Overview", "<Control>2"),
-            ("Hardware", "<Control>3"),
-            ("Snapshots", "<Control>4"),
-            ("Log", "<Control>5"),
+            (message("Display"), "<Control>1"),
+            (message("Overview"), "<Control>2"),
+            (message("Hardware"), "<Control>3"),
+            (message("Snapshots"), "<Control>4"),
+            (message("Log"), "<Control>5"),
         ],
     ),
 ];
@@ -55,9 +66,11 @@ const SHORTCUTS: [(&str, &[(&str, &str)]); 3] = [
 pub fn shortcuts(parent: &impl IsA<gtk::Widget>) {
     let page = adw::PreferencesPage::new();
     for (title, list) in SHORTCUTS {
-        let group = adw::PreferencesGroup::builder().title(title).build();
+        let group = adw::PreferencesGroup::builder()
+            .title(gettext(title))
+            .build();
         for (title, keys) in list {
-            let row = adw::ActionRow::builder().title(*title).build();
+            let row = adw::ActionRow::builder().title(gettext(*title)).build();
             let keys = gtk::accelerator_parse(*keys)
                 .map(|(key, modifiers)| gtk::accelerator_get_label(key, modifiers));
             let label = gtk::Label::new(keys.as_deref());
@@ -71,7 +84,7 @@ pub fn shortcuts(parent: &impl IsA<gtk::Widget>) {
     view.add_top_bar(&adw::HeaderBar::new());
     view.set_content(Some(&page));
     adw::Dialog::builder()
-        .title("Keyboard Shortcuts")
+        .title(gettext("Keyboard Shortcuts"))
         .content_width(460)
         .content_height(560)
         .child(&view)

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use crate::text::gettext;
 use ashpd::desktop::ResponseError;
 use ashpd::desktop::file_chooser::{FileFilter, SelectedFiles};
 use ashpd::{Error, WindowIdentifier};
@@ -21,14 +22,14 @@ pub enum FileKind {
 }
 
 impl FileKind {
-    fn filter(self) -> Option<(&'static str, Vec<&'static str>)> {
+    fn filter(self) -> Option<(String, Vec<&'static str>)> {
         const OPTICAL: [&str; 2] = ["*.iso", "*.ISO"];
         const DISK: [&str; 4] = ["*.qcow2", "*.img", "*.raw", "*.IMG"];
         match self {
-            Self::Optical => Some(("Optical media", OPTICAL.to_vec())),
-            Self::Disk => Some(("Disk images", DISK.to_vec())),
+            Self::Optical => Some((gettext("Optical media"), OPTICAL.to_vec())),
+            Self::Disk => Some((gettext("Disk images"), DISK.to_vec())),
             Self::Any => Some((
-                "Media and disk images",
+                gettext("Media and disk images"),
                 [OPTICAL.as_slice(), &DISK].concat(),
             )),
         }
@@ -60,15 +61,15 @@ async fn by_portal(
     let mut request = SelectedFiles::open_file()
         .identifier(identifier)
         .title(title)
-        .accept_label("Choose")
+        .accept_label(gettext("Choose").as_str())
         .modal(true);
     if let Some((name, globs)) = kind.filter() {
         let filter = globs
             .iter()
-            .fold(FileFilter::new(name), |filter, glob| filter.glob(glob));
+            .fold(FileFilter::new(&name), |filter, glob| filter.glob(glob));
         request = request
             .filter(filter)
-            .filter(FileFilter::new("All files").glob("*"));
+            .filter(FileFilter::new(&gettext("All files")).glob("*"));
     }
     let files = request.send().await?.response()?;
     let uri = files.uris().first().map(|uri| uri.as_str().to_owned());
@@ -79,19 +80,19 @@ async fn by_toolkit(window: Option<&gtk::Window>, title: &str, kind: FileKind) -
     let filters = gtk::gio::ListStore::new::<gtk::FileFilter>();
     if let Some((name, globs)) = kind.filter() {
         let filter = gtk::FileFilter::new();
-        filter.set_name(Some(name));
+        filter.set_name(Some(&name));
         for glob in globs {
             filter.add_pattern(glob);
         }
         filters.append(&filter);
         let all = gtk::FileFilter::new();
-        all.set_name(Some("All files"));
+        all.set_name(Some(&gettext("All files")));
         all.add_pattern("*");
         filters.append(&all);
     }
     let dialog = gtk::FileDialog::builder()
         .title(title)
-        .accept_label("Choose")
+        .accept_label(gettext("Choose"))
         .modal(true)
         .filters(&filters)
         .build();

@@ -6,6 +6,7 @@ use relm4::adw::prelude::*;
 use relm4::{adw, gtk};
 
 use crate::access;
+use crate::text::gettext;
 
 /// Something to be filled in.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +66,7 @@ pub async fn ask(
 ) -> Option<Vec<Value>> {
     const ACCEPT: &str = "accept";
     let dialog = adw::AlertDialog::new(Some(heading), Some(body).filter(|body| !body.is_empty()));
-    dialog.add_response("cancel", "_Cancel");
+    dialog.add_response("cancel", &gettext("_Cancel"));
     dialog.add_response(ACCEPT, accept);
     dialog.set_response_appearance(ACCEPT, adw::ResponseAppearance::Suggested);
     dialog.set_default_response(Some(ACCEPT));

@@ -5,7 +5,7 @@ use relm4::prelude::*;
 use relm4::{adw, gtk};
 
 use crate::model::{HostProblem, check_host};
-use crate::text;
+use crate::text::{self, gettext};
 
 /// The page.
 pub struct HostCheck {
@@ -54,13 +54,13 @@ impl SimpleComponent for HostCheck {
                 },
                 #[name = "button"]
                 gtk::Button {
-                    set_label: "Check Again",
+                    set_label: &gettext("Check Again"),
                     set_halign: gtk::Align::Center,
                     set_css_classes: &["pill", "suggested-action"],
                     connect_clicked => HostCheckInput::Check,
                 },
                 gtk::Label {
-                    set_label: "Still the same.",
+                    set_label: &gettext("Still the same."),
                     #[watch]
                     set_visible: model.again,
                     add_css_class: "dimmed",

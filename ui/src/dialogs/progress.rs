@@ -7,6 +7,7 @@ use relm4::{adw, gtk};
 
 use crate::access;
 use crate::model::{Cancel, Job, Phase, Progress};
+use crate::text::{gettext, gettext_with};
 
 /// How long work may take before a dialog appears.
 const PATIENCE: Duration = Duration::from_millis(400);
@@ -70,10 +71,10 @@ fn present(
 ) -> (adw::AlertDialog, gtk::ProgressBar) {
     let bar = gtk::ProgressBar::builder().show_text(true).build();
     access::name(&bar, heading);
-    bar.set_text(Some(word(Phase::Checking)));
+    bar.set_text(Some(&word(Phase::Checking)));
     let dialog = adw::AlertDialog::new(Some(heading), None);
     dialog.set_extra_child(Some(&bar));
-    dialog.add_response("cancel", "_Cancel");
+    dialog.add_response("cancel", &gettext("_Cancel"));
     dialog.set_close_response("cancel");
     dialog.set_default_response(Some("cancel"));
     let cancel = cancel.clone();
@@ -88,20 +89,23 @@ pub fn show(bar: &gtk::ProgressBar, progress: Progress) {
     let word = word(phase);
     if total == 0 {
         bar.pulse();
-        bar.set_text(Some(word));
+        bar.set_text(Some(&word));
     } else {
         let thousandths = u128::from(done).saturating_mul(1000) / u128::from(total);
         let thousandths = u32::try_from(thousandths).unwrap_or(1000).min(1000);
         bar.set_fraction(f64::from(thousandths) / 1000.0);
-        bar.set_text(Some(&format!("{word} {} %", thousandths / 10)));
+        bar.set_text(Some(&gettext_with(
+            "{phase} {number} %",
+            &[("phase", &word), ("number", &(thousandths / 10))],
+        )));
     }
 }
 
-fn word(phase: Phase) -> &'static str {
+fn word(phase: Phase) -> String {
     match phase {
-        Phase::Checking => "Checking",
-        Phase::Copying => "Copying",
-        Phase::Verifying => "Verifying",
-        Phase::Storing => "Storing",
+        Phase::Checking => gettext("Checking"),
+        Phase::Copying => gettext("Copying"),
+        Phase::Verifying => gettext("Verifying"),
+        Phase::Storing => gettext("Storing"),
     }
 }

@@ -1,6 +1,7 @@
 //! Messages that need an answer or that must not be missed: a question before what cannot be undone, and an error with its
 //! cause, its remedy and where the log is.
 
+use crate::text::gettext;
 use relm4::adw::prelude::*;
 use relm4::{adw, gtk};
 
@@ -21,15 +22,15 @@ pub async fn ask(
     parent: &impl IsA<gtk::Widget>,
     heading: &str,
     body: &str,
-    answers: &[(&str, Weight)],
+    answers: &[(impl AsRef<str>, Weight)],
 ) -> Option<usize> {
     let dialog = adw::AlertDialog::new(Some(heading), Some(body));
-    dialog.add_response("cancel", "_Cancel");
+    dialog.add_response("cancel", &gettext("_Cancel"));
     dialog.set_default_response(Some("cancel"));
     dialog.set_close_response("cancel");
     for (number, (label, weight)) in answers.iter().enumerate() {
         let id = number.to_string();
-        dialog.add_response(&id, label);
+        dialog.add_response(&id, label.as_ref());
         dialog.set_response_appearance(
             &id,
             match weight {
@@ -45,7 +46,7 @@ pub async fn ask(
 /// Says what went wrong.
 pub fn error(parent: &impl IsA<gtk::Widget>, heading: &str, body: &str) {
     let dialog = adw::AlertDialog::new(Some(heading), Some(body));
-    dialog.add_response("close", "_Close");
+    dialog.add_response("close", &gettext("_Close"));
     dialog.set_default_response(Some("close"));
     dialog.set_close_response("close");
     dialog.present(Some(parent));

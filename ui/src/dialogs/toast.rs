@@ -6,7 +6,7 @@ use std::rc::Rc;
 use relm4::adw::prelude::*;
 use relm4::{adw, gtk};
 
-use crate::text;
+use crate::text::{self, gettext};
 
 /// Shows `toast` over the window that `widget` is in.
 fn show(widget: &impl IsA<gtk::Widget>, toast: adw::Toast) {
@@ -31,7 +31,7 @@ pub fn undoable(
 ) {
     let toast = adw::Toast::builder()
         .title(text::escape(title))
-        .button_label("_Undo")
+        .button_label(gettext("_Undo"))
         .timeout(10)
         .priority(adw::ToastPriority::High)
         .build();

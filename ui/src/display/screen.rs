@@ -13,6 +13,7 @@ mod imp {
     use super::super::geometry::Scaling;
     use super::super::picture::Picture;
     use super::super::texture::Textures;
+    use crate::text::gettext;
 
     #[derive(Default)]
     pub struct Screen {
@@ -45,10 +46,10 @@ mod imp {
             screen.set_hexpand(true);
             screen.set_vexpand(true);
             screen.update_property(&[
-                gtk::accessible::Property::Label("Guest screen"),
-                gtk::accessible::Property::Description(
+                gtk::accessible::Property::Label(&gettext("Guest screen")),
+                gtk::accessible::Property::Description(&gettext(
                     "Keys go to the guest. Press Ctrl+Alt to release them.",
-                ),
+                )),
             ]);
         }
     }

@@ -23,6 +23,7 @@ use vnc::{
 use super::keyboard::KeyEvent;
 use super::picture::Picture;
 use super::pointer::PointerEvent;
+use crate::text::gettext;
 
 /// When nothing has come for so long, an update is taken to be complete.
 const QUIET: Duration = Duration::from_millis(2);
@@ -157,7 +158,7 @@ pub async fn run(
     match exchange(&client, &picture, pixels, commands, &tell).await {
         Ok(()) => {}
         Err(VncError::ClientNotRunning) => {
-            tell(Told::Ended("the machine closed its screen".into()));
+            tell(Told::Ended(gettext("the machine closed its screen")));
         }
         Err(error) => tell(Told::Ended(error.to_string())),
     }
@@ -419,9 +420,15 @@ mod tests {
         }
         rig.changed().await;
         rig.draw().await;
-        while rig.told.try_recv().is_ok() {}
         rig.surface.draw(|frame| frame.resize(800, 600));
-        while !matches!(rig.next().await, Told::Size(800, 600)) {}
+        // A painting may have been told in two parts, the second of which is yet to be drawn.
+        loop {
+            match rig.next().await {
+                Told::Size(800, 600) => break,
+                Told::Changed => rig.draw().await,
+                _ => {}
+            }
+        }
         rig.changed().await;
     }
 

@@ -1,5 +1,6 @@
 //! The component: a guest's screen, or a page that says that there is none.
 
+use crate::text::{gettext, message};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ const REMINDER: Duration = Duration::from_secs(4);
 /// What a person does that may wait to be sent.
 const MOST_COMMANDS: usize = 1024;
 /// The way out, in words.
-const WAY_OUT: &str = "Press Ctrl+Alt to release the keyboard and the pointer";
+const WAY_OUT: &str = message("Press Ctrl+Alt to release the keyboard and the pointer");
 
 /// A guest's screen.
 pub struct Viewer {
@@ -91,8 +92,8 @@ impl Component for Viewer {
     fn init((): (), root: gtk::Stack, sender: ComponentSender<Self>) -> ComponentParts<Self> {
         let nothing = adw::StatusPage::builder()
             .icon_name("video-display-symbolic")
-            .title("No Screen")
-            .description("The machine shows nothing at the moment.")
+            .title(gettext("No Screen"))
+            .description(gettext("The machine shows nothing at the moment."))
             .build();
         let screen = Screen::default();
         // The keyboard's focus is for the screen, not for what scrolls it.
@@ -101,7 +102,7 @@ impl Component for Viewer {
             .focusable(false)
             .build();
         let words = gtk::Label::builder()
-            .label(WAY_OUT)
+            .label(gettext(WAY_OUT))
             .wrap(true)
             .css_classes(["osd", "toolbar"])
             .build();
@@ -256,8 +257,10 @@ impl Viewer {
         let shown = held != Held::Nothing && self.connected;
         self.reminder.set_reveal_child(shown);
         if shown {
-            self.screen
-                .announce(WAY_OUT, gtk::AccessibleAnnouncementPriority::Medium);
+            self.screen.announce(
+                &gettext(WAY_OUT),
+                gtk::AccessibleAnnouncementPriority::Medium,
+            );
             let news = sender.command_sender().clone();
             let ends = glib::timeout_add_local_once(REMINDER, move || {
                 news.emit(News::HideReminder);

@@ -12,6 +12,7 @@ use relm4::{adw, gtk};
 
 use super::row::{Item, MachineRow, MachineRowInput};
 use crate::model::State;
+use crate::text::gettext;
 
 /// The list.
 pub struct MachineList {
@@ -56,29 +57,29 @@ impl Component for MachineList {
     view! {
         #[root]
         adw::NavigationPage {
-            set_title: "Guesthouse",
+            set_title: &gettext("Guesthouse"),
             set_tag: Some("machines"),
             #[name = "view"]
             adw::ToolbarView {
                 add_top_bar = &adw::HeaderBar {
                     pack_start = &gtk::Button {
                         set_icon_name: "list-add-symbolic",
-                        set_tooltip_text: Some("New Machine"),
+                        set_tooltip_text: Some(&gettext("New Machine")),
                         set_action_name: Some("win.new-machine"),
-                        update_property: &[gtk::accessible::Property::Label("New Machine")],
+                        update_property: &[gtk::accessible::Property::Label(&gettext("New Machine"))],
                     },
                     pack_end = &gtk::MenuButton {
                         set_icon_name: "open-menu-symbolic",
-                        set_tooltip_text: Some("Main Menu"),
+                        set_tooltip_text: Some(&gettext("Main Menu")),
                         set_primary: true,
                         set_menu_model: Some(&menu),
-                        update_property: &[gtk::accessible::Property::Label("Main Menu")],
+                        update_property: &[gtk::accessible::Property::Label(&gettext("Main Menu"))],
                     },
                     #[name = "search_button"]
                     pack_end = &gtk::ToggleButton {
                         set_icon_name: "system-search-symbolic",
-                        set_tooltip_text: Some("Search Machines"),
-                        update_property: &[gtk::accessible::Property::Label("Search Machines")],
+                        set_tooltip_text: Some(&gettext("Search Machines")),
+                        update_property: &[gtk::accessible::Property::Label(&gettext("Search Machines"))],
                     },
                 },
                 #[name = "search_bar"]
@@ -87,8 +88,8 @@ impl Component for MachineList {
                     #[name = "search_entry"]
                     set_child = &gtk::SearchEntry {
                         set_hexpand: true,
-                        set_placeholder_text: Some("Name or operating system"),
-                        update_property: &[gtk::accessible::Property::Label("Search Machines")],
+                        set_placeholder_text: Some(&gettext("Name or operating system")),
+                        update_property: &[gtk::accessible::Property::Label(&gettext("Search Machines"))],
                         connect_search_changed[sender] => move |entry| sender.input(MachineListInput::Searched(entry.text().into())),
                     },
                 },
@@ -99,7 +100,7 @@ impl Component for MachineList {
                     list -> gtk::ListBox {
                         add_css_class: "navigation-sidebar",
                         set_selection_mode: gtk::SelectionMode::Browse,
-                        update_property: &[gtk::accessible::Property::Label("Machines")],
+                        update_property: &[gtk::accessible::Property::Label(&gettext("Machines"))],
                         connect_row_selected[sender] => move |_, row| if let Some(row) = row {
                             sender.input(MachineListInput::Chosen(row.index(), false));
                         },
@@ -108,8 +109,8 @@ impl Component for MachineList {
                         set_placeholder = &adw::StatusPage {
                             add_css_class: "compact",
                             set_icon_name: Some("system-search-symbolic"),
-                            set_title: "No Machine Found",
-                            set_description: Some("Try another name."),
+                            set_title: &gettext("No Machine Found"),
+                            set_description: Some(&gettext("Try another name.")),
                         },
                     },
                 },

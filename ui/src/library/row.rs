@@ -7,7 +7,7 @@ use relm4::prelude::*;
 use relm4::{adw, gtk};
 
 use crate::model::State;
-use crate::text;
+use crate::text::{self, gettext};
 
 /// What a row shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +24,13 @@ pub struct Item {
 
 impl Item {
     fn description(&self) -> String {
-        let state = self.state.as_ref().map_or("Cannot be read", text::state);
+        let state = self
+            .state
+            .as_ref()
+            .map_or_else(|| gettext("Cannot be read"), text::state);
         match &self.system {
             Some(system) => format!("{state} · {system}"),
-            None => state.to_owned(),
+            None => state,
         }
     }
 

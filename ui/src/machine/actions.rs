@@ -7,6 +7,7 @@ use relm4::gtk::glib;
 use super::keys;
 use crate::display::Scaling;
 use crate::model::State;
+use crate::text::gettext;
 
 const FIT: &str = "fit";
 const ONE_TO_ONE: &str = "one-to-one";
@@ -132,8 +133,8 @@ impl Actions {
 /// The menu beside Shut Down.
 pub fn power_menu() -> gio::Menu {
     let menu = gio::Menu::new();
-    menu.append(Some("_Reset"), Some("machine.reset"));
-    menu.append(Some("_Force Off"), Some("machine.power-off"));
+    menu.append(Some(&gettext("_Reset")), Some("machine.reset"));
+    menu.append(Some(&gettext("_Force Off")), Some("machine.power-off"));
     menu
 }
 
@@ -144,26 +145,32 @@ pub fn machine_menu() -> gio::Menu {
         let part = gio::Menu::new();
         for combination in section {
             let action = format!("machine.send-keys::{}", combination.id);
-            part.append(Some(combination.label), Some(&action));
+            part.append(Some(&gettext(combination.label)), Some(&action));
         }
         keys.append_section(None, &part);
     }
     let menu = gio::Menu::new();
     let display = gio::Menu::new();
-    display.append(Some("F_ull Screen"), Some("win.full-screen"));
+    display.append(Some(&gettext("F_ull Screen")), Some("win.full-screen"));
     let scale = gio::Menu::new();
-    for (label, target) in [("_Fit the Window", FIT), ("_One to One", ONE_TO_ONE)] {
-        scale.append(Some(label), Some(&format!("machine.scale::{target}")));
+    for (label, target) in [
+        (gettext("_Fit the Window"), FIT),
+        (gettext("_One to One"), ONE_TO_ONE),
+    ] {
+        scale.append(Some(&label), Some(&format!("machine.scale::{target}")));
     }
-    display.append_submenu(Some("_Scale"), &scale);
-    display.append_submenu(Some("Send _Keys"), &keys);
-    display.append(Some("_Take Screenshot"), Some("machine.screenshot"));
+    display.append_submenu(Some(&gettext("_Scale")), &scale);
+    display.append_submenu(Some(&gettext("Send _Keys")), &keys);
+    display.append(
+        Some(&gettext("_Take Screenshot")),
+        Some("machine.screenshot"),
+    );
     menu.append_section(None, &display);
     let copies = gio::Menu::new();
-    copies.append(Some("_Clone…"), Some("machine.clone"));
+    copies.append(Some(&gettext("_Clone…")), Some("machine.clone"));
     menu.append_section(None, &copies);
     let delete = gio::Menu::new();
-    delete.append(Some("_Delete"), Some("machine.delete"));
+    delete.append(Some(&gettext("_Delete")), Some("machine.delete"));
     menu.append_section(None, &delete);
     menu
 }

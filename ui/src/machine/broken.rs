@@ -8,7 +8,7 @@ use relm4::prelude::*;
 use relm4::{adw, gtk};
 
 use crate::model::BrokenMachine;
-use crate::text;
+use crate::text::{self, gettext};
 
 /// The page.
 pub struct BrokenPage {
@@ -47,10 +47,10 @@ impl SimpleComponent for BrokenPage {
                 #[wrap(Some)]
                 set_content = &adw::StatusPage {
                     set_icon_name: Some("dialog-error-symbolic"),
-                    set_title: if model.broken.newer_schema.is_some() {
-                        "Made by a Newer Version"
+                    set_title: &if model.broken.newer_schema.is_some() {
+                        gettext("Made by a Newer Version")
                     } else {
-                        "This Machine’s File Cannot Be Read"
+                        gettext("This Machine’s File Cannot Be Read")
                     },
                     set_description: Some(&text::escape(&text::sentence(&model.broken.message))),
                     gtk::Box {
@@ -65,10 +65,10 @@ impl SimpleComponent for BrokenPage {
                             add_css_class: "monospace",
                         },
                         gtk::Label {
-                            set_label: if model.broken.newer_schema.is_some() {
-                                "Update Guesthouse to use the machine. The file stays as it is."
+                            set_label: &if model.broken.newer_schema.is_some() {
+                                gettext("Update Guesthouse to use the machine. The file stays as it is.")
                             } else {
-                                "Correct the file and check again. Guesthouse leaves it as it is."
+                                gettext("Correct the file and check again. Guesthouse leaves it as it is.")
                             },
                             set_wrap: true,
                             set_justify: gtk::Justification::Center,
@@ -78,22 +78,22 @@ impl SimpleComponent for BrokenPage {
                             set_line_spacing: 12,
                             set_align: 0.5,
                             gtk::Button {
-                                set_label: "Check Again",
+                                set_label: &gettext("Check Again"),
                                 set_css_classes: &["pill", "suggested-action"],
                                 connect_clicked[sender] => move |_| { let _ = sender.output(BrokenOutput::Check); },
                             },
                             gtk::Button {
-                                set_label: "Open File",
+                                set_label: &gettext("Open File"),
                                 add_css_class: "pill",
                                 connect_clicked => BrokenInput::Open,
                             },
                             gtk::Button {
-                                set_label: "Open Folder",
+                                set_label: &gettext("Open Folder"),
                                 add_css_class: "pill",
                                 connect_clicked => BrokenInput::OpenFolder,
                             },
                             gtk::Button {
-                                set_label: "Move to Trash",
+                                set_label: &gettext("Move to Trash"),
                                 set_css_classes: &["pill", "destructive-action"],
                                 connect_clicked[sender] => move |_| { let _ = sender.output(BrokenOutput::Delete); },
                             },

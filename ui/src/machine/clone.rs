@@ -8,25 +8,25 @@ use super::snapshots::machine_name_objection;
 use crate::dialogs::form::{self, Field};
 use crate::dialogs::{progress, question, toast};
 use crate::model::{Machines, Name, StoredMachine};
-use crate::text;
+use crate::text::{self, gettext, gettext_with};
 
 /// Asks for a name and makes the copy.
 pub async fn ask(machines: Arc<Machines>, machine: StoredMachine, root: adw::NavigationPage) {
-    let copy: String = format!("{} copy", machine.definition.name)
+    let copy: String = gettext_with("{name} copy", &[("name", &machine.definition.name)])
         .chars()
         .take(64)
         .collect();
+    let (name, linked) = (gettext("Name"), gettext("Linked Clone"));
+    let meaning = gettext(
+        "Made at once and small: it holds only what differs, and needs this machine’s disks",
+    );
     let fields = [
-        Field::Text("Name", &copy),
-        Field::Switch(
-            "Linked Clone",
-            "Made at once and small: it holds only what differs, and needs this machine’s disks",
-            false,
-        ),
+        Field::Text(&name, &copy),
+        Field::Switch(&linked, &meaning, false),
     ];
     let known = machines.clone();
-    let heading = ("Clone Machine", "");
-    let values = form::ask(&root, heading, &fields, "_Clone", move |values| {
+    let (heading, accept) = (gettext("Clone Machine"), gettext("_Clone"));
+    let values = form::ask(&root, (&heading, ""), &fields, &accept, move |values| {
         machine_name_objection(&known, values.first()?.text())
     });
     let Some(values) = values.await else { return };
@@ -37,7 +37,8 @@ pub async fn ask(machines: Arc<Machines>, machine: StoredMachine, root: adw::Nav
         return;
     };
     let title = name.to_string();
-    let made = progress::run(&root, "Cloning the Machine", move |job| {
+    let heading = gettext("Cloning the Machine");
+    let made = progress::run(&root, &heading, move |job| {
         if linked {
             let clone = machines.clone_linked(&machine, name);
             clone.map(drop).map_err(|error| text::sentence(&error))
@@ -47,8 +48,11 @@ pub async fn ask(machines: Arc<Machines>, machine: StoredMachine, root: adw::Nav
         }
     });
     match made.await {
-        Some(Ok(())) => toast::say(&root, &format!("“{title}” was created")),
-        Some(Err(body)) => question::error(&root, "The machine was not cloned", &body),
+        Some(Ok(())) => toast::say(
+            &root,
+            &gettext_with("“{name}” was created", &[("name", &title)]),
+        ),
+        Some(Err(body)) => question::error(&root, &gettext("The machine was not cloned"), &body),
         None => {}
     }
 }

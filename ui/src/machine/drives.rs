@@ -7,7 +7,7 @@ use relm4::adw::prelude::*;
 use relm4::{adw, gtk};
 
 use crate::model::{Drive, DriveKind, ImageFormat};
-use crate::text;
+use crate::text::{self, gettext, gettext_with};
 
 /// What a person wants done with a drive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,20 +48,26 @@ fn disk_row(folder: &Path, drive: &Drive, number: usize) -> adw::ActionRow {
     };
     let subtitle = match &drive.file {
         Some(file) => {
+            let file_name = file.display();
             let used = std::fs::metadata(folder.join(file)).map(|metadata| {
                 let blocks = std::os::unix::fs::MetadataExt::blocks(&metadata);
-                format!(", {} used", text::bytes(blocks.saturating_mul(512)))
+                text::bytes(blocks.saturating_mul(512))
             });
-            format!(
-                "{} ({format}{})",
-                file.display(),
-                used.unwrap_or_else(|_| ", missing".into())
-            )
+            match used {
+                Ok(used) => gettext_with(
+                    "{file} ({format}, {size} used)",
+                    &[("file", &file_name), ("format", &format), ("size", &used)],
+                ),
+                Err(_) => gettext_with(
+                    "{file} ({format}, missing)",
+                    &[("file", &file_name), ("format", &format)],
+                ),
+            }
         }
-        None => "No image".into(),
+        None => gettext("No image"),
     };
     row(
-        &format!("Hard Disk {number}"),
+        &gettext_with("Hard Disk {number}", &[("number", &number)]),
         &subtitle,
         "drive-harddisk-symbolic",
     )
@@ -74,27 +80,29 @@ fn optical_row(
 ) -> adw::ActionRow {
     let subtitle = medium
         .as_ref()
-        .map_or_else(|| "Empty".to_owned(), |file| file.display().to_string());
+        .map_or_else(|| gettext("Empty"), |file| file.display().to_string());
     let row = row(
-        &format!("Optical Drive {}", number + 1),
+        &gettext_with("Optical Drive {number}", &[("number", &(number + 1))]),
         &subtitle,
         "media-optical-symbolic",
     );
     let eject = gtk::Button::builder()
         .icon_name("media-eject-symbolic")
-        .tooltip_text("Eject")
+        .tooltip_text(gettext("Eject"))
         .valign(gtk::Align::Center)
         .css_classes(["flat"])
         .visible(medium.is_some())
         .build();
-    eject.update_property(&[gtk::accessible::Property::Label("Eject the medium")]);
+    eject.update_property(&[gtk::accessible::Property::Label(&gettext(
+        "Eject the medium",
+    ))]);
     let ejected = wish.clone();
     eject.connect_clicked(move |_| ejected(Wish::Eject(number)));
     let change = gtk::Button::builder()
         .label(if medium.is_some() {
-            "Change…"
+            gettext("Change…")
         } else {
-            "Insert…"
+            gettext("Insert…")
         })
         .valign(gtk::Align::Center)
         .build();

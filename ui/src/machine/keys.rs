@@ -1,6 +1,7 @@
 //! The key combinations of the Send Keys menu, which a desktop would take for itself, as scan codes of set 1.
 
 use crate::model::{InputEvent, ScanCode};
+use crate::text::message;
 
 const CONTROL: u8 = 0x1d;
 const ALT: u8 = 0x38;
@@ -21,29 +22,33 @@ const fn combination(id: &'static str, label: &'static str, keys: &'static [u8])
 /// The menu, section by section.
 pub const MENU: [&[Combination]; 3] = [
     &[
-        combination("ctrl-alt-delete", "Ctrl+Alt+Delete", &[CONTROL, ALT, 0xd3]),
+        combination(
+            "ctrl-alt-delete",
+            message("Ctrl+Alt+Delete"),
+            &[CONTROL, ALT, 0xd3],
+        ),
         combination(
             "ctrl-alt-backspace",
-            "Ctrl+Alt+Backspace",
+            message("Ctrl+Alt+Backspace"),
             &[CONTROL, ALT, 0x0e],
         ),
-        combination("alt-tab", "Alt+Tab", &[ALT, 0x0f]),
-        combination("alt-f4", "Alt+F4", &[ALT, 0x3e]),
-        combination("super", "Super", &[0xdb]),
-        combination("print-screen", "Print Screen", &[0xb7]),
+        combination("alt-tab", message("Alt+Tab"), &[ALT, 0x0f]),
+        combination("alt-f4", message("Alt+F4"), &[ALT, 0x3e]),
+        combination("super", message("Super"), &[0xdb]),
+        combination("print-screen", message("Print Screen"), &[0xb7]),
     ],
     &[
-        combination("ctrl-alt-f1", "Ctrl+Alt+F1", &[CONTROL, ALT, 0x3b]),
-        combination("ctrl-alt-f2", "Ctrl+Alt+F2", &[CONTROL, ALT, 0x3c]),
-        combination("ctrl-alt-f3", "Ctrl+Alt+F3", &[CONTROL, ALT, 0x3d]),
-        combination("ctrl-alt-f4", "Ctrl+Alt+F4", &[CONTROL, ALT, 0x3e]),
-        combination("ctrl-alt-f7", "Ctrl+Alt+F7", &[CONTROL, ALT, 0x41]),
+        combination("ctrl-alt-f1", message("Ctrl+Alt+F1"), &[CONTROL, ALT, 0x3b]),
+        combination("ctrl-alt-f2", message("Ctrl+Alt+F2"), &[CONTROL, ALT, 0x3c]),
+        combination("ctrl-alt-f3", message("Ctrl+Alt+F3"), &[CONTROL, ALT, 0x3d]),
+        combination("ctrl-alt-f4", message("Ctrl+Alt+F4"), &[CONTROL, ALT, 0x3e]),
+        combination("ctrl-alt-f7", message("Ctrl+Alt+F7"), &[CONTROL, ALT, 0x41]),
     ],
     &[
-        combination("escape", "Escape", &[0x01]),
-        combination("f10", "F10", &[0x44]),
-        combination("f11", "F11", &[0x57]),
-        combination("f12", "F12", &[0x58]),
+        combination("escape", message("Escape"), &[0x01]),
+        combination("f10", message("F10"), &[0x44]),
+        combination("f11", message("F11"), &[0x57]),
+        combination("f12", message("F12"), &[0x58]),
     ],
 ];
 

@@ -1,5 +1,6 @@
 //! What a machine's firmware and engine said, in its latest run here or as its log file has it, newest last. The view follows the end while it is looked at.
 
+use crate::text::gettext;
 use std::path::Path;
 
 use relm4::adw::prelude::*;
@@ -36,8 +37,8 @@ impl Component for LogView {
         gtk::Stack {
             add_named[Some("empty")] = &adw::StatusPage {
                 set_icon_name: Some("text-x-generic-symbolic"),
-                set_title: "Nothing Logged",
-                set_description: Some("What the machine's firmware and engine say while it runs appears here."),
+                set_title: &gettext("Nothing Logged"),
+                set_description: Some(&gettext("What the machine's firmware and engine say while it runs appears here.")),
             },
             add_named[Some("lines")] = &gtk::ScrolledWindow {
                 #[name = "text"]
@@ -51,7 +52,7 @@ impl Component for LogView {
                     set_bottom_margin: 12,
                     set_left_margin: 12,
                     set_right_margin: 12,
-                    update_property: &[gtk::accessible::Property::Label("Log")],
+                    update_property: &[gtk::accessible::Property::Label(&gettext("Log"))],
                 },
             },
         }

@@ -12,7 +12,7 @@ use super::drives::{self, Wish};
 use crate::access;
 use crate::dialogs::file_choice::{self, FileKind};
 use crate::model::{Definition, Host, Machines, Name, State};
-use crate::text;
+use crate::text::{self, gettext, gettext_with};
 
 /// The view.
 pub struct Overview {
@@ -71,54 +71,54 @@ impl Component for Overview {
             add = &adw::PreferencesGroup {
                 #[name = "name"]
                 add = &adw::EntryRow {
-                    set_title: "Name",
+                    set_title: &gettext("Name"),
                     set_show_apply_button: true,
                     connect_apply => OverviewInput::Rename,
                 },
                 add = &adw::ActionRow {
-                    set_title: "Operating System",
-                    set_subtitle: &text::escape(model.system.as_deref().unwrap_or("Unknown")),
+                    set_title: &gettext("Operating System"),
+                    set_subtitle: &text::escape(&model.system.clone().unwrap_or_else(|| gettext("Unknown"))),
                     add_css_class: "property",
                 },
                 add = &adw::ActionRow {
-                    set_title: "Generation",
-                    set_subtitle: "1, a compatible PC with a BIOS",
+                    set_title: &gettext("Generation"),
+                    set_subtitle: &gettext("1, a compatible PC with a BIOS"),
                     add_css_class: "property",
                 },
             },
             #[name = "hardware"]
             add = &adw::PreferencesGroup {
-                set_title: "Processors and Memory",
+                set_title: &gettext("Processors and Memory"),
                 #[local_ref]
                 add = processors -> adw::SpinRow {
-                    set_title: "Processors",
+                    set_title: &gettext("Processors"),
                     set_numeric: true,
                     connect_value_notify => OverviewInput::Changed,
                 },
                 #[local_ref]
                 add = memory -> adw::SpinRow {
-                    set_title: "Memory in MiB",
+                    set_title: &gettext("Memory in MiB"),
                     set_numeric: true,
                     connect_value_notify => OverviewInput::Changed,
                 },
             },
             #[name = "drives"]
             add = &adw::PreferencesGroup {
-                set_title: "Drives",
+                set_title: &gettext("Drives"),
             },
             add = &adw::PreferencesGroup {
-                set_title: "Files",
+                set_title: &gettext("Files"),
                 add = &adw::ActionRow {
-                    set_title: "Folder",
+                    set_title: &gettext("Folder"),
                     set_subtitle: &text::escape(&model.folder.to_string_lossy()),
                     set_subtitle_selectable: true,
                     add_css_class: "property",
                     add_suffix = &gtk::Button {
                         set_icon_name: "folder-open-symbolic",
-                        set_tooltip_text: Some("Open Folder"),
+                        set_tooltip_text: Some(&gettext("Open Folder")),
                         set_valign: gtk::Align::Center,
                         add_css_class: "flat",
-                        update_property: &[gtk::accessible::Property::Label("Open Folder")],
+                        update_property: &[gtk::accessible::Property::Label(&gettext("Open Folder"))],
                         connect_clicked => OverviewInput::OpenFolder,
                     },
                 },
@@ -183,7 +183,8 @@ impl Component for Overview {
                 let (root, output) = (root.clone(), sender.output_sender().clone());
                 relm4::spawn_local(async move {
                     if let Some(path) =
-                        file_choice::open(&root, "Choose a Medium", FileKind::Optical).await
+                        file_choice::open(&root, &gettext("Choose a Medium"), FileKind::Optical)
+                            .await
                     {
                         let _ = output.send(OverviewOutput::Insert(drive, path));
                     }
@@ -193,7 +194,8 @@ impl Component for Overview {
                 Ok(name) => self.change(&sender, |definition| definition.name = name),
                 Err(error) => {
                     widgets.name.set_text(self.definition.name.as_str());
-                    let text = format!("The name was not changed: {error}.");
+                    let text =
+                        gettext_with("The name was not changed: {reason}.", &[("reason", &error)]);
                     let _ = sender.output(OverviewOutput::Failed(text));
                 }
             },
@@ -204,8 +206,9 @@ impl Component for Overview {
                 relm4::spawn_local(async move {
                     let launcher = gtk::FileLauncher::new(Some(&file));
                     if let Err(error) = launcher.launch_future(gtk::Window::NONE).await {
-                        let _ = output.send(OverviewOutput::Failed(format!(
-                            "The folder could not be opened: {error}."
+                        let _ = output.send(OverviewOutput::Failed(gettext_with(
+                            "The folder could not be opened: {reason}.",
+                            &[("reason", &error)],
                         )));
                     }
                 });

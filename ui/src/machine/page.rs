@@ -24,7 +24,7 @@ use crate::dialogs::question::{self, Weight};
 use crate::model::{
     CommandError, Definition, DriveKind, Machine, MachineEvent, Machines, State, StoredMachine,
 };
-use crate::text;
+use crate::text::{self, gettext, gettext_with, message};
 
 /// The page.
 pub struct MachinePage {
@@ -141,25 +141,25 @@ impl Component for MachinePage {
                             set_icon_name: "media-playback-start-symbolic",
                             set_action_name: Some("machine.start"),
                             #[watch]
-                            set_tooltip_text: Some(if model.state.is_alive() { "Resume" } else { "Start" }),
+                            set_tooltip_text: Some(&if model.state.is_alive() { gettext("Resume") } else { gettext("Start") }),
                             #[watch]
                             set_visible: !matches!(model.state, State::Running | State::Starting),
                             #[watch]
-                            update_property: &[gtk::accessible::Property::Label(if model.state.is_alive() { "Resume" } else { "Start" })],
+                            update_property: &[gtk::accessible::Property::Label(&if model.state.is_alive() { gettext("Resume") } else { gettext("Start") })],
                         },
                         pack_start = &gtk::Button {
                             set_icon_name: "media-playback-pause-symbolic",
-                            set_tooltip_text: Some("Pause"),
+                            set_tooltip_text: Some(&gettext("Pause")),
                             set_action_name: Some("machine.pause"),
                             #[watch]
                             set_visible: model.state == State::Running,
-                            update_property: &[gtk::accessible::Property::Label("Pause")],
+                            update_property: &[gtk::accessible::Property::Label(&gettext("Pause"))],
                         },
                         #[name = "shut_down"]
                         pack_start = &adw::SplitButton {
                             set_icon_name: "system-shutdown-symbolic",
-                            set_tooltip_text: Some("Shut Down"),
-                            set_dropdown_tooltip: "Reset or Force Off",
+                            set_tooltip_text: Some(&gettext("Shut Down")),
+                            set_dropdown_tooltip: &gettext("Reset or Force Off"),
                             set_action_name: Some("machine.shut-down"),
                             set_menu_model: Some(&actions::power_menu()),
                             #[watch]
@@ -172,17 +172,17 @@ impl Component for MachinePage {
                         },
                         pack_end = &gtk::Button {
                             set_icon_name: "view-restore-symbolic",
-                            set_tooltip_text: Some("Leave Full Screen"),
+                            set_tooltip_text: Some(&gettext("Leave Full Screen")),
                             set_action_name: Some("win.full-screen"),
                             #[watch]
                             set_visible: model.full_screen.get(),
-                            update_property: &[gtk::accessible::Property::Label("Leave Full Screen")],
+                            update_property: &[gtk::accessible::Property::Label(&gettext("Leave Full Screen"))],
                         },
                         pack_end = &gtk::MenuButton {
                             set_icon_name: "view-more-symbolic",
-                            set_tooltip_text: Some("Machine Menu"),
+                            set_tooltip_text: Some(&gettext("Machine Menu")),
                             set_menu_model: Some(&actions::machine_menu()),
-                            update_property: &[gtk::accessible::Property::Label("Machine Menu")],
+                            update_property: &[gtk::accessible::Property::Label(&gettext("Machine Menu"))],
                         },
                     },
                     add_top_bar = &adw::Banner {
@@ -190,17 +190,17 @@ impl Component for MachinePage {
                         set_title: &model.standing(),
                         #[watch]
                         set_revealed: matches!(model.state, State::Paused { .. }),
-                        set_button_label: Some("Resume"),
+                        set_button_label: Some(&gettext("Resume")),
                         set_action_name: Some("machine.start"),
                     },
                     #[wrap(Some)]
                     #[name = "views"]
                     set_content = &adw::ViewStack {
-                        add_titled_with_icon[Some("display"), "Display", "video-display-symbolic"]: model.screen.widget(),
-                        add_titled_with_icon[Some("overview"), "Overview", "view-list-symbolic"]: model.overview.widget(),
-                        add_titled_with_icon[Some("hardware"), "Hardware", "drive-harddisk-symbolic"]: model.hardware.widget(),
-                        add_titled_with_icon[Some("snapshots"), "Snapshots", "camera-photo-symbolic"]: model.snapshots.widget(),
-                        add_titled_with_icon[Some("log"), "Log", "text-x-generic-symbolic"]: model.log.widget(),
+                        add_titled_with_icon[Some("display"), &gettext("Display"), "video-display-symbolic"]: model.screen.widget(),
+                        add_titled_with_icon[Some("overview"), &gettext("Overview"), "view-list-symbolic"]: model.overview.widget(),
+                        add_titled_with_icon[Some("hardware"), &gettext("Hardware"), "drive-harddisk-symbolic"]: model.hardware.widget(),
+                        add_titled_with_icon[Some("snapshots"), &gettext("Snapshots"), "camera-photo-symbolic"]: model.snapshots.widget(),
+                        add_titled_with_icon[Some("log"), &gettext("Log"), "text-x-generic-symbolic"]: model.log.widget(),
                     },
                     #[name = "bottom"]
                     add_bottom_bar = &adw::ViewSwitcherBar {},
@@ -259,7 +259,7 @@ impl Component for MachinePage {
         let widgets = view_output!();
         widgets.switcher.set_stack(Some(&widgets.views));
         widgets.bottom.set_stack(Some(&widgets.views));
-        access::name(&widgets.shut_down, "Shut Down");
+        access::name(&widgets.shut_down, &gettext("Shut Down"));
         adapt(&widgets);
         reveal_at_top(&widgets.view, model.full_screen.clone());
         model.show_log();
@@ -335,28 +335,31 @@ impl Component for MachinePage {
         match message {
             PageCommand::Pictured(Ok(path)) => drop(sender.output(PageOutput::Saved(path))),
             PageCommand::Pictured(Err(body)) => {
-                failed("The screenshot was not saved".into(), body);
+                failed(gettext("The screenshot was not saved"), body);
             }
             PageCommand::Done(_, Ok(())) => {}
-            PageCommand::Done(what, Err(body)) => {
+            PageCommand::Done(failure, Err(body)) => {
                 let name = &self.machine.definition.name;
-                failed(format!("“{name}” could not be {what}"), body);
+                failed(gettext_with(failure, &[("name", name)]), body);
             }
             PageCommand::Pressed => {
-                let text =
-                    "The power button was pressed. A guest that does not answer can be forced off.";
-                let _ = sender.output(PageOutput::Toast(text.into()));
+                let text = gettext(
+                    "The power button was pressed. A guest that does not answer can be forced off.",
+                );
+                let _ = sender.output(PageOutput::Toast(text));
             }
             PageCommand::Off => drop(sender.output(PageOutput::Delete)),
             PageCommand::Changed(drive, path) => self.keep_medium(drive, path, &sender),
-            PageCommand::Unchanged(body) => failed("The disc was not changed".into(), body),
+            PageCommand::Unchanged(body) => failed(gettext("The disc was not changed"), body),
             PageCommand::Locked(drive) => {
                 let (root, input) = (root.clone(), sender.input_sender().clone());
                 relm4::spawn_local(async move {
-                    let heading = "The guest uses the disc";
-                    let body = "It has locked the drive. Taking the disc out all the same is like pulling it out by hand.";
-                    let answer = ("_Eject Anyway", Weight::Destructive);
-                    if question::ask(&root, heading, body, &[answer])
+                    let heading = gettext("The guest uses the disc");
+                    let body = gettext(
+                        "It has locked the drive. Taking the disc out all the same is like pulling it out by hand.",
+                    );
+                    let answer = (gettext("_Eject Anyway"), Weight::Destructive);
+                    if question::ask(&root, &heading, &body, &[answer])
                         .await
                         .is_some()
                     {
@@ -399,7 +402,7 @@ impl MachinePage {
             State::Paused {
                 reason: Some(reason),
             } => text::escape(reason),
-            _ => "Paused".into(),
+            _ => gettext("Paused"),
         }
     }
 
@@ -407,25 +410,29 @@ impl MachinePage {
         let name = &self.machine.definition.name;
         let (heading, body, answer) = match act {
             Act::Reset => (
-                format!("Reset “{name}”?"),
-                "It starts from the beginning at once. What the guest has not saved is lost.",
-                "_Reset",
+                gettext_with("Reset “{name}”?", &[("name", name)]),
+                gettext(
+                    "It starts from the beginning at once. What the guest has not saved is lost.",
+                ),
+                gettext("_Reset"),
             ),
             Act::PowerOff => (
-                format!("Force “{name}” off?"),
-                "That is like pulling its plug. What the guest has not saved is lost.",
-                "_Force Off",
+                gettext_with("Force “{name}” off?", &[("name", name)]),
+                gettext("That is like pulling its plug. What the guest has not saved is lost."),
+                gettext("_Force Off"),
             ),
             Act::Delete if self.state.is_alive() => (
-                format!("“{name}” is not off"),
-                "It is forced off before it is moved to the Trash. What the guest has not saved is lost.",
-                "_Force Off and Delete",
+                gettext_with("“{name}” is not off", &[("name", name)]),
+                gettext(
+                    "It is forced off before it is moved to the Trash. What the guest has not saved is lost.",
+                ),
+                gettext("_Force Off and Delete"),
             ),
             act => return self.confirmed(act, sender),
         };
         let (root, input) = (root.clone(), sender.input_sender().clone());
         relm4::spawn_local(async move {
-            if question::ask(&root, &heading, body, &[(answer, Weight::Destructive)])
+            if question::ask(&root, &heading, &body, &[(answer, Weight::Destructive)])
                 .await
                 .is_some()
             {
@@ -453,30 +460,33 @@ impl MachinePage {
         let name = self.machine.definition.name.to_string();
         // What the machine is told it has done when the call returns, and that may last.
         sender.spawn_oneshot_command(move || {
-            let done = |what, result: Result<(), CommandError>| {
-                PageCommand::Done(what, result.map_err(|error| text::sentence(&error)))
+            let done = |failure, result: Result<(), CommandError>| {
+                PageCommand::Done(failure, result.map_err(|error| text::sentence(&error)))
             };
             match act {
-                Act::Start => done("resumed", machine.resume()),
-                Act::Pause => done("paused", machine.pause()),
-                Act::Reset => done("reset", machine.reset()),
+                Act::Start => done(message("“{name}” could not be resumed"), machine.resume()),
+                Act::Pause => done(message("“{name}” could not be paused"), machine.pause()),
+                Act::Reset => done(message("“{name}” could not be reset"), machine.reset()),
                 Act::ShutDown => match machine.shutdown() {
                     Ok(()) => PageCommand::Pressed,
-                    error => done("shut down", error),
+                    error => done(message("“{name}” could not be shut down"), error),
                 },
-                Act::PowerOff => done("forced off", machine.power_off()),
+                Act::PowerOff => done(
+                    message("“{name}” could not be forced off"),
+                    machine.power_off(),
+                ),
                 Act::Delete => match machine.power_off() {
                     Ok(()) => PageCommand::Off,
-                    error => done("forced off", error),
+                    error => done(message("“{name}” could not be forced off"), error),
                 },
                 Act::Screenshot => PageCommand::Pictured(screenshot::save(&machine, &name)),
                 Act::SendKeys(id) => {
                     for event in keys::events(&id) {
                         machine.input(event);
                     }
-                    done("reached", Ok(()))
+                    done("", Ok(()))
                 }
-                Act::View(_) | Act::Scale(_) | Act::Clone => done("shown", Ok(())),
+                Act::View(_) | Act::Scale(_) | Act::Clone => done("", Ok(())),
             }
         });
     }
@@ -507,7 +517,10 @@ impl MachinePage {
             let file = match path.as_ref().map(std::fs::File::open).transpose() {
                 Ok(file) => file,
                 Err(error) => {
-                    return PageCommand::Unchanged(format!("The file cannot be opened: {error}."));
+                    return PageCommand::Unchanged(gettext_with(
+                        "The file cannot be opened: {reason}.",
+                        &[("reason", &error)],
+                    ));
                 }
             };
             let result = match (machine, file, path.clone()) {

@@ -11,7 +11,7 @@ use relm4::prelude::*;
 
 use crate::display::{Connection, Scaling, Viewer, ViewerInput, ViewerOutput};
 use crate::model::{Machines, State};
-use crate::text;
+use crate::text::{self, gettext};
 
 /// How long a viewer that lost its machine's screen waits before it tries again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -71,9 +71,9 @@ impl Component for Screen {
                 set_icon_name: Some("computer-symbolic"),
                 #[watch]
                 set_title: &text::escape(&model.name),
-                set_description: Some("The machine is off."),
+                set_description: Some(&gettext("The machine is off.")),
                 gtk::Button {
-                    set_label: "Start",
+                    set_label: &gettext("Start"),
                     set_halign: gtk::Align::Center,
                     set_css_classes: &["pill", "suggested-action"],
                     set_action_name: Some("machine.start"),
@@ -81,12 +81,12 @@ impl Component for Screen {
             },
             add_named[Some("starting")] = &adw::StatusPage {
                 set_paintable: Some(&adw::SpinnerPaintable::new(None::<&gtk::Widget>)),
-                set_title: "Starting…",
+                set_title: &gettext("Starting…"),
             },
             add_named[Some("screen")]: model.viewer.widget(),
             add_named[Some("crashed")] = &adw::StatusPage {
                 set_icon_name: Some("dialog-error-symbolic"),
-                set_title: "The Machine Cannot Go On",
+                set_title: &gettext("The Machine Cannot Go On"),
                 #[watch]
                 set_description: Some(&model.reason()),
                 adw::WrapBox {
@@ -94,12 +94,12 @@ impl Component for Screen {
                     set_line_spacing: 12,
                     set_align: 0.5,
                     gtk::Button {
-                        set_label: "Start Again",
+                        set_label: &gettext("Start Again"),
                         set_css_classes: &["pill", "suggested-action"],
                         set_action_name: Some("machine.start"),
                     },
                     gtk::Button {
-                        set_label: "Show Log",
+                        set_label: &gettext("Show Log"),
                         add_css_class: "pill",
                         set_action_name: Some("machine.view"),
                         set_action_target_value: Some(&"log".to_variant()),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use relm4::gtk::glib;
 
 use crate::model::Machine;
-use crate::text;
+use crate::text::{self, gettext_with};
 
 /// Saves the picture of `machine`, called `name`, under a name that no file has; tells where. Not for a thread that draws.
 ///
@@ -25,7 +25,10 @@ pub fn save(machine: &Machine, name: &str) -> Result<PathBuf, String> {
 
 fn save_in(folder: &Path, name: &str, png: &[u8]) -> Result<PathBuf, String> {
     let failed = |path: &Path, error: std::io::Error| {
-        format!("{} could not be written: {error}.", path.display())
+        gettext_with(
+            "{file} could not be written: {reason}.",
+            &[("file", &path.display()), ("reason", &error)],
+        )
     };
     std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
     let mut number = 1_u32;

@@ -11,6 +11,7 @@ use relm4::{adw, gtk};
 
 use crate::access;
 use crate::model::{Forward, Protocol};
+use crate::text::gettext;
 use crate::text::whole;
 
 const PROTOCOLS: [(Protocol, &str); 2] = [(Protocol::Tcp, "TCP"), (Protocol::Udp, "UDP")];
@@ -165,7 +166,7 @@ pub fn add(
     let view = adw::ToolbarView::builder().content(&page).build();
     view.add_top_bar(&header);
     let dialog = adw::Dialog::builder()
-        .title("Forward a Port")
+        .title(gettext("Forward a Port"))
         .content_width(420)
         .child(&view)
         .default_widget(&confirm)

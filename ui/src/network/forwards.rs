@@ -8,7 +8,7 @@ use relm4::{adw, gtk};
 use super::forward;
 use crate::access;
 use crate::model::{Forward, Protocol};
-use crate::text;
+use crate::text::{self, gettext};
 
 /// The list.
 pub struct Forwards {
@@ -54,23 +54,23 @@ impl Component for Forwards {
     view! {
         #[root]
         adw::PreferencesGroup {
-            set_title: "Forwarded Ports",
-            set_description: Some("Connections to these ports of this computer lead to the guest."),
+            set_title: &gettext("Forwarded Ports"),
+            set_description: Some(&gettext("Connections to these ports of this computer lead to the guest.")),
             #[wrap(Some)]
             set_header_suffix = &gtk::Box {
                 set_spacing: 6,
                 set_valign: gtk::Align::Center,
                 gtk::Button {
-                    set_label: "SSH",
-                    set_tooltip_text: Some("Forward a port to the guest’s SSH server"),
+                    set_label: &gettext("SSH"),
+                    set_tooltip_text: Some(&gettext("Forward a port to the guest’s SSH server")),
                     add_css_class: "flat",
                     connect_clicked => ForwardsInput::Ssh,
                 },
                 gtk::Button {
                     set_icon_name: "list-add-symbolic",
-                    set_tooltip_text: Some("Forward a port"),
+                    set_tooltip_text: Some(&gettext("Forward a port")),
                     add_css_class: "flat",
-                    update_property: &[gtk::accessible::Property::Label("Forward a port")],
+                    update_property: &[gtk::accessible::Property::Label(&gettext("Forward a port"))],
                     connect_clicked => ForwardsInput::Add,
                 },
             },
@@ -130,7 +130,7 @@ impl Forwards {
                 .build();
             let remove = gtk::Button::builder()
                 .icon_name("user-trash-symbolic")
-                .tooltip_text("Remove")
+                .tooltip_text(gettext("Remove"))
                 .valign(gtk::Align::Center)
                 .css_classes(["flat"])
                 .build();

@@ -1,20 +1,26 @@
 //! Words that several windows use: sizes, states, times. Sentences stand where they are shown.
 
+mod translation;
+
+use relm4::gtk::glib;
+
 use crate::model::State;
 
-/// `bytes` in the largest binary unit that keeps it readable: "20 GiB", "1.5 GiB", "512 MiB".
+pub use translation::{gettext, gettext_with, message, ngettext_with, prepare};
+
+/// `bytes` in the largest binary unit that keeps it readable, in the language's words: "20 GiB", "1.5 GiB", "1,5 Gio".
 pub fn bytes(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
-    let (mut unit, mut shift) = (0, 0);
-    while unit + 1 < UNITS.len() && bytes >> (shift + 10) > 0 {
-        unit += 1;
-        shift += 10;
-    }
-    let tenths = (u128::from(bytes) * 10) >> shift;
-    let name = UNITS.get(unit).unwrap_or(&"bytes");
-    match tenths % 10 {
-        0 => format!("{} {name}", tenths / 10),
-        rest => format!("{}.{rest} {name}", tenths / 10),
+    let text = glib::format_size_full(bytes, glib::FormatSizeFlags::IEC_UNITS);
+    // GLib always gives one decimal place, and a space that does not break.
+    let text = text.replace('\u{a0}', " ");
+    match text.split_once(' ') {
+        Some((number, unit)) => {
+            let whole = number
+                .strip_suffix('0')
+                .and_then(|number| number.strip_suffix(['.', ',', '٫']));
+            format!("{} {unit}", whole.unwrap_or(number))
+        }
+        None => text,
     }
 }
 
@@ -36,19 +42,14 @@ pub fn gibibytes(text: &str) -> Option<u64> {
     Some(whole.checked_mul(1 << 30)?.checked_add(rest)? & !511)
 }
 
-/// `number` of what is called `one`, or `many` of them: "1 processor", "2 processors".
-pub fn count(number: u64, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
-}
-
 /// A state in a word.
-pub fn state(state: &State) -> &'static str {
+pub fn state(state: &State) -> String {
     match state {
-        State::Off => "Off",
-        State::Starting => "Starting",
-        State::Running => "Running",
-        State::Paused { .. } => "Paused",
-        State::Crashed { .. } => "Crashed",
+        State::Off => gettext("Off"),
+        State::Starting => gettext("Starting"),
+        State::Running => gettext("Running"),
+        State::Paused { .. } => gettext("Paused"),
+        State::Crashed { .. } => gettext("Crashed"),
     }
 }
 
@@ -66,7 +67,7 @@ pub fn sentence(error: &impl std::fmt::Display) -> String {
 
 /// `text` with what markup would take for its own made harmless.
 pub fn escape(text: &str) -> String {
-    relm4::gtk::glib::markup_escape_text(text).into()
+    glib::markup_escape_text(text).into()
 }
 
 /// A spin row's value as the whole number that it shows.
@@ -88,13 +89,14 @@ mod tests {
         for (number, text) in [
             (0, "0 bytes"),
             (1000, "1000 bytes"),
+            (1, "1 byte"),
             (1023, "1023 bytes"),
             (1024, "1 KiB"),
             (1 << 30, "1 GiB"),
             (3 << 29, "1.5 GiB"),
             (20 << 30, "20 GiB"),
-            ((1 << 40) - 1, "1023.9 GiB"),
-            (u64::MAX, "16383.9 PiB"),
+            ((1 << 40) - 1, "1024 GiB"),
+            (u64::MAX, "16 EiB"),
         ] {
             assert_eq!(bytes(number), text);
         }
@@ -127,11 +129,5 @@ mod tests {
         );
         assert_eq!(sentence(&"Ääh"), "Ääh.");
         assert_eq!(sentence(&""), ".");
-    }
-
-    #[test]
-    fn one_is_not_many() {
-        assert_eq!(count(1, "processor", "processors"), "1 processor");
-        assert_eq!(count(2, "processor", "processors"), "2 processors");
     }
 }

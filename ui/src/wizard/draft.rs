@@ -10,7 +10,7 @@ use crate::model::{
     Defaults, Definition, Drive, Forward, Generation, Host, ImageFormat, Medium, NAT, Name,
     NewDisk, OperatingSystem, Reason, UNPLUGGED, Verdict, suited,
 };
-use crate::text;
+use crate::text::{self, gettext, gettext_with, ngettext_with};
 
 const GIBIBYTE: u64 = 1 << 30;
 
@@ -296,7 +296,7 @@ impl Draft {
         let of_system = || Name::new(&self.system.as_ref()?.name).ok();
         let base = of_system()
             .or_else(of_file)
-            .map_or_else(|| "New machine".to_owned(), String::from);
+            .map_or_else(|| gettext("New machine"), String::from);
         let taken = |name: &str| place.names.iter().any(|other| other.matches(name));
         if !taken(&base) {
             return base;
@@ -407,21 +407,32 @@ impl Draft {
     /// The machine in a line: what Create will make.
     pub fn summary(&self) -> String {
         let mut parts = vec![
-            text::count(u64::from(self.processors), "processor", "processors"),
-            format!("{} memory", text::bytes(self.memory << 20)),
+            ngettext_with(
+                "{number} processor",
+                "{number} processors",
+                u64::from(self.processors),
+                &[],
+            ),
+            gettext_with(
+                "{size} memory",
+                &[("size", &text::bytes(self.memory << 20))],
+            ),
         ];
         match self.disk {
-            DiskChoice::New => parts.push(format!("{} GiB disk", self.disk_size)),
-            DiskChoice::Existing => parts.push("existing disk".into()),
+            DiskChoice::New => parts.push(gettext_with(
+                "{size} GiB disk",
+                &[("size", &self.disk_size)],
+            )),
+            DiskChoice::Existing => parts.push(gettext("existing disk")),
             DiskChoice::None if self.source_role().is_some_and(|role| role != Role::Optical) => {
-                parts.push("existing disk".into());
+                parts.push(gettext("existing disk"));
             }
-            DiskChoice::None => parts.push("no disk".into()),
+            DiskChoice::None => parts.push(gettext("no disk")),
         }
         parts.push(match self.switch.as_str() {
-            UNPLUGGED => "no network".into(),
-            NAT => "network".into(),
-            switch => format!("network “{switch}”"),
+            UNPLUGGED => gettext("no network"),
+            NAT => gettext("network"),
+            switch => gettext_with("network “{name}”", &[("name", &switch)]),
         });
         parts.join(" · ")
     }

@@ -3,7 +3,7 @@
 
 use crate::model::media::{Role, role};
 use crate::model::{Finding, Generation, Medium, MediumKind, Name, Severity, UNPLUGGED, Verdict};
-use crate::text;
+use crate::text::{self, gettext, gettext_with};
 
 use super::draft::{DiskChoice, Draft, Inspection, Place};
 
@@ -96,7 +96,7 @@ fn check_source(draft: &Draft, place: &Place, found: &mut Vec<Objection>) {
     if !source.path.is_absolute() {
         found.push(Objection::error(
             Field::Source,
-            "Give the whole path, from / on.",
+            gettext("Give the whole path, from / on."),
         ));
         return;
     }
@@ -125,7 +125,10 @@ fn check_source(draft: &Draft, place: &Place, found: &mut Vec<Objection>) {
 fn in_use(field: Field, owner: &Name) -> Objection {
     Objection::error(
         field,
-        format!("“{owner}” has this disk; two machines cannot share one."),
+        gettext_with(
+            "“{name}” has this disk; two machines cannot share one.",
+            &[("name", owner)],
+        ),
     )
 }
 
@@ -135,7 +138,7 @@ fn check_name(draft: &Draft, place: &Place, found: &mut Vec<Objection>) -> Name 
             if place.names.iter().any(|other| other.matches(name.as_str())) {
                 found.push(Objection::error(
                     Field::Name,
-                    "Another machine has this name; choose a different one.",
+                    gettext("Another machine has this name; choose a different one."),
                 ));
             }
             name
@@ -171,9 +174,9 @@ fn check_network(draft: &Draft, place: &Place, found: &mut Vec<Objection>) {
             .iter()
             .find(|(other, _)| other.conflicts_with(forward));
         if let Some((_, owner)) = other {
-            let message = format!(
-                "“{owner}” forwards port {} too; only one of both machines can have it while both run.",
-                forward.host_port
+            let message = gettext_with(
+                "“{name}” forwards port {port} too; only one of both machines can have it while both run.",
+                &[("name", owner), ("port", &forward.host_port)],
             );
             found.push(Objection::warning(Field::Network, message));
         }
@@ -187,16 +190,18 @@ fn check_needs(draft: &Draft, found: &mut Vec<Objection>) {
         .memory
         .filter(|minimum| draft.memory << 20 < *minimum)
     {
-        let message = format!("{} needs at least {}.", system.name, text::bytes(minimum));
+        let message = gettext_with(
+            "{system} needs at least {size}.",
+            &[("system", &system.name), ("size", &text::bytes(minimum))],
+        );
         found.push(Objection::warning(Field::Memory, message));
     }
     if let Some(minimum) = system.minimum.storage
         && draft.new_disk().is_some_and(|disk| disk.size < minimum)
     {
-        let message = format!(
-            "{} needs a disk of at least {}.",
-            system.name,
-            text::bytes(minimum)
+        let message = gettext_with(
+            "{system} needs a disk of at least {size}.",
+            &[("system", &system.name), ("size", &text::bytes(minimum))],
         );
         found.push(Objection::warning(Field::Disk, message));
     }
@@ -209,12 +214,12 @@ fn check_disk(draft: &Draft, place: &Place, found: &mut Vec<Objection>) {
             if place.largest_file.is_some_and(|limit| bytes > limit) {
                 found.push(Objection::error(
                     Field::Disk,
-                    "The file system for machines holds no file above 4 GiB; make the disk smaller.",
+                    gettext("The file system for machines holds no file above 4 GiB; make the disk smaller."),
                 ));
             } else if let Some(free) = place.free.filter(|free| bytes > *free) {
-                let message = format!(
-                    "Only {} are free; the disk takes room as the guest writes, and the machine pauses when none is left.",
-                    text::bytes(free)
+                let message = gettext_with(
+                    "Only {size} are free; the disk takes room as the guest writes, and the machine pauses when none is left.",
+                    &[("size", &text::bytes(free))],
                 );
                 found.push(Objection::warning(Field::Disk, message));
             }
@@ -224,7 +229,7 @@ fn check_disk(draft: &Draft, place: &Place, found: &mut Vec<Objection>) {
             if draft.source.is_none() {
                 found.push(Objection::warning(
                     Field::Disk,
-                    "The machine has neither a disk nor a medium; there is nothing it could start.",
+                    gettext("The machine has neither a disk nor a medium; there is nothing it could start."),
                 ));
             }
         }
@@ -236,12 +241,15 @@ fn check_existing_disk(draft: &Draft, place: &Place, found: &mut Vec<Objection>)
     let Some(path) = draft.disk_path() else {
         found.push(Objection::error(
             field,
-            "Choose the image, or another kind of disk.",
+            gettext("Choose the image, or another kind of disk."),
         ));
         return;
     };
     if !path.is_absolute() {
-        found.push(Objection::error(field, "Give the whole path, from / on."));
+        found.push(Objection::error(
+            field,
+            gettext("Give the whole path, from / on."),
+        ));
     } else if let Some((_, owner)) = place.images.iter().find(|(image, _)| *image == path) {
         found.push(in_use(field, owner));
     } else if draft
@@ -251,7 +259,7 @@ fn check_existing_disk(draft: &Draft, place: &Place, found: &mut Vec<Objection>)
     {
         found.push(Objection::error(
             field,
-            "This file was already chosen as the source.",
+            gettext("This file was already chosen as the source."),
         ));
     } else {
         match &draft.disk_inspection {
@@ -268,12 +276,15 @@ fn check_disk_image(medium: &Medium, found: &mut Vec<Objection>) {
         MediumKind::Foreign(kind) => {
             found.push(Objection::error(
                 field,
-                format!("It is {kind}; {}.", kind.remedy()),
+                gettext_with(
+                    "It is {kind}; {remedy}.",
+                    &[("kind", &kind), ("remedy", &kind.remedy())],
+                ),
             ));
         }
         MediumKind::Optical => found.push(Objection::warning(
             field,
-            "This is an optical disc’s image; as a hard disk it could be overwritten.",
+            gettext("This is an optical disc’s image; as a hard disk it could be overwritten."),
         )),
         MediumKind::RawDisk(_) | MediumKind::Qcow2 | MediumKind::Unknown => {}
     }

@@ -25,7 +25,7 @@ use crate::dialogs::host_check::{HostCheck, HostCheckOutput};
 use crate::dialogs::question;
 use crate::model::media;
 use crate::model::{Machines, Medium, Name, Severity, StoredMachine, check_host};
-use crate::text;
+use crate::text::{self, gettext};
 pub use draft::Place;
 use draft::{Choice, Draft};
 use field::View;
@@ -106,7 +106,7 @@ impl Component for Wizard {
     view! {
         #[root]
         adw::Dialog {
-            set_title: "New Machine",
+            set_title: &gettext("New Machine"),
             set_content_width: 560,
             set_content_height: 640,
             connect_closed[sender] => move |_| { let _ = sender.output(WizardOutput::Closed); },
@@ -151,7 +151,7 @@ impl Component for Wizard {
                                 },
                             },
                             gtk::Button {
-                                set_label: "Create",
+                                set_label: &gettext("Create"),
                                 set_valign: gtk::Align::Center,
                                 set_css_classes: &["suggested-action", "pill"],
                                 #[watch]
@@ -208,7 +208,7 @@ impl Component for Wizard {
                 .launch(())
                 .forward(input, |output| match output {
                     ReviewOutput::Choose(choice) => WizardInput::Choose(choice),
-                    ReviewOutput::Copied(text) => WizardInput::Toast(text.into()),
+                    ReviewOutput::Copied(text) => WizardInput::Toast(text),
                 }),
             machines,
             place,
@@ -283,7 +283,7 @@ impl Component for Wizard {
             }
             WizardCommand::Created(Err(message)) => {
                 self.creating = false;
-                question::error(root, "The machine could not be made", &message);
+                question::error(root, &gettext("The machine could not be made"), &message);
             }
         }
         self.update_view(widgets, sender);
@@ -311,7 +311,7 @@ impl Wizard {
 
     fn verdict(&self) -> String {
         if self.creating {
-            return "Creating…".into();
+            return gettext("Creating…");
         }
         self.blocked().map_or_else(
             || self.draft.summary(),
@@ -333,7 +333,7 @@ impl Wizard {
             tokio::time::sleep(REST).await;
             let file = path.clone();
             let result = relm4::spawn_blocking(move || media::inspect(&file)).await;
-            let result = result.unwrap_or_else(|_| Err("The file could not be read.".into()));
+            let result = result.unwrap_or_else(|_| Err(gettext("The file could not be read.")));
             WizardCommand::Found(answer(path, result))
         });
     }

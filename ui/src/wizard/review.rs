@@ -11,7 +11,7 @@ use super::field::View;
 use crate::model::media::Role;
 use crate::model::{Generation, Severity, UNPLUGGED};
 use crate::network::{forwards, switch_name};
-use crate::text;
+use crate::text::{self, gettext, gettext_with};
 
 /// The page.
 pub struct ReviewPage {
@@ -37,7 +37,7 @@ pub enum ReviewOutput {
     /// A choice.
     Choose(Choice),
     /// Something was put on the clipboard.
-    Copied(&'static str),
+    Copied(String),
 }
 
 #[relm4::component(pub)]
@@ -50,28 +50,28 @@ impl Component for ReviewPage {
     view! {
         #[root]
         adw::NavigationPage {
-            set_title: "Review",
+            set_title: &gettext("Review"),
             set_tag: Some("review"),
             adw::ToolbarView {
                 add_top_bar = &adw::HeaderBar {
                     set_show_start_title_buttons: false,
                     set_show_end_title_buttons: false,
                     #[wrap(Some)]
-                    set_title_widget = &adw::WindowTitle::new("New Machine", "Review"),
+                    set_title_widget = &adw::WindowTitle::new(&gettext("New Machine"), &gettext("Review")),
                 },
                 #[wrap(Some)]
                 set_content = &adw::PreferencesPage {
                     #[name = "against"]
                     add = &adw::PreferencesGroup {
-                        set_title: "To Consider",
+                        set_title: &gettext("To Consider"),
                     },
                     #[name = "machine"]
                     add = &adw::PreferencesGroup {
-                        set_title: "Machine",
+                        set_title: &gettext("Machine"),
                     },
                     add = &adw::PreferencesGroup {
                         add = &adw::SwitchRow {
-                            set_title: "Start After Creating",
+                            set_title: &gettext("Start After Creating"),
                             set_active: true,
                             connect_active_notify[sender] => move |row| {
                                 let _ = sender.output(ReviewOutput::Choose(Choice::Start(row.is_active())));
@@ -80,12 +80,12 @@ impl Component for ReviewPage {
                     },
                     add = &adw::PreferencesGroup {
                         add = &adw::ButtonRow {
-                            set_title: "Copy as Text",
+                            set_title: &gettext("Copy as Text"),
                             set_start_icon_name: Some("edit-copy-symbolic"),
                             connect_activated => ReviewInput::CopyText,
                         },
                         add = &adw::ButtonRow {
-                            set_title: "Copy as Command",
+                            set_title: &gettext("Copy as Command"),
                             set_start_icon_name: Some("edit-copy-symbolic"),
                             connect_activated => ReviewInput::CopyCommand,
                         },
@@ -124,11 +124,11 @@ impl Component for ReviewPage {
                     .map(|(name, value)| format!("{name}: {value}\n"))
                     .collect();
                 root.clipboard().set_text(&text);
-                let _ = sender.output(ReviewOutput::Copied("Copied as text"));
+                let _ = sender.output(ReviewOutput::Copied(gettext("Copied as text")));
             }
             (ReviewInput::CopyCommand, Some(view)) => {
                 root.clipboard().set_text(&view.draft.command());
-                let _ = sender.output(ReviewOutput::Copied("Command copied"));
+                let _ = sender.output(ReviewOutput::Copied(gettext("Command copied")));
             }
             (ReviewInput::CopyText | ReviewInput::CopyCommand, None) => {}
         }
@@ -172,44 +172,48 @@ impl ReviewPage {
 }
 
 /// The machine as a list of names and values.
-fn properties(draft: &Draft) -> Vec<(&'static str, String)> {
+fn properties(draft: &Draft) -> Vec<(String, String)> {
     let system = draft
         .system
         .as_ref()
-        .map_or("Unknown", |system| system.name.as_str());
+        .map_or_else(|| gettext("Unknown"), |system| system.name.clone());
     let mut list = vec![
-        ("Name", draft.name.trim().to_owned()),
-        ("Operating system", system.to_owned()),
-        ("Generation", generation(draft)),
-        ("Processors", draft.processors.to_string()),
-        ("Memory", text::bytes(draft.memory << 20)),
+        (gettext("Name"), draft.name.trim().to_owned()),
+        (gettext("Operating system"), system),
+        (gettext("Generation"), generation(draft)),
+        (gettext("Processors"), draft.processors.to_string()),
+        (gettext("Memory"), text::bytes(draft.memory << 20)),
     ];
     if let Some(source) = &draft.source {
         let name = if draft.source_role() == Some(Role::Optical) {
-            "Optical drive"
+            gettext("Optical drive")
         } else {
-            "Hard disk"
+            gettext("Hard disk")
         };
         list.push((name, source.path.display().to_string()));
     }
     match draft.disk {
-        DiskChoice::New => list.push(("Hard disk", format!("New, {} GiB", draft.disk_size))),
-        DiskChoice::Existing => list.push(("Hard disk", draft.disk_file.trim().to_owned())),
+        DiskChoice::New => list.push((
+            gettext("Hard disk"),
+            gettext_with("New, {size} GiB", &[("size", &draft.disk_size)]),
+        )),
+        DiskChoice::Existing => {
+            list.push((gettext("Hard disk"), draft.disk_file.trim().to_owned()))
+        }
         DiskChoice::None => {}
     }
-    list.push(("Network", switch_name(&draft.switch).to_owned()));
+    list.push((gettext("Network"), switch_name(&draft.switch).to_owned()));
     if draft.switch != UNPLUGGED {
         let forwards = draft.forwards.iter();
-        list.extend(forwards.map(|forward| ("Forwarded port", forwards::title(forward))));
+        list.extend(forwards.map(|forward| (gettext("Forwarded port"), forwards::title(forward))));
     }
     list
 }
 
 fn generation(draft: &Draft) -> String {
     match (draft.generation, draft.secure_boot) {
-        (Generation::One, _) => "1 (BIOS)",
-        (Generation::Two, false) => "2 (UEFI)",
-        (Generation::Two, true) => "2 (UEFI with Secure Boot)",
+        (Generation::One, _) => gettext("1 (BIOS)"),
+        (Generation::Two, false) => gettext("2 (UEFI)"),
+        (Generation::Two, true) => gettext("2 (UEFI with Secure Boot)"),
     }
-    .to_owned()
 }

@@ -14,7 +14,7 @@ use super::findings::Field;
 use crate::dialogs::file_choice::{self, FileKind};
 use crate::model::media::{Role, role};
 use crate::model::{Generation, Medium, MediumKind, Verdict};
-use crate::text;
+use crate::text::{self, gettext};
 
 const RECENT: usize = 4;
 
@@ -60,48 +60,48 @@ impl Component for SourcePage {
     view! {
         #[root]
         adw::NavigationPage {
-            set_title: "Source",
+            set_title: &gettext("Source"),
             set_tag: Some("source"),
             adw::ToolbarView {
                 add_top_bar = &adw::HeaderBar {
                     set_show_start_title_buttons: false,
                     set_show_end_title_buttons: false,
                     #[wrap(Some)]
-                    set_title_widget = &adw::WindowTitle::new("New Machine", "Source"),
+                    set_title_widget = &adw::WindowTitle::new(&gettext("New Machine"), &gettext("Source")),
                     pack_start = &gtk::Button {
-                        set_label: "Cancel",
+                        set_label: &gettext("Cancel"),
                         connect_clicked[sender] => move |_| { let _ = sender.output(SourceOutput::Cancel); },
                     },
                     pack_end = &gtk::Button {
-                        set_label: "Next",
-                        set_tooltip_text: Some("On to System"),
+                        set_label: &gettext("Next"),
+                        set_tooltip_text: Some(&gettext("On to System")),
                         connect_clicked[sender] => move |_| { let _ = sender.output(SourceOutput::Next); },
                     },
                 },
                 #[wrap(Some)]
                 set_content = &adw::PreferencesPage {
                     add = &adw::PreferencesGroup {
-                        set_title: "Installer or Disk Image",
-                        set_description: Some("Drop a file here, choose one, or go on without."),
+                        set_title: &gettext("Installer or Disk Image"),
+                        set_description: Some(&gettext("Drop a file here, choose one, or go on without.")),
                         #[local_ref]
                         add = entry -> adw::EntryRow {
-                            set_title: "File",
+                            set_title: &gettext("File"),
                             set_input_purpose: gtk::InputPurpose::Url,
                             set_enable_emoji_completion: false,
                             connect_changed[sender] => move |row| sender.input(SourceInput::Typed(row.text().into())),
                             #[name = "clear"]
                             add_suffix = &gtk::Button {
                                 set_icon_name: "edit-clear-symbolic",
-                                set_tooltip_text: Some("Go on without a file"),
+                                set_tooltip_text: Some(&gettext("Go on without a file")),
                                 set_valign: gtk::Align::Center,
                                 add_css_class: "flat",
-                                update_property: &[gtk::accessible::Property::Label("Clear file")],
+                                update_property: &[gtk::accessible::Property::Label(&gettext("Clear file"))],
                                 connect_clicked[entry] => move |_| entry.set_text(""),
                             },
                             add_suffix = &gtk::Button {
-                                set_label: "Choose…",
+                                set_label: &gettext("Choose…"),
                                 set_valign: gtk::Align::Center,
-                                update_property: &[gtk::accessible::Property::Label("Choose a file")],
+                                update_property: &[gtk::accessible::Property::Label(&gettext("Choose a file"))],
                                 connect_clicked => SourceInput::Browse,
                             },
                         },
@@ -120,7 +120,7 @@ impl Component for SourcePage {
                     },
                     #[name = "recent"]
                     add = &adw::PreferencesGroup {
-                        set_title: "Recent",
+                        set_title: &gettext("Recent"),
                     },
                 },
             },

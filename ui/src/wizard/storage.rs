@@ -17,6 +17,7 @@ use crate::model::media::{Role, role};
 use crate::model::{NAT, UNPLUGGED};
 use crate::network::forwards::{Forwards, ForwardsInput};
 use crate::network::{switch_name, switch_purpose};
+use crate::text::gettext;
 use crate::text::{self, whole};
 
 const DISKS: [DiskChoice; 3] = [DiskChoice::New, DiskChoice::Existing, DiskChoice::None];
@@ -63,27 +64,27 @@ impl Component for StoragePage {
     view! {
         #[root]
         adw::NavigationPage {
-            set_title: "Storage and Network",
+            set_title: &gettext("Storage and Network"),
             set_tag: Some("storage"),
             adw::ToolbarView {
                 add_top_bar = &adw::HeaderBar {
                     set_show_start_title_buttons: false,
                     set_show_end_title_buttons: false,
                     #[wrap(Some)]
-                    set_title_widget = &adw::WindowTitle::new("New Machine", "Storage and Network"),
+                    set_title_widget = &adw::WindowTitle::new(&gettext("New Machine"), &gettext("Storage and Network")),
                     pack_end = &gtk::Button {
-                        set_label: "Next",
-                        set_tooltip_text: Some("On to Review"),
+                        set_label: &gettext("Next"),
+                        set_tooltip_text: Some(&gettext("On to Review")),
                         connect_clicked[sender] => move |_| { let _ = sender.output(StorageOutput::Next); },
                     },
                 },
                 #[wrap(Some)]
                 set_content = &adw::PreferencesPage {
                     add = &adw::PreferencesGroup {
-                        set_title: "Hard Disk",
+                        set_title: &gettext("Hard Disk"),
                         #[local_ref]
                         add = disk -> adw::ComboRow {
-                            set_title: "Disk",
+                            set_title: &gettext("Disk"),
                             set_model: Some(&gtk::StringList::new(&["New disk", "Existing image", "None"])),
                             connect_selected_notify[sender, guard = model.disk.0.clone()] => move |row| if guard.touch() {
                                 let chosen = usize::try_from(row.selected()).ok().and_then(|number| DISKS.get(number));
@@ -94,7 +95,7 @@ impl Component for StoragePage {
                         },
                         #[local_ref]
                         add = size -> adw::SpinRow {
-                            set_title: "Size in GiB",
+                            set_title: &gettext("Size in GiB"),
                             set_subtitle: &model.room(),
                             set_adjustment: Some(&gtk::Adjustment::new(20.0, 1.0, 65_536.0, 1.0, 10.0, 0.0)),
                             set_numeric: true,
@@ -105,16 +106,16 @@ impl Component for StoragePage {
                         add: model.disk.1.row(),
                         #[local_ref]
                         add = file -> adw::EntryRow {
-                            set_title: "Image",
+                            set_title: &gettext("Image"),
                             set_visible: false,
                             set_input_purpose: gtk::InputPurpose::Url,
                             connect_changed[sender] => move |row| {
                                 let _ = sender.output(StorageOutput::Choose(Choice::DiskFile(row.text().into())));
                             },
                             add_suffix = &gtk::Button {
-                                set_label: "Choose…",
+                                set_label: &gettext("Choose…"),
                                 set_valign: gtk::Align::Center,
-                                update_property: &[gtk::accessible::Property::Label("Choose a disk image")],
+                                update_property: &[gtk::accessible::Property::Label(&gettext("Choose a disk image"))],
                                 connect_clicked => StorageInput::Browse,
                             },
                         },
@@ -130,17 +131,17 @@ impl Component for StoragePage {
                     },
                     #[name = "from_source"]
                     add = &adw::PreferencesGroup {
-                        set_title: "From the Source",
+                        set_title: &gettext("From the Source"),
                         #[name = "source"]
                         add = &adw::ActionRow {
                             add_css_class: "property",
                         },
                     },
                     add = &adw::PreferencesGroup {
-                        set_title: "Network",
+                        set_title: &gettext("Network"),
                         #[local_ref]
                         add = network -> adw::ComboRow {
-                            set_title: "Virtual Switch",
+                            set_title: &gettext("Virtual Switch"),
                             set_subtitle: switch_purpose(NAT),
                             set_model: Some(&gtk::StringList::new(&switches.iter().map(|switch| switch_name(switch)).collect::<Vec<_>>())),
                             connect_selected_notify[sender, switches = switches.clone()] => move |row| {

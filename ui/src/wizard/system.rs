@@ -11,19 +11,19 @@ use super::field::{Guard, Reason, View};
 use super::findings::Field;
 use crate::access;
 use crate::model::Generation;
-use crate::text::{self, whole};
+use crate::text::{self, gettext, gettext_with, message, whole};
 
 /// The kinds of machine: what the list calls each, and what it is.
 const GENERATIONS: [(Generation, &str, &str); 2] = [
     (
         Generation::One,
         "1",
-        "A compatible PC with a BIOS, for any operating system",
+        message("A compatible PC with a BIOS, for any operating system"),
     ),
     (
         Generation::Two,
         "2",
-        "UEFI and faster devices, for today’s operating systems",
+        message("UEFI and faster devices, for today’s operating systems"),
     ),
 ];
 
@@ -56,17 +56,17 @@ impl Component for SystemPage {
     view! {
         #[root]
         adw::NavigationPage {
-            set_title: "System",
+            set_title: &gettext("System"),
             set_tag: Some("system"),
             adw::ToolbarView {
                 add_top_bar = &adw::HeaderBar {
                     set_show_start_title_buttons: false,
                     set_show_end_title_buttons: false,
                     #[wrap(Some)]
-                    set_title_widget = &adw::WindowTitle::new("New Machine", "System"),
+                    set_title_widget = &adw::WindowTitle::new(&gettext("New Machine"), &gettext("System")),
                     pack_end = &gtk::Button {
-                        set_label: "Next",
-                        set_tooltip_text: Some("On to Storage"),
+                        set_label: &gettext("Next"),
+                        set_tooltip_text: Some(&gettext("On to Storage")),
                         connect_clicked[sender] => move |_| { let _ = sender.output(SystemOutput::Next); },
                     },
                 },
@@ -75,7 +75,7 @@ impl Component for SystemPage {
                     add = &adw::PreferencesGroup {
                         #[local_ref]
                         add = name -> adw::EntryRow {
-                            set_title: "Name",
+                            set_title: &gettext("Name"),
                             set_max_length: 200,
                             connect_changed[sender, guard = model.name.0.clone()] => move |row| if guard.touch() {
                                 let _ = sender.output(SystemOutput::Choose(Choice::Name(row.text().into())));
@@ -84,7 +84,7 @@ impl Component for SystemPage {
                         add: model.name.1.row(),
                         #[local_ref]
                         add = system -> adw::ComboRow {
-                            set_title: "Operating System",
+                            set_title: &gettext("Operating System"),
                             set_enable_search: true,
                             set_search_match_mode: gtk::StringFilterMatchMode::Substring,
                             set_expression: Some(&gtk::PropertyExpression::new(
@@ -103,7 +103,7 @@ impl Component for SystemPage {
                     add = &adw::PreferencesGroup {
                         #[local_ref]
                         add = generation -> adw::ComboRow {
-                            set_title: "Generation",
+                            set_title: &gettext("Generation"),
                             set_model: Some(&gtk::StringList::new(&GENERATIONS.map(|(_, name, _)| name))),
                             connect_selected_notify[sender, guard = model.generation.0.clone()] => move |row| {
                                 let Some((generation, _, about)) = usize::try_from(row.selected()).ok().and_then(|number| GENERATIONS.get(number)) else {
@@ -119,8 +119,8 @@ impl Component for SystemPage {
                         add: model.generation.1.row(),
                         #[name = "secure_boot"]
                         add = &adw::SwitchRow {
-                            set_title: "Secure Boot",
-                            set_subtitle: "The firmware starts only what is signed with a key that it trusts",
+                            set_title: &gettext("Secure Boot"),
+                            set_subtitle: &gettext("The firmware starts only what is signed with a key that it trusts"),
                             connect_active_notify[sender] => move |row| {
                                 let _ = sender.output(SystemOutput::Choose(Choice::SecureBoot(row.is_active())));
                             },
@@ -129,8 +129,8 @@ impl Component for SystemPage {
                     add = &adw::PreferencesGroup {
                         #[local_ref]
                         add = processors -> adw::SpinRow {
-                            set_title: "Processors",
-                            set_subtitle: &format!("This computer has {}", model.place.host.processors),
+                            set_title: &gettext("Processors"),
+                            set_subtitle: &gettext_with("This computer has {number}", &[("number", &model.place.host.processors)]),
                             set_adjustment: Some(&gtk::Adjustment::new(1.0, 1.0, 256.0, 1.0, 4.0, 0.0)),
                             set_numeric: true,
                             connect_value_notify[sender, guard = model.processors.0.clone()] => move |row| if guard.touch() {
@@ -141,11 +141,13 @@ impl Component for SystemPage {
                         add: model.processors.1.row(),
                         #[local_ref]
                         add = memory -> adw::SpinRow {
-                            set_title: "Memory in MiB",
-                            set_subtitle: &format!(
-                                "This computer has {}, {} of them free",
-                                text::bytes(model.place.host.memory),
-                                text::bytes(model.place.host.available)
+                            set_title: &gettext("Memory in MiB"),
+                            set_subtitle: &gettext_with(
+                                "This computer has {size}, {free} of them free",
+                                &[
+                                    ("size", &text::bytes(model.place.host.memory)),
+                                    ("free", &text::bytes(model.place.host.available)),
+                                ],
                             ),
                             set_adjustment: Some(&gtk::Adjustment::new(1024.0, 1.0, 16_777_216.0, 256.0, 1024.0, 0.0)),
                             set_numeric: true,
@@ -246,5 +248,10 @@ impl Component for SystemPage {
 
 fn system_names(place: &Place) -> gtk::StringList {
     let names = place.systems.iter().map(|system| system.name.as_str());
-    gtk::StringList::new(&std::iter::once("Unknown").chain(names).collect::<Vec<_>>())
+    let unknown = gettext("Unknown");
+    gtk::StringList::new(
+        &std::iter::once(unknown.as_str())
+            .chain(names)
+            .collect::<Vec<_>>(),
+    )
 }

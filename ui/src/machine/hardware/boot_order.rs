@@ -7,6 +7,7 @@ use relm4::{adw, gtk};
 use super::titles;
 use crate::access;
 use crate::model::Definition;
+use crate::text::gettext;
 
 /// The group.
 pub struct BootOrder {
@@ -38,7 +39,7 @@ impl Component for BootOrder {
     view! {
         #[root]
         adw::PreferencesGroup {
-            set_title: "Boot Order",
+            set_title: &gettext("Boot Order"),
             #[watch]
             set_description: Some(if model.alive {
                 "Turn the machine off to change which drive it starts from."

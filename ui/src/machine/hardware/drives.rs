@@ -21,7 +21,7 @@ use crate::model::images::{self, Facts};
 use crate::model::{
     Definition, Drive, DriveKind, ImageFormat, Machines, StoredMachine, TrashedImage,
 };
-use crate::text;
+use crate::text::{self, gettext};
 
 /// Why most of it cannot be changed while the machine is alive.
 const RUNNING: &str =
@@ -86,7 +86,7 @@ impl Component for Drives {
     view! {
         #[root]
         adw::PreferencesGroup {
-            set_title: "Drives",
+            set_title: &gettext("Drives"),
             connect_map => DrivesInput::Refresh,
             #[watch]
             set_description: model.alive.then_some(RUNNING),
@@ -94,13 +94,13 @@ impl Component for Drives {
             #[name = "add"]
             set_header_suffix = &gtk::MenuButton {
                 set_icon_name: "list-add-symbolic",
-                set_tooltip_text: Some("Add a Drive"),
+                set_tooltip_text: Some(&gettext("Add a Drive")),
                 set_valign: gtk::Align::Center,
                 add_css_class: "flat",
                 set_menu_model: Some(&add_menu()),
                 #[watch]
                 set_sensitive: !model.alive,
-                update_property: &[gtk::accessible::Property::Label("Add a Drive")],
+                update_property: &[gtk::accessible::Property::Label(&gettext("Add a Drive"))],
             },
         }
     }
@@ -305,8 +305,8 @@ impl Drives {
         let subtitle = describe(drive, self.facts.get(number));
         let row = Self::row(title, &subtitle, "drive-harddisk-symbolic");
         let read_only = adw::SwitchRow::builder()
-            .title("Read-Only")
-            .subtitle("The guest cannot write to it")
+            .title(gettext("Read-Only"))
+            .subtitle(gettext("The guest cannot write to it"))
             .active(drive.read_only)
             .sensitive(!self.alive)
             .build();
@@ -345,7 +345,7 @@ impl Drives {
         let row = Self::row(title, &subtitle, "media-optical-symbolic");
         let eject = gtk::Button::builder()
             .icon_name("media-eject-symbolic")
-            .tooltip_text("Eject")
+            .tooltip_text(gettext("Eject"))
             .valign(gtk::Align::Center)
             .css_classes(["flat"])
             .visible(medium.is_some())

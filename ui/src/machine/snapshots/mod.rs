@@ -18,7 +18,7 @@ use crate::dialogs::{progress, toast};
 use crate::model::{
     Cancel, Job, Machines, Name, NewSnapshot, Progress, Snapshot, State, StoredMachine,
 };
-use crate::text;
+use crate::text::{self, gettext};
 
 /// Why nothing can be done while the machine is alive.
 const RUNNING: &str = "Turn the machine off to take, revert to or delete snapshots.";
@@ -104,13 +104,13 @@ impl Component for SnapshotsView {
             connect_map => SnapshotsInput::Read,
             add_named[Some("empty")] = &adw::StatusPage {
                 set_icon_name: Some("camera-photo-symbolic"),
-                set_title: "No Snapshots",
+                set_title: &gettext("No Snapshots"),
                 #[watch]
                 set_description: Some(if model.alive { RUNNING } else {
                     "A snapshot keeps the machine’s disks and settings as they are now, so that you can go back to it."
                 }),
                 gtk::Button {
-                    set_label: "Take Snapshot",
+                    set_label: &gettext("Take Snapshot"),
                     set_halign: gtk::Align::Center,
                     set_css_classes: &["pill", "suggested-action"],
                     #[watch]
@@ -123,9 +123,9 @@ impl Component for SnapshotsView {
             #[name = "problem"]
             add_named[Some("problem")] = &adw::StatusPage {
                 set_icon_name: Some("dialog-error-symbolic"),
-                set_title: "The Snapshots Cannot Be Read",
+                set_title: &gettext("The Snapshots Cannot Be Read"),
                 gtk::Button {
-                    set_label: "Check Again",
+                    set_label: &gettext("Check Again"),
                     set_halign: gtk::Align::Center,
                     add_css_class: "pill",
                     connect_clicked => SnapshotsInput::Read,
@@ -134,12 +134,12 @@ impl Component for SnapshotsView {
             add_named[Some("list")] = &adw::PreferencesPage {
                 #[name = "group"]
                 add = &adw::PreferencesGroup {
-                    set_title: "Snapshots",
+                    set_title: &gettext("Snapshots"),
                     #[watch]
                     set_description: model.alive.then_some(RUNNING),
                     #[wrap(Some)]
                     set_header_suffix = &gtk::Button {
-                        set_label: "Take Snapshot",
+                        set_label: &gettext("Take Snapshot"),
                         set_valign: gtk::Align::Center,
                         #[watch]
                         set_sensitive: !model.alive && !model.busy,
@@ -167,17 +167,17 @@ impl Component for SnapshotsView {
                             set_width_request: 120,
                             #[watch]
                             set_visible: model.reclaiming.is_some(),
-                            update_property: &[gtk::accessible::Property::Label("Joining Disks")],
+                            update_property: &[gtk::accessible::Property::Label(&gettext("Joining Disks"))],
                         },
                         add_suffix = &gtk::Button {
-                            set_label: "Stop",
+                            set_label: &gettext("Stop"),
                             set_valign: gtk::Align::Center,
                             #[watch]
                             set_visible: model.reclaiming.is_some(),
                             connect_clicked => SnapshotsInput::Stop,
                         },
                         add_suffix = &gtk::Button {
-                            set_label: "Give Back",
+                            set_label: &gettext("Give Back"),
                             set_valign: gtk::Align::Center,
                             #[watch]
                             set_visible: model.reclaiming.is_none(),

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::access;
 use crate::model::Snapshot;
-use crate::text;
+use crate::text::{self, gettext};
 
 /// What a person wants of a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +88,7 @@ fn snapshot_row(snapshot: &Snapshot, able: bool, wisher: Wisher) -> adw::ActionR
     row.insert_action_group("snapshot", Some(&group));
     let revert = gtk::Button::builder()
         .icon_name("edit-undo-symbolic")
-        .tooltip_text("Revert to This Snapshot")
+        .tooltip_text(gettext("Revert to This Snapshot"))
         .valign(gtk::Align::Center)
         .css_classes(["flat"])
         .action_name("snapshot.revert")
@@ -101,7 +101,7 @@ fn snapshot_row(snapshot: &Snapshot, able: bool, wisher: Wisher) -> adw::ActionR
     menu.append(Some("_Delete"), Some("snapshot.delete"));
     let more = gtk::MenuButton::builder()
         .icon_name("view-more-symbolic")
-        .tooltip_text("More")
+        .tooltip_text(gettext("More"))
         .valign(gtk::Align::Center)
         .css_classes(["flat"])
         .menu_model(&menu)
@@ -143,8 +143,8 @@ fn picture(snapshot: &Snapshot) -> gtk::Widget {
 
 fn now_row(depth: usize) -> adw::ActionRow {
     let row = adw::ActionRow::builder()
-        .title("Now")
-        .subtitle("The machine as it is")
+        .title(gettext("Now"))
+        .subtitle(gettext("The machine as it is"))
         .build();
     let image = gtk::Image::from_icon_name("computer-symbolic");
     image.set_accessible_role(gtk::AccessibleRole::Presentation);
