@@ -12,6 +12,7 @@ pub mod matrix;
 pub mod media;
 pub mod picture;
 pub mod serial;
+pub mod words;
 pub mod x_server;
 
 /// Whether this runs in the nested rig, where everything is slower than on hardware.

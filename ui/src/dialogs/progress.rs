@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_millis(400);
 /// panic.
 pub async fn run<T: Send + 'static>(
     parent: &impl IsA<gtk::Widget>,
-    heading: &str,
+    heading: String,
     work: impl FnOnce(&Job<'_>) -> T + Send + 'static,
 ) -> Option<T> {
     let cancel = Cancel::default();
@@ -44,7 +44,7 @@ pub async fn run<T: Send + 'static>(
                 }
             }
             () = &mut patience, if dialog.is_none() => {
-                let (made, bar) = present(parent, heading, &cancel);
+                let (made, bar) = present(parent, &heading, &cancel);
                 if let Some(progress) = last {
                     show(&bar, progress);
                 }

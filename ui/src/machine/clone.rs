@@ -37,8 +37,7 @@ pub async fn ask(machines: Arc<Machines>, machine: StoredMachine, root: adw::Nav
         return;
     };
     let title = name.to_string();
-    let heading = gettext("Cloning the Machine");
-    let made = progress::run(&root, &heading, move |job| {
+    let made = progress::run(&root, gettext("Cloning the Machine"), move |job| {
         if linked {
             let clone = machines.clone_linked(&machine, name);
             clone.map(drop).map_err(|error| text::sentence(&error))

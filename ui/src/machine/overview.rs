@@ -278,6 +278,6 @@ fn show_state(widgets: &OverviewWidgets, state: &State) {
     widgets.name.set_sensitive(!alive);
     widgets.processors.set_sensitive(!alive);
     widgets.memory.set_sensitive(!alive);
-    let reason = alive.then_some("Turn the machine off to change these or its name.");
-    widgets.hardware.set_description(reason);
+    let reason = alive.then(|| gettext("Turn the machine off to change these or its name."));
+    widgets.hardware.set_description(reason.as_deref());
 }

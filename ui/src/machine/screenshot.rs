@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use relm4::gtk::glib;
 
 use crate::model::Machine;
-use crate::text::{self, gettext_with};
+use crate::text::{self, gettext, gettext_with};
 
 /// Saves the picture of `machine`, called `name`, under a name that no file has; tells where. Not for a thread that draws.
 ///
@@ -14,7 +14,7 @@ use crate::text::{self, gettext_with};
 pub fn save(machine: &Machine, name: &str) -> Result<PathBuf, String> {
     let pictures =
         glib::user_special_dir(glib::UserDirectory::Pictures).unwrap_or_else(glib::home_dir);
-    let folder = pictures.join("Screenshots");
+    let folder = pictures.join(gettext("Screenshots"));
     let now = glib::DateTime::now_local().and_then(|now| now.format("%Y-%m-%d %H-%M-%S"));
     let now = now.map_or_else(|_| String::new(), |now| format!(" {now}"));
     let png = machine

@@ -9,7 +9,7 @@ use super::{
     Definition, Drive, Host, ImageFormat, Job, Machines, NewDisk, Phase, Severity, StoredMachine,
     TrashedImage,
 };
-use crate::text;
+use crate::text::{self, gettext, gettext_with};
 
 /// What a disk's image is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,9 @@ pub struct Facts {
 /// # Errors
 /// What is wrong with the file.
 pub fn facts(drive: &Drive, folder: &Path) -> Result<Facts, String> {
-    let path = drive.path(folder).ok_or("There is no image.")?;
+    let path = drive
+        .path(folder)
+        .ok_or_else(|| gettext("There is no image."))?;
     let info = disk::inspect(&path).map_err(|error| text::sentence(&error))?;
     let raw = drive.format == ImageFormat::Raw;
     let length = || std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
@@ -51,12 +53,16 @@ pub fn bases(path: &Path) -> Result<Vec<PathBuf>, String> {
         .backing_file
     {
         let base = at.parent().unwrap_or(Path::new("/")).join(named);
-        let base = std::fs::canonicalize(&base)
-            .map_err(|error| format!("{} cannot be opened: {error}.", base.display()))?;
+        let base = std::fs::canonicalize(&base).map_err(|error| {
+            gettext_with(
+                "{file} cannot be opened: {reason}.",
+                &[("file", &base.display()), ("reason", &error)],
+            )
+        })?;
         if found.len() == LONGEST || found.contains(&base) {
-            return Err(format!(
-                "The images below {} name one another in a circle, or are too many.",
-                path.display()
+            return Err(gettext_with(
+                "The images below {file} name one another in a circle, or are too many.",
+                &[("file", &path.display())],
             ));
         }
         found.push(base.clone());
@@ -155,8 +161,10 @@ impl Machines {
         let sentence = |error: &dyn std::fmt::Display| text::sentence(&error);
         let _held = machine.lock().map_err(|error| sentence(&error))?;
         let drive = machine.definition.drives.get(drive);
-        let drive = drive.ok_or("There is no such drive.")?;
-        let path = drive.path(&machine.folder).ok_or("There is no image.")?;
+        let drive = drive.ok_or_else(|| gettext("There is no such drive."))?;
+        let path = drive
+            .path(&machine.folder)
+            .ok_or_else(|| gettext("There is no image."))?;
         job.begin(Phase::Storing, 0)
             .map_err(|error| sentence(&error))?;
         let options = DiskOptions::of_drive(drive, &machine.folder);

@@ -11,15 +11,20 @@ use relm4::{adw, gtk};
 
 use crate::access;
 use crate::model::{Forward, Protocol};
-use crate::text::gettext;
-use crate::text::whole;
+use crate::text::{gettext, gettext_with, message, whole};
 
 const PROTOCOLS: [(Protocol, &str); 2] = [(Protocol::Tcp, "TCP"), (Protocol::Udp, "UDP")];
 
 /// From where the port can be reached.
 const REACH: [(IpAddr, &str); 2] = [
-    (IpAddr::V4(Ipv4Addr::LOCALHOST), "This computer only"),
-    (IpAddr::V4(Ipv4Addr::UNSPECIFIED), "The whole network"),
+    (
+        IpAddr::V4(Ipv4Addr::LOCALHOST),
+        message("This computer only"),
+    ),
+    (
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        message("The whole network"),
+    ),
 ];
 
 /// Where the SSH preset looks for a port first.
@@ -37,9 +42,9 @@ pub fn ssh(others: &[Forward]) -> Forward {
 /// Why `forward` cannot be added to `others`, as a sentence.
 pub fn objection(forward: &Forward, others: &[Forward]) -> Option<String> {
     if others.iter().any(|other| other.conflicts_with(forward)) {
-        return Some(
-            "Another forward of this machine has this port; choose a different one.".into(),
-        );
+        return Some(gettext(
+            "Another forward of this machine has this port; choose a different one.",
+        ));
     }
     let error = match forward.protocol {
         Protocol::Tcp => TcpListener::bind(forward.host()).map(drop),
@@ -47,15 +52,16 @@ pub fn objection(forward: &Forward, others: &[Forward]) -> Option<String> {
     }
     .err()?;
     Some(match error.kind() {
-        ErrorKind::AddrInUse => "Another program has this port now; choose a different one.".into(),
+        ErrorKind::AddrInUse => {
+            gettext("Another program has this port now; choose a different one.")
+        }
         ErrorKind::PermissionDenied => {
-            "The system keeps this port for administrators; choose one from 1024 on.".into()
+            gettext("The system keeps this port for administrators; choose one from 1024 on.")
         }
-        ErrorKind::AddrNotAvailable => {
-            "This computer does not have the forward’s address; choose where it is reached anew."
-                .into()
-        }
-        _ => format!("The port cannot be used: {error}."),
+        ErrorKind::AddrNotAvailable => gettext(
+            "This computer does not have the forward’s address; choose where it is reached anew.",
+        ),
+        _ => gettext_with("The port cannot be used: {reason}.", &[("reason", &error)]),
     })
 }
 
@@ -65,8 +71,8 @@ pub fn reach(forward: &Forward) -> String {
         .iter()
         .find(|(address, _)| *address == forward.host_address);
     match forward.host_address {
-        IpAddr::V6(Ipv6Addr::LOCALHOST) => "This computer only, IPv6".to_owned(),
-        address => known.map_or_else(|| address.to_string(), |(_, name)| (*name).to_owned()),
+        IpAddr::V6(Ipv6Addr::LOCALHOST) => gettext("This computer only, IPv6"),
+        address => known.map_or_else(|| address.to_string(), |(_, name)| gettext(*name)),
     }
 }
 
@@ -125,11 +131,15 @@ pub fn add(
         .map(|port| Forward::new(Protocol::Tcp, port, 80))
         .find(|forward| objection(forward, &others).is_none());
     let suggestion = suggestion.unwrap_or_else(|| Forward::new(Protocol::Tcp, 8080, 80));
+    let reach = REACH.map(|(_, name)| gettext(name));
     let fields = Rc::new(Fields {
-        protocol: combo("Protocol", &PROTOCOLS.map(|(_, name)| name)),
-        reach: combo("Reached From", &REACH.map(|(_, name)| name)),
-        host: port_row("Port of This Computer", suggestion.host_port),
-        guest: port_row("Port of the Guest", suggestion.guest_port),
+        protocol: combo(&gettext("Protocol"), &PROTOCOLS.map(|(_, name)| name)),
+        reach: combo(
+            &gettext("Reached From"),
+            &reach.each_ref().map(String::as_str),
+        ),
+        host: port_row(&gettext("Port of This Computer"), suggestion.host_port),
+        guest: port_row(&gettext("Port of the Guest"), suggestion.guest_port),
     });
     let reason = adw::ActionRow::builder()
         .visible(false)
@@ -142,9 +152,9 @@ pub fn add(
     access::describe(&fields.host, &reason);
 
     let group = adw::PreferencesGroup::builder()
-        .description(
+        .description(gettext(
             "Connections to a port of this computer lead to the guest, as long as it runs.",
-        )
+        ))
         .build();
     group.add(&fields.protocol);
     group.add(&fields.host);
@@ -154,8 +164,8 @@ pub fn add(
     let page = adw::PreferencesPage::new();
     page.add(&group);
 
-    let cancel = gtk::Button::with_mnemonic("_Cancel");
-    let confirm = gtk::Button::with_mnemonic("_Add");
+    let cancel = gtk::Button::with_mnemonic(&gettext("_Cancel"));
+    let confirm = gtk::Button::with_mnemonic(&gettext("_Add"));
     confirm.add_css_class("suggested-action");
     let header = adw::HeaderBar::builder()
         .show_start_title_buttons(false)

@@ -8,7 +8,7 @@ use relm4::{adw, gtk};
 use super::forward;
 use crate::access;
 use crate::model::{Forward, Protocol};
-use crate::text::{self, gettext};
+use crate::text::{self, gettext, gettext_with};
 
 /// The list.
 pub struct Forwards {
@@ -37,9 +37,13 @@ pub fn title(forward: &Forward) -> String {
         Protocol::Tcp => "TCP",
         Protocol::Udp => "UDP",
     };
-    format!(
-        "{protocol} port {} to the guest’s port {}",
-        forward.host_port, forward.guest_port
+    gettext_with(
+        "{protocol} port {port} to the guest’s port {guest_port}",
+        &[
+            ("protocol", &protocol),
+            ("port", &forward.host_port),
+            ("guest_port", &forward.guest_port),
+        ],
     )
 }
 
@@ -134,7 +138,10 @@ impl Forwards {
                 .valign(gtk::Align::Center)
                 .css_classes(["flat"])
                 .build();
-            access::name(&remove, &format!("Remove {}", title(forward)));
+            access::name(
+                &remove,
+                &gettext_with("Remove {forward}", &[("forward", &title(forward))]),
+            );
             let (input, forward) = (sender.input_sender().clone(), *forward);
             remove.connect_clicked(move |_| {
                 let _ = input.send(ForwardsInput::Remove(forward));

@@ -202,7 +202,7 @@ fn properties(draft: &Draft) -> Vec<(String, String)> {
         }
         DiskChoice::None => {}
     }
-    list.push((gettext("Network"), switch_name(&draft.switch).to_owned()));
+    list.push((gettext("Network"), switch_name(&draft.switch)));
     if draft.switch != UNPLUGGED {
         let forwards = draft.forwards.iter();
         list.extend(forwards.map(|forward| (gettext("Forwarded port"), forwards::title(forward))));

@@ -142,12 +142,12 @@ impl Component for StoragePage {
                         #[local_ref]
                         add = network -> adw::ComboRow {
                             set_title: &gettext("Virtual Switch"),
-                            set_subtitle: switch_purpose(NAT),
-                            set_model: Some(&gtk::StringList::new(&switches.iter().map(|switch| switch_name(switch)).collect::<Vec<_>>())),
+                            set_subtitle: &switch_purpose(NAT),
+                            set_model: Some(&switches.iter().map(|switch| switch_name(switch)).collect::<gtk::StringList>()),
                             connect_selected_notify[sender, switches = switches.clone()] => move |row| {
                                 let chosen = usize::try_from(row.selected()).ok().and_then(|number| switches.get(number));
                                 if let Some(switch) = chosen {
-                                    row.set_subtitle(switch_purpose(switch));
+                                    row.set_subtitle(&switch_purpose(switch));
                                     let _ = sender.output(StorageOutput::Choose(Choice::Switch(switch.clone())));
                                 }
                             },

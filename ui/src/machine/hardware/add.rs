@@ -11,7 +11,7 @@ use crate::dialogs::question::{self, Weight};
 use crate::dialogs::{progress, toast};
 use crate::model::media::{self, Role, role};
 use crate::model::{Drive, ImageFormat, Machines, StoredMachine, images};
-use crate::text;
+use crate::text::{self, gettext, gettext_with};
 
 /// What is to be added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,32 +40,29 @@ pub async fn add(
         Addition::Optical => put(Drive::optical(None), machines, machine, &root).await,
     };
     match outcome {
-        Some(Ok(said)) => toast::say(&root, said),
-        Some(Err(body)) => question::error(&root, "The drive was not added", &body),
+        Some(Ok(said)) => toast::say(&root, &said),
+        Some(Err(body)) => question::error(&root, &gettext("The drive was not added"), &body),
         None => {}
     }
 }
 
-type Outcome = Option<Result<&'static str, String>>;
+type Outcome = Option<Result<String, String>>;
 
 async fn new_disk(
     machines: Arc<Machines>,
     machine: StoredMachine,
     root: &adw::PreferencesGroup,
 ) -> Outcome {
+    let (size, raw) = (gettext("Size in GiB"), gettext("Raw Image"));
+    let meaning = gettext("Byte for byte, for other programs; it cannot be compressed");
     let fields = [
-        Field::Text("Size in GiB", USUAL),
-        Field::Switch(
-            "Raw Image",
-            "Byte for byte, for other programs; it cannot be compressed",
-            false,
-        ),
+        Field::Text(&size, USUAL),
+        Field::Switch(&raw, &meaning, false),
     ];
-    let heading = (
-        "New Hard Disk",
-        "It takes space on this computer as the guest fills it.",
-    );
-    let values = form::ask(root, heading, &fields, "_Create", |values| {
+    let heading = gettext("New Hard Disk");
+    let body = gettext("It takes space on this computer as the guest fills it.");
+    let accept = gettext("_Create");
+    let values = form::ask(root, (&heading, &body), &fields, &accept, |values| {
         size_objection(values.first()?.text(), 0)
     })
     .await?;
@@ -78,22 +75,23 @@ async fn new_disk(
     } else {
         ImageFormat::Qcow2
     };
-    let made = progress::run(root, "Creating the Disk", move |_| {
+    let made = progress::run(root, gettext("Creating the Disk"), move |_| {
         machines.add_disk(&machine, format, size)
     });
-    Some(made.await?.map(|()| "The hard disk was added"))
+    Some(made.await?.map(|()| gettext("The hard disk was added")))
 }
 
 /// What speaks against `text` as a size in GiB, where it must be more than `least` bytes.
 pub fn size_objection(text: &str, least: u64) -> Option<String> {
     const LARGEST: u64 = 64 << 40;
     match text::gibibytes(text) {
-        None => Some("Give a number, such as 20 or 1.5.".to_owned()),
-        Some(size) if size <= least && least > 0 => {
-            Some(format!("The disk has {} already.", text::bytes(least)))
-        }
+        None => Some(gettext("Give a number, such as 20 or 1.5.")),
+        Some(size) if size <= least && least > 0 => Some(gettext_with(
+            "The disk has {size} already.",
+            &[("size", &text::bytes(least))],
+        )),
         Some(size) if !(1 << 20..=LARGEST).contains(&size) => {
-            Some("A disk has 1 MiB to 64 TiB.".to_owned())
+            Some(gettext("A disk has 1 MiB to 64 TiB."))
         }
         Some(_) => None,
     }
@@ -104,7 +102,7 @@ async fn existing_disk(
     machine: StoredMachine,
     root: &adw::PreferencesGroup,
 ) -> Outcome {
-    let path = file_choice::open(root, "Choose a Disk Image", FileKind::Disk).await?;
+    let path = file_choice::open(root, &gettext("Choose a Disk Image"), FileKind::Disk).await?;
     let read = path.clone();
     let found = relm4::spawn_blocking(move || look(&read)).await.ok()?;
     let (format, backing) = match found {
@@ -116,12 +114,18 @@ async fn existing_disk(
             .iter()
             .map(|file| file.display().to_string())
             .collect();
-        let body = format!(
-            "The image holds only what differs from other files. The machine reads these too, if you let it:\n\n{}",
-            names.join("\n")
+        let body = gettext_with(
+            "The image holds only what differs from other files. The machine reads these too, if you let it:\n\n{files}",
+            &[("files", &names.join("\n"))],
         );
-        let answer = ("_Let It Read Them", Weight::Suggested);
-        question::ask(root, "The image needs other files", &body, &[answer]).await?;
+        let answer = (gettext("_Let It Read Them"), Weight::Suggested);
+        question::ask(
+            root,
+            &gettext("The image needs other files"),
+            &body,
+            &[answer],
+        )
+        .await?;
     }
     let drive = Drive {
         backing,
@@ -146,8 +150,8 @@ async fn put(
 ) -> Outcome {
     let mut definition = machine.definition.clone();
     definition.drives.push(drive);
-    let changed = progress::run(root, "Adding the Drive", move |_| {
+    let changed = progress::run(root, gettext("Adding the Drive"), move |_| {
         machines.change(&machine, &definition)
     });
-    Some(changed.await?.map(|()| "The drive was added"))
+    Some(changed.await?.map(|()| gettext("The drive was added")))
 }

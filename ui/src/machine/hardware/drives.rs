@@ -21,11 +21,12 @@ use crate::model::images::{self, Facts};
 use crate::model::{
     Definition, Drive, DriveKind, ImageFormat, Machines, StoredMachine, TrashedImage,
 };
-use crate::text::{self, gettext};
+use crate::text::{self, gettext, gettext_with, message};
 
 /// Why most of it cannot be changed while the machine is alive.
-const RUNNING: &str =
-    "Turn the machine off to change its drives. Discs can be changed and ejected at any time.";
+const RUNNING: &str = message(
+    "Turn the machine off to change its drives. Discs can be changed and ejected at any time.",
+);
 
 /// The group.
 pub struct Drives {
@@ -89,7 +90,7 @@ impl Component for Drives {
             set_title: &gettext("Drives"),
             connect_map => DrivesInput::Refresh,
             #[watch]
-            set_description: model.alive.then_some(RUNNING),
+            set_description: model.alive.then(|| gettext(RUNNING)).as_deref(),
             #[wrap(Some)]
             #[name = "add"]
             set_header_suffix = &gtk::MenuButton {
@@ -169,7 +170,8 @@ impl Component for Drives {
             DrivesInput::Change(drive) => {
                 let (root, output) = (root.clone(), sender.output_sender().clone());
                 relm4::spawn_local(async move {
-                    let chosen = file_choice::open(&root, "Choose a Medium", FileKind::Optical);
+                    let title = gettext("Choose a Medium");
+                    let chosen = file_choice::open(&root, &title, FileKind::Optical);
                     if let Some(path) = chosen.await {
                         let _ = output.send(OverviewOutput::Insert(drive, path));
                     }
@@ -208,15 +210,18 @@ impl Component for Drives {
             }
             DrivesCommand::Removed(title, before) => {
                 let what = if before.1.is_some() {
-                    format!("{title} was removed, its image is in the Trash")
+                    gettext_with(
+                        "{drive} was removed, its image is in the Trash",
+                        &[("drive", &title)],
+                    )
                 } else {
-                    format!("{title} was removed")
+                    gettext_with("{drive} was removed", &[("drive", &title)])
                 };
                 let input = sender.input_sender().clone();
                 let undo = move || drop(input.send(DrivesInput::Restore(before.clone())));
                 toast::undoable(root, &what, undo, || {});
             }
-            DrivesCommand::Failed(heading, body) => question::error(root, heading, &body),
+            DrivesCommand::Failed(heading, body) => question::error(root, &gettext(heading), &body),
             DrivesCommand::Done => {}
         }
     }
@@ -224,9 +229,12 @@ impl Component for Drives {
 
 fn add_menu() -> gio::Menu {
     let menu = gio::Menu::new();
-    menu.append(Some("_New Hard Disk…"), Some("drives.new"));
-    menu.append(Some("_Existing Disk Image…"), Some("drives.existing"));
-    menu.append(Some("_Optical Drive"), Some("drives.optical"));
+    menu.append(Some(&gettext("_New Hard Disk…")), Some("drives.new"));
+    menu.append(
+        Some(&gettext("_Existing Disk Image…")),
+        Some("drives.existing"),
+    );
+    menu.append(Some(&gettext("_Optical Drive")), Some("drives.optical"));
     menu
 }
 
@@ -318,7 +326,7 @@ impl Drives {
         for (tool, label) in Tool::ALL {
             let input = sender.input_sender().clone();
             let able = !self.alive && tool.suits(drive);
-            row.add_row(&button_row(label, able, move || {
+            row.add_row(&button_row(&gettext(label), able, move || {
                 let _ = input.send(DrivesInput::Use(number, tool));
             }));
         }
@@ -341,7 +349,7 @@ impl Drives {
             .unwrap_or_else(|| drive.file.clone());
         let subtitle = medium
             .as_ref()
-            .map_or_else(|| "Empty".to_owned(), |file| file.display().to_string());
+            .map_or_else(|| gettext("Empty"), |file| file.display().to_string());
         let row = Self::row(title, &subtitle, "media-optical-symbolic");
         let eject = gtk::Button::builder()
             .icon_name("media-eject-symbolic")
@@ -350,17 +358,20 @@ impl Drives {
             .css_classes(["flat"])
             .visible(medium.is_some())
             .build();
-        access::name(&eject, &format!("Eject from {title}"));
+        access::name(
+            &eject,
+            &gettext_with("Eject from {drive}", &[("drive", &title)]),
+        );
         let input = sender.input_sender().clone();
         eject.connect_clicked(move |_| drop(input.send(DrivesInput::Eject(optical))));
         row.add_suffix(&eject);
         let label = if medium.is_some() {
-            "Change Disc…"
+            gettext("Change Disc…")
         } else {
-            "Insert Disc…"
+            gettext("Insert Disc…")
         };
         let input = sender.input_sender().clone();
-        row.add_row(&button_row(label, true, move || {
+        row.add_row(&button_row(&label, true, move || {
             let _ = input.send(DrivesInput::Change(optical));
         }));
         row.add_row(&self.remove_row(number, sender));
@@ -369,7 +380,7 @@ impl Drives {
 
     fn remove_row(&self, number: usize, sender: &ComponentSender<Self>) -> adw::ButtonRow {
         let input = sender.input_sender().clone();
-        let row = button_row("Remove Drive", !self.alive, move || {
+        let row = button_row(&gettext("Remove Drive"), !self.alive, move || {
             let _ = input.send(DrivesInput::Remove(number));
         });
         row.add_css_class("destructive-action");
@@ -417,15 +428,15 @@ impl Drives {
             .unwrap_or_default();
         let root = root.clone();
         relm4::spawn_local(async move {
-            let body = format!(
-                "Its image, {}, was made for this machine and is in its folder.",
-                file.display()
+            let body = gettext_with(
+                "Its image, {file}, was made for this machine and is in its folder.",
+                &[("file", &file.display())],
             );
             let answers = [
-                ("_Remove and Keep Image", Weight::Plain),
-                ("Move Image to _Trash", Weight::Destructive),
+                (gettext("_Remove and Keep Image"), Weight::Plain),
+                (gettext("Move Image to _Trash"), Weight::Destructive),
             ];
-            let heading = format!("Remove {title}?");
+            let heading = gettext_with("Remove {drive}?", &[("drive", &title)]);
             if let Some(answer) = question::ask(&root, &heading, &body, &answers).await {
                 let _ = input.send(DrivesInput::Removed(number, answer == 1));
             }
@@ -442,14 +453,18 @@ impl Drives {
             let mut definition = before.clone();
             let drive = definition.drives.remove(number);
             if let Err(error) = machines.update(&machine, &definition) {
-                return DrivesCommand::Failed("The drive was not removed", text::sentence(&error));
+                return DrivesCommand::Failed(
+                    message("The drive was not removed"),
+                    text::sentence(&error),
+                );
             }
             let image = match drive.file.filter(|_| trash) {
                 None => None,
                 Some(file) => match machines.trash_image(&machine, &file) {
                     Ok(image) => Some(image),
                     Err(body) => {
-                        let heading = "The drive was removed, but its image is still there";
+                        let heading =
+                            message("The drive was removed, but its image is still there");
                         return DrivesCommand::Failed(heading, body);
                     }
                 },
@@ -474,7 +489,9 @@ impl Drives {
             });
             match restored {
                 Ok(()) => DrivesCommand::Done,
-                Err(body) => DrivesCommand::Failed("The drive could not be brought back", body),
+                Err(body) => {
+                    DrivesCommand::Failed(message("The drive could not be brought back"), body)
+                }
             }
         });
     }
@@ -495,7 +512,7 @@ fn describe(drive: &Drive, facts: Option<&Result<Facts, String>>) -> String {
     let file = drive
         .file
         .clone()
-        .unwrap_or_else(|| PathBuf::from("No image"));
+        .unwrap_or_else(|| PathBuf::from(gettext("No image")));
     let format = match drive.format {
         ImageFormat::Raw => "raw",
         ImageFormat::Qcow2 => "qcow2",
@@ -504,9 +521,11 @@ fn describe(drive: &Drive, facts: Option<&Result<Facts, String>>) -> String {
     match facts {
         Some(Ok(facts)) => {
             let (size, used) = (text::bytes(facts.size), text::bytes(facts.used));
-            text.push_str(&format!(" · {size}, {used} used"));
+            let room = gettext_with("{size}, {used} used", &[("size", &size), ("used", &used)]);
+            text.push_str(&format!(" · {room}"));
             if let Some(base) = &facts.base {
-                text.push_str(&format!("\nHolds what differs from {base}"));
+                let base = gettext_with("Holds what differs from {file}", &[("file", base)]);
+                text.push_str(&format!("\n{base}"));
             }
         }
         Some(Err(problem)) => text.push_str(&format!("\n{problem}")),

@@ -18,10 +18,10 @@ use crate::dialogs::{progress, toast};
 use crate::model::{
     Cancel, Job, Machines, Name, NewSnapshot, Progress, Snapshot, State, StoredMachine,
 };
-use crate::text::{self, gettext};
+use crate::text::{self, gettext, gettext_with, message};
 
 /// Why nothing can be done while the machine is alive.
-const RUNNING: &str = "Turn the machine off to take, revert to or delete snapshots.";
+const RUNNING: &str = message("Turn the machine off to take, revert to or delete snapshots.");
 
 /// The view.
 pub struct SnapshotsView {
@@ -106,9 +106,9 @@ impl Component for SnapshotsView {
                 set_icon_name: Some("camera-photo-symbolic"),
                 set_title: &gettext("No Snapshots"),
                 #[watch]
-                set_description: Some(if model.alive { RUNNING } else {
-                    "A snapshot keeps the machine’s disks and settings as they are now, so that you can go back to it."
-                }),
+                set_description: Some(&gettext(if model.alive { RUNNING } else {
+                    message("A snapshot keeps the machine’s disks and settings as they are now, so that you can go back to it.")
+                })),
                 gtk::Button {
                     set_label: &gettext("Take Snapshot"),
                     set_halign: gtk::Align::Center,
@@ -116,7 +116,7 @@ impl Component for SnapshotsView {
                     #[watch]
                     set_sensitive: !model.alive && !model.busy,
                     #[watch]
-                    set_tooltip_text: model.alive.then_some(RUNNING),
+                    set_tooltip_text: model.running().as_deref(),
                     connect_clicked => SnapshotsInput::Take,
                 },
             },
@@ -136,7 +136,7 @@ impl Component for SnapshotsView {
                 add = &adw::PreferencesGroup {
                     set_title: &gettext("Snapshots"),
                     #[watch]
-                    set_description: model.alive.then_some(RUNNING),
+                    set_description: model.running().as_deref(),
                     #[wrap(Some)]
                     set_header_suffix = &gtk::Button {
                         set_label: &gettext("Take Snapshot"),
@@ -144,7 +144,7 @@ impl Component for SnapshotsView {
                         #[watch]
                         set_sensitive: !model.alive && !model.busy,
                         #[watch]
-                        set_tooltip_text: model.alive.then_some(RUNNING),
+                        set_tooltip_text: model.running().as_deref(),
                         connect_clicked => SnapshotsInput::Take,
                     },
                 },
@@ -153,12 +153,12 @@ impl Component for SnapshotsView {
                     set_visible: model.leftover || model.reclaiming.is_some(),
                     add = &adw::ActionRow {
                         #[watch]
-                        set_title: if model.reclaiming.is_some() { "Joining Disks" } else { "Deleted Snapshots Take Space" },
+                        set_title: &if model.reclaiming.is_some() { gettext("Joining Disks") } else { gettext("Deleted Snapshots Take Space") },
                         #[watch]
-                        set_subtitle: if model.reclaiming.is_some() {
-                            "What deleted snapshots held is joined with what comes after them."
+                        set_subtitle: &if model.reclaiming.is_some() {
+                            gettext("What deleted snapshots held is joined with what comes after them.")
                         } else {
-                            "Their space can be given back while the machine is off."
+                            gettext("Their space can be given back while the machine is off.")
                         },
                         #[name = "bar"]
                         add_suffix = &gtk::ProgressBar {
@@ -266,7 +266,7 @@ impl Component for SnapshotsView {
             SnapshotsCommand::Taken(result) => {
                 self.busy = false;
                 if let Err(body) = result {
-                    question::error(root, "No snapshot was taken", &body);
+                    question::error(root, &gettext("No snapshot was taken"), &body);
                 }
                 self.read(&sender);
             }
@@ -274,7 +274,7 @@ impl Component for SnapshotsView {
                 self.busy = false;
                 match result {
                     Ok(()) => told(&deed, &sender, root),
-                    Err(body) => question::error(root, failure(&deed), &body),
+                    Err(body) => question::error(root, &failure(&deed), &body),
                 }
                 self.read(&sender);
             }
@@ -282,7 +282,7 @@ impl Component for SnapshotsView {
             SnapshotsCommand::Reclaimed(result) => {
                 self.reclaiming = None;
                 if let Err(body) = result {
-                    question::error(root, "The space was not given back", &body);
+                    question::error(root, &gettext("The space was not given back"), &body);
                 }
                 self.read(&sender);
             }
@@ -292,6 +292,11 @@ impl Component for SnapshotsView {
 }
 
 impl SnapshotsView {
+    /// Why nothing can be changed, while the machine is alive.
+    fn running(&self) -> Option<String> {
+        self.alive.then(|| gettext(RUNNING))
+    }
+
     fn read(&self, sender: &ComponentSender<Self>) {
         let (machines, machine) = (self.machines.clone(), self.machine.clone());
         sender.spawn_oneshot_command(move || {
@@ -326,7 +331,7 @@ impl SnapshotsView {
     fn next_name(&self) -> String {
         let taken = |name: &str| self.snapshots.iter().any(|snapshot| snapshot.name == name);
         (self.snapshots.len() + 1..)
-            .map(|number| format!("Snapshot {number}"))
+            .map(|number| gettext_with("Snapshot {number}", &[("number", &number)]))
             .find(|name| !taken(name))
             .unwrap_or_default()
     }
@@ -338,9 +343,10 @@ impl SnapshotsView {
             self.next_name(),
         );
         relm4::spawn_local(async move {
-            let fields = [Field::Text("Name", &name), Field::Text("Notes", "")];
-            let heading = ("Take Snapshot", "");
-            let values = form::ask(&root, heading, &fields, "_Take", |values| {
+            let (title, notes) = (gettext("Name"), gettext("Notes"));
+            let fields = [Field::Text(&title, &name), Field::Text(&notes, "")];
+            let (heading, accept) = (gettext("Take Snapshot"), gettext("_Take"));
+            let values = form::ask(&root, (&heading, ""), &fields, &accept, |values| {
                 values.first().and_then(|name| objection(name.text()))
             });
             if let Some([name, notes]) = values.await.as_deref() {
@@ -369,20 +375,22 @@ impl SnapshotsView {
             Wish::Delete => drop(input.send(SnapshotsInput::Do(Deed::Delete(id, name)))),
             Wish::Revert => {
                 let before = new(
-                    &format!("Before “{name}”")
+                    &gettext_with("Before “{name}”", &[("name", &name)])
                         .chars()
                         .take(64)
                         .collect::<String>(),
                     "",
                 );
                 relm4::spawn_local(async move {
-                    let heading = format!("Revert to “{name}”?");
-                    let body = "The machine becomes as it was then. What was changed since its last snapshot is lost, unless a snapshot of it is taken first.";
+                    let heading = gettext_with("Revert to “{name}”?", &[("name", &name)]);
+                    let body = gettext(
+                        "The machine becomes as it was then. What was changed since its last snapshot is lost, unless a snapshot of it is taken first.",
+                    );
                     let answers = [
-                        ("_Revert", Weight::Destructive),
-                        ("_Take Snapshot and Revert", Weight::Suggested),
+                        (gettext("_Revert"), Weight::Destructive),
+                        (gettext("_Take Snapshot and Revert"), Weight::Suggested),
                     ];
-                    let before = match question::ask(&root, &heading, body, &answers).await {
+                    let before = match question::ask(&root, &heading, &body, &answers).await {
                         Some(0) => None,
                         Some(_) => Some(before),
                         None => return,
@@ -391,12 +399,13 @@ impl SnapshotsView {
                 });
             }
             Wish::Describe => drop(relm4::spawn_local(async move {
+                let (title, notes) = (gettext("Name"), gettext("Notes"));
                 let fields = [
-                    Field::Text("Name", &name),
-                    Field::Text("Notes", &snapshot.notes),
+                    Field::Text(&title, &name),
+                    Field::Text(&notes, &snapshot.notes),
                 ];
-                let heading = ("Rename Snapshot", "");
-                let values = form::ask(&root, heading, &fields, "_Rename", |values| {
+                let (heading, accept) = (gettext("Rename Snapshot"), gettext("_Rename"));
+                let values = form::ask(&root, (&heading, ""), &fields, &accept, |values| {
                     values.first().and_then(|name| objection(name.text()))
                 });
                 if let Some([name, notes]) = values.await.as_deref() {
@@ -409,14 +418,16 @@ impl SnapshotsView {
                 let start = format!("{} {name}", self.machine.definition.name);
                 let start: String = start.chars().take(64).collect();
                 relm4::spawn_local(async move {
-                    let heading = (
-                        "New Machine from Snapshot",
+                    let heading = gettext("New Machine from Snapshot");
+                    let body = gettext(
                         "Its disks hold only what differs from the snapshot, which cannot be deleted before the new machine is.",
                     );
-                    let fields = [Field::Text("Name", &start)];
-                    let values = form::ask(&root, heading, &fields, "_Create", move |values| {
-                        machine_name_objection(&machines, values.first()?.text())
-                    });
+                    let (title, accept) = (gettext("Name"), gettext("_Create"));
+                    let fields = [Field::Text(&title, &start)];
+                    let values =
+                        form::ask(&root, (&heading, &body), &fields, &accept, move |values| {
+                            machine_name_objection(&machines, values.first()?.text())
+                        });
                     if let Some([value]) = values.await.as_deref()
                         && let Ok(name) = Name::new(value.text())
                     {
@@ -479,7 +490,7 @@ fn new(name: &str, notes: &str) -> NewSnapshot {
 /// What speaks against a snapshot's name.
 fn objection(name: &str) -> Option<String> {
     let length = name.trim().chars().count();
-    (!(1..=64).contains(&length)).then(|| "A snapshot’s name has 1 to 64 characters.".to_owned())
+    (!(1..=64).contains(&length)).then(|| gettext("A snapshot’s name has 1 to 64 characters."))
 }
 
 /// What speaks against a new machine's name.
@@ -489,7 +500,12 @@ pub fn machine_name_objection(machines: &Machines, name: &str) -> Option<String>
         Ok(name) => {
             let entries = machines.scan().ok()?;
             let taken = entries.iter().any(|entry| name.matches(&entry.title()));
-            taken.then(|| format!("A machine called {name} exists already."))
+            taken.then(|| {
+                gettext_with(
+                    "A machine called {name} exists already.",
+                    &[("name", &name)],
+                )
+            })
         }
     }
 }
@@ -505,23 +521,26 @@ fn told(deed: &Deed, sender: &ComponentSender<SnapshotsView>, root: &gtk::Stack)
             );
             toast::undoable(
                 root,
-                &format!("“{name}” was deleted"),
+                &gettext_with("“{name}” was deleted", &[("name", name)]),
                 move || drop(undo.send(SnapshotsInput::Do(Deed::Restore(id)))),
                 move || drop(kept.send(SnapshotsInput::Reclaim)),
             );
         }
-        Deed::Branch(_, name) => toast::say(root, &format!("“{name}” was created")),
-        Deed::Revert(..) => toast::say(root, "The machine is as it was then"),
+        Deed::Branch(_, name) => toast::say(
+            root,
+            &gettext_with("“{name}” was created", &[("name", name)]),
+        ),
+        Deed::Revert(..) => toast::say(root, &gettext("The machine is as it was then")),
         Deed::Restore(_) | Deed::Describe(..) => {}
     }
 }
 
-fn failure(deed: &Deed) -> &'static str {
+fn failure(deed: &Deed) -> String {
     match deed {
-        Deed::Revert(..) => "The machine was not reverted",
-        Deed::Delete(..) => "The snapshot was not deleted",
-        Deed::Restore(_) => "The snapshot could not be brought back",
-        Deed::Describe(..) => "The snapshot was not renamed",
-        Deed::Branch(..) => "No machine was made",
+        Deed::Revert(..) => gettext("The machine was not reverted"),
+        Deed::Delete(..) => gettext("The snapshot was not deleted"),
+        Deed::Restore(_) => gettext("The snapshot could not be brought back"),
+        Deed::Describe(..) => gettext("The snapshot was not renamed"),
+        Deed::Branch(..) => gettext("No machine was made"),
     }
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::access;
 use crate::model::Snapshot;
-use crate::text::{self, gettext};
+use crate::text::{self, gettext, gettext_with};
 
 /// What a person wants of a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +58,7 @@ fn indent(depth: usize) -> i32 {
 fn snapshot_row(snapshot: &Snapshot, able: bool, wisher: Wisher) -> adw::ActionRow {
     let mut facts = vec![time(snapshot.created), text::bytes(snapshot.size)];
     if snapshot.has_clones {
-        facts.push("base of another machine".to_owned());
+        facts.push(gettext("base of another machine"));
     }
     let mut subtitle = facts.join(" · ");
     if !snapshot.notes.is_empty() {
@@ -93,12 +93,15 @@ fn snapshot_row(snapshot: &Snapshot, able: bool, wisher: Wisher) -> adw::ActionR
         .css_classes(["flat"])
         .action_name("snapshot.revert")
         .build();
-    access::name(&revert, &format!("Revert to {}", snapshot.name));
+    access::name(
+        &revert,
+        &gettext_with("Revert to {name}", &[("name", &snapshot.name)]),
+    );
     row.add_suffix(&revert);
     let menu = gio::Menu::new();
-    menu.append(Some("_New Machine…"), Some("snapshot.branch"));
-    menu.append(Some("_Rename…"), Some("snapshot.describe"));
-    menu.append(Some("_Delete"), Some("snapshot.delete"));
+    menu.append(Some(&gettext("_New Machine…")), Some("snapshot.branch"));
+    menu.append(Some(&gettext("_Rename…")), Some("snapshot.describe"));
+    menu.append(Some(&gettext("_Delete")), Some("snapshot.delete"));
     let more = gtk::MenuButton::builder()
         .icon_name("view-more-symbolic")
         .tooltip_text(gettext("More"))
@@ -106,7 +109,10 @@ fn snapshot_row(snapshot: &Snapshot, able: bool, wisher: Wisher) -> adw::ActionR
         .css_classes(["flat"])
         .menu_model(&menu)
         .build();
-    access::name(&more, &format!("More for {}", snapshot.name));
+    access::name(
+        &more,
+        &gettext_with("More for {name}", &[("name", &snapshot.name)]),
+    );
     row.add_suffix(&more);
     row
 }
