@@ -34,6 +34,8 @@ pub(crate) struct Driver {
 struct Rings {
     size: u16,
     available: u16,
+    /// What was available when it was decided last whether to ring.
+    told: u16,
     used: u16,
     next: u16,
     /// Of each descriptor that heads a chain, the buffers to write.
@@ -161,6 +163,7 @@ impl Driver {
         let rings = Rings {
             size,
             available: 0,
+            told: 0,
             used: 0,
             next: 0,
             room: vec![Vec::new(); usize::from(size)],
@@ -266,18 +269,39 @@ impl Driver {
         head
     }
 
-    /// Rings the doorbell of `queue`.
+    /// Rings the doorbell of `queue` if the device wants to hear of what was made available since the last time.
     pub fn kick(&mut self, queue: usize) {
-        self.write(0x3000 + 4 * queue as u64, 2, queue as u64);
+        if self.features & feature::EVENT_INDEX == 0 || self.is_wanted(queue) {
+            self.write(0x3000 + 4 * queue as u64, 2, queue as u64);
+        }
+    }
+
+    /// By the event index, whether the device wants to hear. Section 2.7.7.2.
+    fn is_wanted(&mut self, queue: usize) -> bool {
+        std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+        let Some(rings) = self.queues.get_mut(queue) else {
+            return true;
+        };
+        let new = rings.available;
+        let old = std::mem::replace(&mut rings.told, new);
+        let mut event = [0; 2];
+        let at = RINGS * (queue as u64 + 1) + USED + 4 + 8 * u64::from(rings.size);
+        self.memory.read(at, &mut event).unwrap();
+        let passed = new.wrapping_sub(u16::from_le_bytes(event)).wrapping_sub(1);
+        new == old || passed < new.wrapping_sub(old)
     }
 
     /// What has come back in `queue` since the last call.
     pub fn used(&mut self, queue: usize) -> Vec<Used> {
         let base = RINGS * (queue as u64 + 1) + USED;
-        let mut index = [0; 2];
-        self.memory.read(base + 2, &mut index).unwrap();
+        let available = RINGS * (queue as u64 + 1) + AVAILABLE;
         let mut found = Vec::new();
-        while self.queues[queue].used != u16::from_le_bytes(index) {
+        loop {
+            let mut index = [0; 2];
+            self.memory.read(base + 2, &mut index).unwrap();
+            if self.queues[queue].used == u16::from_le_bytes(index) {
+                break;
+            }
             let rings = &mut self.queues[queue];
             let mut element = [0; 8];
             let at = base + 4 + 8 * u64::from(rings.used % rings.size);
@@ -296,12 +320,12 @@ impl Driver {
                 written,
                 data,
             });
+            // With the event index, the next one used is to be told; one may be used already.
+            let event = self.queues[queue].used.to_le_bytes();
+            let at = available + 4 + 2 * u64::from(self.queues[queue].size);
+            self.memory.write(at, &event).unwrap();
+            std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
         }
-        // With the event index, the next one used is to be told.
-        let event = self.queues[queue].used.to_le_bytes();
-        let available = RINGS * (queue as u64 + 1) + AVAILABLE;
-        let at = available + 4 + 2 * u64::from(self.queues[queue].size);
-        self.memory.write(at, &event).unwrap();
         found
     }
 

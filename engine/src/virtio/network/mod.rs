@@ -521,9 +521,14 @@ impl Worker {
         };
         let mut queue = shared.lock();
         let mut round = queue.size();
-        while round > 0
-            && let Some(chain) = queue.pop()
-        {
+        while round > 0 {
+            let Some(chain) = queue.pop() else {
+                // The driver rings for the next one only when it is asked to.
+                if queue.enable_doorbell() {
+                    continue;
+                }
+                break;
+            };
             round -= 1;
             let done = self.order(&chain).is_some();
             let answer = [u8::from(!done)];
