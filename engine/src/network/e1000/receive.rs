@@ -108,15 +108,10 @@ impl Filter<'_> {
     }
 }
 
-/// What is said of checksums: status and error bits, and whether the transport's checksum must be computed first.
+/// What is said of checksums: status and error bits.
 pub(super) struct Verdict {
     pub status: u8,
     pub errors: u8,
-}
-
-/// Whether the guest believes the card about the transport's checksum, by the receive checksum register.
-pub(super) fn trusts(control: u32) -> bool {
-    control & receive_checksum::TRANSPORT != 0
 }
 
 /// Looks at the checksums of `frame` as far as `control` (the receive checksum register) says.
@@ -144,7 +139,7 @@ pub(super) fn verdict(frame: &Frame, control: u32) -> Verdict {
         frame.offload().checksum,
         Checksum::Valid | Checksum::Partial { .. }
     );
-    if trusts(control) && sure {
+    if control & receive_checksum::TRANSPORT != 0 && sure {
         verdict.status = verdict.status & !IGNORE_CHECKSUM | TRANSPORT_LOOKED_AT;
     }
     verdict
