@@ -98,6 +98,11 @@ impl Tables {
     /// Adds a table with `pointers`: where in it, how many bytes wide, and what offset they point to.
     fn append_table(&mut self, table: &[u8], pointers: &[(u32, u8, u32)]) -> u32 {
         let mut table = table.to_vec();
+        // OVMF puts the checksum of what is there in its place, which must not count itself.
+        let checksum = usize::try_from(header::CHECKSUM).unwrap_or(usize::MAX);
+        if let Some(checksum) = table.get_mut(checksum) {
+            *checksum = 0;
+        }
         for (offset, size, target) in pointers {
             let target = u64::from(*target).to_le_bytes();
             let place = table

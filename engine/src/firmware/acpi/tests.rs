@@ -52,8 +52,9 @@ impl Loaded {
                     let file = loaded.file_mut(&name(4));
                     let range = &file[start as usize..(start + length) as usize];
                     let sum = sum(range);
-                    let byte = &mut file[offset as usize];
-                    *byte = byte.wrapping_sub(sum);
+                    // SeaBIOS subtracts the sum from what is there, OVMF replaces that.
+                    assert_eq!(file[offset as usize], 0);
+                    file[offset as usize] = 0_u8.wrapping_sub(sum);
                 }
                 other => panic!("command {other}"),
             }
