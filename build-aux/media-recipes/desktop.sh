@@ -11,7 +11,7 @@ desktop() {
     local system=$work/system mirror
     mirror=$(sed -n 's/^deb \(\[[^]]*\] \)\{0,1\}\([^ ]*\) trixie main.*/\2/p' "$root/etc/apt/sources.list" | head -n 1)
     enter_root debootstrap --variant=minbase --include=\
-linux-image-amd64,systemd-sysv,udev,dbus,libpam-systemd,login,kmod,procps,iproute2,initramfs-tools,zstd,stress-ng,\
+linux-image-amd64,systemd-sysv,udev,dbus,libpam-systemd,login,kmod,procps,iproute2,initramfs-tools,zstd,stress-ng,fio,pciutils,\
 xserver-xorg-core,xserver-xorg-input-libinput,xinit,x11-xserver-utils,openbox,xterm bookworm "$system" "$mirror"
 
     printf 'desktop\n' | as_root tee "$system/etc/hostname" >/dev/null
@@ -43,7 +43,8 @@ CONFIG
     as_root cp "$system"/boot/vmlinuz-* "$boot/kernel"
     as_root cp "$system"/boot/initrd.img-* "$boot/initramfs"
     as_root chmod a+r "$boot"/*
-    fetch bookworm syslinux
+    # shellcheck disable=SC2086
+    fetch bookworm syslinux $efi_packages
     boot_disk "$disk" 96 "$boot" 'root=LABEL=root console=tty0 console=ttyS0,115200'
     truncate -s 3G "$disk"
     # The second partition: Linux (83h), from behind the first to the end.

@@ -3,12 +3,14 @@
 # shellcheck shell=bash disable=SC2154
 
 linux() {
-    fetch bookworm linux-image busybox-static syslinux
+    # shellcheck disable=SC2086
+    fetch bookworm linux-image busybox-static syslinux $efi_packages libc6 efibootmgr libefivar1 libefiboot1 libpopt0 evtest libevdev2 \
+        ethtool libmnl0 netcat-openbsd libbsd0 libmd0
     local tree=$work/initramfs version kernel modules busybox=$work/packages/bin/busybox
     kernel=$(echo "$work"/packages/boot/vmlinuz-*)
     version=${kernel##*/vmlinuz-}
     modules=$work/packages/lib/modules/$version/kernel
-    mkdir -p "$tree"/{bin,sbin,etc/acpi/PWRF,proc,sys,dev,tmp,root,mnt,run,var/log,usr/share/udhcpc} "$tree/lib/modules/$version"
+    mkdir -p "$tree"/{bin,sbin,etc/acpi/PWRF,proc,sys,dev,tmp,root,mnt,run,var/log,etc/udhcpc} "$tree/lib/modules/$version"
     cp "$busybox" "$tree/bin/busybox"
     ln -s busybox "$tree/bin/sh"
     ln -s bin/busybox "$tree/init"
@@ -17,12 +19,12 @@ linux() {
 
     local name
     # Folders and single modules; what they need is in one of them too.
-    for name in drivers/{ata,cdrom,virtio,input,char/hw_random,scsi/scsi_mod.ko,scsi/scsi_common.ko,scsi/sd_mod.ko,scsi/sr_mod.ko} \
+    for name in drivers/{ata,cdrom,virtio,input,char/hw_random,char/virtio_console.ko,scsi/scsi_mod.ko,scsi/scsi_common.ko,scsi/sd_mod.ko,scsi/sr_mod.ko} \
         drivers/{scsi/virtio_scsi.ko,block/virtio_blk.ko,block/floppy.ko,net/virtio_net.ko,net/net_failover.ko,net/ethernet/intel/e1000} \
         drivers/{net/ethernet/intel/e1000e,acpi/button.ko,gpu/drm/drm.ko,gpu/drm/drm_kms_helper.ko,gpu/drm/drm_vram_helper.ko} \
         drivers/{gpu/drm/drm_ttm_helper.ko,gpu/drm/drm_shmem_helper.ko,gpu/drm/ttm,gpu/drm/tiny,gpu/drm/virtio,hid,usb/common,usb/core} \
         drivers/{usb/host,i2c/busses/i2c-piix4.ko,parport,rtc,watchdog,tty/serial,powercap,ptp,pps,virtio,nvme,block/loop.ko} \
-        block fs/{ext4,jbd2,mbcache.ko,isofs,fat,nls,fuse,9p,netfs,fscache,udf} net/{core,9p,packet,vmw_vsock} lib crypto arch/x86/crypto; do
+        block fs/{ext4,jbd2,mbcache.ko,isofs,fat,nls,fuse,9p,netfs,fscache,udf,efivarfs} net/{core,9p,packet,vmw_vsock} lib crypto arch/x86/crypto; do
         if [ -e "$modules/$name" ]; then
             mkdir -p "$tree/lib/modules/$version/kernel/$(dirname "$name")"
             cp -r "$modules/$name" "$tree/lib/modules/$version/kernel/$(dirname "$name")/"
@@ -31,6 +33,7 @@ linux() {
     cp "$work/packages/lib/modules/$version"/modules.{builtin,order} "$tree/lib/modules/$version/"
     # Never loaded, and they say so in the kernel's log.
     find "$tree/lib/modules" \( -name 'tcrypt*' -o -name 'test_*' -o -name '*_test.ko' -o -name '*torture*' \) -delete
+    programs "$tree" efibootmgr evtest ethtool nc.openbsd
     "$busybox" depmod -b "$tree" "$version"
 
     cat >"$tree/etc/inittab" <<'CONFIG'
@@ -59,7 +62,8 @@ grep -qw graphics /proc/cmdline || echo 'blacklist bochs' >/etc/modprobe.d/text.
 for turn in 1 2; do
     find /sys/devices -name modalias -exec cat {} + | sort -u | while read -r alias; do modprobe -qb "$alias"; done 2>/dev/null
 done
-for module in sd_mod sr_mod evdev mousedev psmouse button ext4 isofs; do modprobe -q "$module"; done 2>/dev/null
+for module in sd_mod sr_mod evdev mousedev psmouse button ext4 isofs vfat virtio_console efivarfs; do modprobe -q "$module"; done 2>/dev/null
+mount -t efivarfs efivarfs /sys/firmware/efi/efivars 2>/dev/null
 ip link set lo up
 acpid -l /var/log/acpid
 [ ! -x /etc/rc.local ] || /etc/rc.local
@@ -68,7 +72,7 @@ CONFIG
 #!/bin/sh
 poweroff
 CONFIG
-    cat >"$tree/usr/share/udhcpc/default.script" <<'CONFIG'
+    cat >"$tree/etc/udhcpc/default.script" <<'CONFIG'
 #!/bin/sh
 case $1 in
 deconfig) ip link set "$interface" up ;;
@@ -80,7 +84,7 @@ bound | renew)
     ;;
 esac
 CONFIG
-    chmod +x "$tree/etc/rc" "$tree/etc/acpi/PWRF/00000080" "$tree/usr/share/udhcpc/default.script"
+    chmod +x "$tree/etc/rc" "$tree/etc/acpi/PWRF/00000080" "$tree/etc/udhcpc/default.script"
     echo 'root::0:0:root:/root:/bin/sh' >"$tree/etc/passwd"
     echo 'root:x:0:' >"$tree/etc/group"
     printf 'Guesthouse test system \\r on \\l\n\n' >"$tree/etc/issue"
@@ -92,8 +96,9 @@ CONFIG
     cp "$made/linux-kernel" "$boot/kernel"
     cp "$made/linux-initramfs" "$boot/initramfs"
     printf 'prompt 0\ntimeout 1\ndefault linux\nlabel linux\nkernel kernel\n%s\n' "$append" >"$boot/isolinux.cfg"
+    efi_boot "$boot" /kernel /initramfs 'console=tty0 console=ttyS0,115200'
     bootable "$made/linux.iso" GUESTHOUSE_LINUX "$boot"
 
     # The same on a hard disk.
-    boot_disk "$made/linux-disk.img" 80 "$boot" 'console=tty0 console=ttyS0,115200'
+    boot_disk "$made/linux-disk.img" 96 "$boot" 'console=tty0 console=ttyS0,115200'
 }

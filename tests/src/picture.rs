@@ -208,23 +208,26 @@ impl Reference {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn picture(width: u32, height: u32, pixel: impl Fn(u32, u32) -> u32) -> Picture {
+impl Picture {
+    pub(crate) fn draw(width: u32, height: u32, pixel: impl Fn(u32, u32) -> u32) -> Self {
         let pixels = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
-        Picture {
+        Self {
             width,
             height,
             pixels: pixels.map(|(x, y)| pixel(x, y)).collect(),
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn a_picture_is_like_itself_in_another_size_and_with_a_clock_but_not_like_another() {
         let halves = |width: u32| move |x, _| if x < width / 2 { 0x20_4080 } else { 0xff_ffff };
-        let reference = Reference::of(&picture(640, 480, halves(640)));
-        assert!(reference.is_like(&picture(1280, 800, halves(1280))));
+        let reference = Reference::of(&Picture::draw(640, 480, halves(640)));
+        assert!(reference.is_like(&Picture::draw(1280, 800, halves(1280))));
         let clock = |x, y| {
             if x > 1200 && y < 60 {
                 0
@@ -232,16 +235,16 @@ mod tests {
                 halves(1280)(x, y)
             }
         };
-        assert!(reference.is_like(&picture(1280, 800, clock)));
-        assert!(!reference.is_like(&picture(1280, 800, halves(1000))));
-        assert!(!reference.is_like(&picture(1, 1, |_, _| 0)));
+        assert!(reference.is_like(&Picture::draw(1280, 800, clock)));
+        assert!(!reference.is_like(&Picture::draw(1280, 800, halves(1000))));
+        assert!(!reference.is_like(&Picture::draw(1, 1, |_, _| 0)));
     }
 
     #[test]
     fn what_differs_is_found_by_its_upper_left_corner() {
-        let plain = picture(100, 50, |_, _| 7);
-        let pointer = picture(100, 50, |x, y| u32::from((20..25).contains(&x) && y >= 30));
-        let other = picture(100, 50, |_, _| 0);
+        let plain = Picture::draw(100, 50, |_, _| 7);
+        let pointer = Picture::draw(100, 50, |x, y| u32::from((20..25).contains(&x) && y >= 30));
+        let other = Picture::draw(100, 50, |_, _| 0);
         assert_eq!(pointer.first_difference(&other), Some((20, 30)));
         assert_eq!(plain.first_difference(&plain), None);
         assert!(plain.png().starts_with(b"\x89PNG"));

@@ -55,9 +55,9 @@ impl SerialLine {
         }
     }
 
-    /// What came so far.
+    /// What came so far, without the sequences that move cursors and choose colours.
     pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.received.0.lock()).into_owned()
+        self.since(0)
     }
 
     /// How many bytes came so far: a mark for [`SerialLine::since`].
@@ -65,10 +65,12 @@ impl SerialLine {
         self.received.0.lock().len()
     }
 
-    /// What came after `mark`.
+    /// What came after `mark`, as [`SerialLine::text`] gives it.
     pub fn since(&self, mark: usize) -> String {
         let received = self.received.0.lock();
-        String::from_utf8_lossy(received.get(mark..).unwrap_or_default()).into_owned()
+        plain(&String::from_utf8_lossy(
+            received.get(mark..).unwrap_or_default(),
+        ))
     }
 
     /// Sends a text to the guest.
@@ -77,5 +79,25 @@ impl SerialLine {
     /// When the line is cut.
     pub fn send(&self, text: &str) {
         (&self.to_guest).write_all(text.as_bytes()).unwrap();
+    }
+}
+
+/// A terminal's text without control sequences (ECMA-48, 5.4).
+fn plain(text: &str) -> String {
+    let mut parts = text.split("\x1b[");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|character| ('@'..='~').contains(&character));
+        plain += end.and_then(|end| part.get(end + 1..)).unwrap_or_default();
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn control_sequences_are_taken_out() {
+        let text = "\x1b[2J\x1b[01;01H\x1b[1m\x1b[32mkept \x1b[0m= \x1b[=3hyes\r\n\x1b[3";
+        assert_eq!(super::plain(text), "kept = yes\r\n");
     }
 }

@@ -2,6 +2,7 @@
 //! serial line. Whatever does not come in time ends the test and leaves in target/guest-reports/TEST what the guest's last screens were, what it
 //! said on its serial line, the machine's log and what its processors hold.
 
+mod font;
 mod input;
 mod report;
 mod screen;
@@ -9,6 +10,7 @@ mod serial;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use guesthouse_engine::Definition;
@@ -33,11 +35,16 @@ pub struct Guest {
     pub machine: Arc<Machine>,
     /// What it was made from.
     pub definition: Definition,
-    folder: TempDir,
+    /// Taken only when the guest goes.
+    folder: Option<TempDir>,
     started: Instant,
     serial: Arc<SerialLine>,
+    /// The other end of its virtio console, if it has one.
+    pub console: Option<SerialLine>,
     /// When what it is about was stored the last time.
     looked: Mutex<Instant>,
+    /// Its test failed, and what can be seen of it is stored.
+    described: AtomicBool,
     /// What the screen showed lately, the newest last.
     pictures: Mutex<Vec<Picture>>,
 }
@@ -71,7 +78,12 @@ impl Guest {
     /// When it does not start.
     pub fn start_in(folder: TempDir, definition: Definition) -> Self {
         let mut serial = SerialLine::default();
-        let options: StartOptions = serial.options();
+        let mut options: StartOptions = serial.options();
+        let console = definition.devices.console.then(|| {
+            let mut console = SerialLine::default();
+            options.console = console.options().serial;
+            console
+        });
         let started = Instant::now();
         let machine = Machine::start(&definition, folder.path(), options)
             .unwrap_or_else(|error| panic!("the machine did not start: {error}"));
@@ -80,10 +92,12 @@ impl Guest {
         Self {
             machine,
             definition,
-            folder,
+            folder: Some(folder),
             started,
             serial,
+            console,
             looked: Mutex::new(Instant::now()),
+            described: AtomicBool::new(false),
             pictures: Mutex::default(),
         }
     }
@@ -100,14 +114,14 @@ impl Guest {
 
     /// The machine's folder.
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        self.folder.as_ref().unwrap().path()
     }
 
     /// Switches the machine off if it still runs, and gives its folder.
-    pub fn into_folder(self) -> TempDir {
+    pub fn into_folder(mut self) -> TempDir {
         // It may be off already.
         let _ = self.machine.power_off();
-        self.folder
+        self.folder.take().unwrap()
     }
 
     /// How long ago it was started.

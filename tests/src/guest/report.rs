@@ -67,6 +67,7 @@ impl Guest {
     /// Always.
     pub fn fail(&self, why: &str) -> ! {
         let folder = test_folder();
+        self.described.store(true, Ordering::Relaxed);
         describe(&self.machine, &self.serial, &folder);
         let picture = self.picture();
         let _ = fs::write(folder.join("thumbnail.png"), Reference::of(&picture).png());
@@ -90,6 +91,15 @@ impl Guest {
             self.screen(),
             said.join("\n"),
         );
+    }
+}
+
+/// Whatever a test fails by, what can be seen of its guests is left.
+impl Drop for Guest {
+    fn drop(&mut self) {
+        if std::thread::panicking() && !self.described.load(Ordering::Relaxed) {
+            describe(&self.machine, &self.serial, &test_folder());
+        }
     }
 }
 

@@ -2,13 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use super::font::Font;
 use super::{Guest, PICTURES};
 use crate::picture::{Picture, Reference};
 
 impl Guest {
-    /// The text on the screen, a line each row; empty when the screen shows no text.
+    /// The text on the screen, a line each row; empty when the screen shows no text, or graphics whose font was not learnt.
     pub fn screen(&self) -> String {
-        let lines = self.machine.screen_text().unwrap_or_default();
+        let in_graphics = || Font::console().map(|font| font.read(&self.picture()));
+        let lines = self.machine.screen_text().or_else(in_graphics);
+        let lines = lines.unwrap_or_default();
         lines
             .iter()
             .map(|line| line.trim_end())

@@ -10,6 +10,11 @@ impl Guest {
         self.serial.text()
     }
 
+    /// How much the guest said on its serial line so far: a mark for [`Guest::wait_for_serial_since`].
+    pub fn serial_mark(&self) -> usize {
+        self.serial.mark()
+    }
+
     /// Waits until the guest has said `text` on its serial line.
     ///
     /// # Panics
@@ -18,7 +23,7 @@ impl Guest {
         self.wait_for_serial_since(0, text, seconds);
     }
 
-    /// Waits until the guest has said `text` on its serial line after its first `mark` bytes there, and gives what it said after these.
+    /// Waits until the guest has said `text` on its serial line after `mark`, and gives what it said after these.
     ///
     /// # Panics
     /// When it does not within `seconds`.
@@ -91,13 +96,19 @@ impl Guest {
         self.send_serial(&format!(
             "{{ {command}\n}} 2>&1; echo \"end-of\"\"-command $?.\"\n"
         ));
-        let said = self.wait_for_serial_since(mark, "end-of-command ", seconds);
-        let said = if said.ends_with('.') || said.contains(".\r") || said.contains(".\n") {
-            said
-        } else {
-            std::thread::sleep(Duration::from_millis(200));
-            self.serial.since(mark)
+        let mut said = self.wait_for_serial_since(mark, "end-of-command ", seconds);
+        // To the line's end, so that nothing of it is taken for the next command's.
+        let is_whole = |said: &str| {
+            let line = said.split_once("end-of-command ");
+            line.is_some_and(|(_, rest)| rest.contains('\n'))
         };
+        for _ in 0..100 {
+            if is_whole(&said) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+            said = self.serial.since(mark);
+        }
         let (output, rest) = said.split_once("end-of-command ").unwrap_or((&said, ""));
         let status: String = rest.chars().take_while(char::is_ascii_digit).collect();
         (status.parse().unwrap_or(-1), output.replace('\r', ""))

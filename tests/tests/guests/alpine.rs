@@ -4,10 +4,13 @@ use guesthouse_engine::definition::ImageFormat;
 use guesthouse_tests::matrix::{Cell, Row};
 use guesthouse_tests::media::gathered;
 
-use super::linux::{BOOT, COMMAND};
+use super::linux::{BOOT, COMMAND, learn_to_read};
 use super::{Kind, add_disk};
 
 pub fn alpine(kind: Kind) {
+    if kind.is_uefi() {
+        learn_to_read(kind);
+    }
     let mut row = Row::new(
         "Alpine 3.23",
         kind.name,

@@ -38,6 +38,20 @@ pub fn disk_name(guest: &Guest) -> String {
     format!("/dev/{name}")
 }
 
+/// Sees to it that the console's text can be read off the screen.
+pub fn read_screen(guest: &Guest) {
+    if guest.machine.screen_text().is_none() {
+        guest.learn_font(COMMAND);
+    }
+}
+
+/// Sees to it that text can be read off screens in graphics, for guests whose consoles are and that do not help: one that does is asked before.
+pub fn learn_to_read(kind: Kind) {
+    let guest = kind.start(kind.with_medium("linux.iso", 256, 1), |_| {});
+    guest.log_in(BOOT);
+    read_screen(&guest);
+}
+
 pub fn linux_from_a_cd(kind: Kind) {
     let mut row = Row::new(
         "Linux 6.1 in memory, from a CD",
@@ -57,6 +71,8 @@ pub fn linux_from_a_cd(kind: Kind) {
     let guest = kind.start(definition, prepare);
     guest.wait_for_serial("guest login: ", BOOT);
     row.boots();
+    guest.log_in(COMMAND);
+    read_screen(&guest);
     guest.wait_for("guest login:", COMMAND);
     row.works(Cell::Picture);
     guest.type_text("root\n");
@@ -66,7 +82,6 @@ pub fn linux_from_a_cd(kind: Kind) {
     row.works(Cell::Keyboard);
     guest.keep_screen("screen");
 
-    guest.log_in(COMMAND);
     let messages = guest.judge_kernel_messages(COMMAND);
     assert!(messages.contains("Brought up 1 node, 2 CPUs"), "{messages}");
 
@@ -97,7 +112,7 @@ pub fn linux_from_a_cd(kind: Kind) {
         &format!("mke2fs {disk} && mount -t ext4 {disk} /mnt"),
         COMMAND,
     );
-    guest.shell("head -c 48M /dev/urandom >/mnt/file; sync", 2 * COMMAND);
+    guest.shell("head -c 48m /dev/urandom >/mnt/file && sync", 2 * COMMAND);
     let written = sum(guest.shell("sha256sum /mnt/file", COMMAND));
     guest.shell("umount /mnt; echo 3 >/proc/sys/vm/drop_caches", COMMAND);
     guest.shell(&format!("mount -t ext4 {disk} /mnt"), COMMAND);
@@ -106,7 +121,7 @@ pub fn linux_from_a_cd(kind: Kind) {
     row.works(Cell::Disk);
     guest.judge_kernel_messages(COMMAND);
 
-    let before = guest.serial().len();
+    let before = guest.serial_mark();
     guest.send_serial("reboot\n");
     guest.wait_for_serial_since(before, "guest login: ", BOOT);
     row.works(Cell::Reboots);
@@ -135,9 +150,10 @@ pub fn linux_from_a_disk(kind: Kind) {
     });
     guest.wait_for_serial("guest login: ", BOOT);
     row.boots();
+    guest.log_in(COMMAND);
+    read_screen(&guest);
     guest.wait_for("guest login:", COMMAND);
     row.works(Cell::Picture);
-    guest.log_in(COMMAND);
     guest.judge_kernel_messages(COMMAND);
     let disk = disk_name(&guest);
     guest.shell(&format!("mount -t vfat {disk}1 /mnt && cmp /mnt/kernel /mnt/kernel && touch /mnt/written && umount /mnt"), COMMAND);

@@ -5,6 +5,7 @@
 mod alpine;
 mod debian;
 mod desktop;
+mod devices;
 mod firmware;
 mod linux;
 mod network;
@@ -40,16 +41,31 @@ const GENERATION_2: Kind = Kind {
 /// With its disks on virtio.
 const GENERATION_1_VIRTIO: Kind = Kind {
     name: "1, virtio",
+    change: on_virtio,
+};
+
+const GENERATION_2_VIRTIO: Kind = Kind {
+    name: "2, virtio",
     change: |definition| {
-        for drive in &mut definition.drives {
-            if drive.kind == DriveKind::Disk {
-                drive.bus = Bus::Virtio;
-            }
-        }
+        (GENERATION_2.change)(definition);
+        on_virtio(definition);
     },
 };
 
+fn on_virtio(definition: &mut Definition) {
+    for drive in &mut definition.drives {
+        if drive.kind == DriveKind::Disk {
+            drive.bus = Bus::Virtio;
+        }
+    }
+}
+
 impl Kind {
+    /// Whether its machines start by UEFI, and their screens are in graphics from the beginning.
+    fn is_uefi(self) -> bool {
+        self.empty(64, 1).generation == Generation::Two
+    }
+
     /// A machine with `mebibytes` of memory and `processors`, and nothing in it.
     fn empty(self, mebibytes: u64, processors: u32) -> Definition {
         let mut definition = Definition::new(Name::new("test").unwrap());
@@ -102,10 +118,12 @@ on! {
         firmware::isolinux,
         linux::linux_from_a_cd,
         linux::linux_from_a_disk,
+        devices::every_device,
         network::linux_on_e1000,
         network::linux_on_virtio,
         network::ipxe_on_e1000,
         network::ipxe_on_virtio,
+        network::two_at_a_private_switch,
         network::network_boot,
         alpine::alpine,
         debian::debian_installer_in_text_mode,
@@ -120,6 +138,20 @@ on! {
     generation_2 = GENERATION_2: [
         uefi::shell,
         uefi::variables_survive,
+        uefi::a_boot_entry_survives,
+        linux::linux_from_a_cd,
+        linux::linux_from_a_disk,
+        devices::every_device,
+        network::linux_on_e1000,
+        network::linux_on_virtio,
+        alpine::alpine,
+        debian::debian_installer_in_graphics,
+        desktop::debian_desktop,
+    ];
+    generation_2_virtio = GENERATION_2_VIRTIO: [
+        linux::linux_from_a_cd,
+        linux::linux_from_a_disk,
+        uefi::secure_boot,
     ];
     generation_1_virtio = GENERATION_1_VIRTIO: [
         linux::linux_from_a_cd,

@@ -1,13 +1,16 @@
 //! Networks as guests see them: their own drivers for each card, addresses, names, transfers both ways, forwards.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::sync::Once;
 use std::thread;
+use std::time::Duration;
 
 use guesthouse_engine::Definition;
 use guesthouse_engine::definition::{CardModel, Forward, NAT, Protocol};
 use guesthouse_engine::network::SWITCHES_FILE;
 use guesthouse_tests::guest::Guest;
+use guesthouse_tests::matrix::{Cell, Row};
 use tempfile::TempDir;
 
 use super::Kind;
@@ -16,17 +19,69 @@ use super::linux::{BOOT, COMMAND};
 /// How much goes each way.
 const MUCH: usize = 32 << 20;
 
-/// A machine with a card of that model at the NAT, which lets it reach this host by the gateway's address.
-fn start(mut definition: Definition, model: CardModel, forwards: Vec<Forward>) -> (Guest, TempDir) {
+/// A library's folder with a NAT that lets guests reach this host by the gateway's address, and a private switch.
+fn library() -> TempDir {
     let library = tempfile::tempdir().unwrap();
-    let text = "[[switch]]\nname = \"nat\"\nkind = \"nat\"\nhost_loopback = true\n";
+    let text = "[[switch]]\nname = \"nat\"\nkind = \"nat\"\nhost_loopback = true\n\n\
+                [[switch]]\nname = \"among us\"\nkind = \"private\"\n";
     std::fs::write(library.path().join(SWITCHES_FILE), text).unwrap();
-    definition.add_network_card(NAT);
+    library
+}
+
+/// Starts a machine of a library, with a card of that model at a switch.
+fn start_at(
+    library: &TempDir,
+    switch: &str,
+    kind: Kind,
+    mut definition: Definition,
+    model: CardModel,
+    forwards: Vec<Forward>,
+) -> Guest {
+    (kind.change)(&mut definition);
+    definition.add_network_card(switch);
     let card = definition.networks.last_mut().unwrap();
     card.model = Some(model);
     card.forwards = forwards;
     let folder = tempfile::tempdir_in(library.path()).unwrap();
-    (Guest::start_in(folder, definition), library)
+    Guest::start_in(folder, definition)
+}
+
+fn start(
+    kind: Kind,
+    definition: Definition,
+    model: CardModel,
+    forwards: Vec<Forward>,
+) -> (Guest, TempDir) {
+    let library = library();
+    let guest = start_at(&library, NAT, kind, definition, model, forwards);
+    (guest, library)
+}
+
+/// In the rig, whose network is ours: a name server of the host's, which knows the gateway as `gateway.test`.
+fn serve_names() {
+    static ONCE: Once = Once::new();
+    if !guesthouse_tests::in_rig() {
+        return;
+    }
+    ONCE.call_once(|| {
+        let server = UdpSocket::bind("127.0.0.1:53").unwrap();
+        std::fs::write("/etc/resolv.conf", "nameserver 127.0.0.1\n").unwrap();
+        thread::spawn(move || {
+            let mut question = [0; 512];
+            while let Ok((length, client)) = server.recv_from(&mut question) {
+                let mut answer = question[..length].to_vec();
+                let known = answer[12..].starts_with(b"\x07gateway\x04test\0\0\x01");
+                // An answer, recursion available, and no such name where it is not that one (RFC 1035, 4.1.1).
+                answer[2] = 0x81;
+                answer[3] = if known { 0x80 } else { 0x83 };
+                if known {
+                    answer[7] = 1;
+                    answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 0, 2, 2]);
+                }
+                let _ = server.send_to(&answer, client);
+            }
+        });
+    });
 }
 
 fn free_port() -> u16 {
@@ -35,9 +90,21 @@ fn free_port() -> u16 {
 }
 
 fn linux_on(kind: Kind, model: CardModel) {
+    let mut row = Row::new(
+        "Linux 6.1 in memory, from a CD",
+        kind.name,
+        &[Cell::Network],
+    );
     let port = free_port();
-    let forward = Forward::new(Protocol::Tcp, port, 5000);
-    let (guest, _library) = start(kind.with_medium("linux.iso", 512, 2), model, vec![forward]);
+    let datagrams = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let datagram_port = datagrams.local_addr().unwrap().port();
+    drop(datagrams);
+    let forwards = vec![
+        Forward::new(Protocol::Tcp, port, 5000),
+        Forward::new(Protocol::Udp, datagram_port, 5001),
+    ];
+    serve_names();
+    let (guest, _library) = start(kind, kind.with_medium("linux.iso", 512, 2), model, forwards);
     guest.wait_for_serial("guest login: ", BOOT);
     guest.log_in(COMMAND);
     let shell = |command: &str| guest.shell(command, COMMAND);
@@ -46,6 +113,12 @@ fn linux_on(kind: Kind, model: CardModel) {
     assert!(shell("ping -c 3 10.0.2.2").contains(" 0% packet loss"));
     let mac = guest.definition.mac_address(0).to_string();
     assert!(shell("cat /sys/class/net/eth0/address").contains(&mac));
+    let card = shell("ethtool -i eth0; ethtool eth0");
+    assert!(card.contains("Link detected: yes"), "{card}");
+    if guesthouse_tests::in_rig() {
+        assert!(shell("ping -c 1 gateway.test").contains("10.0.2.2"));
+        assert_ne!(guest.try_shell("nslookup nobody.test", COMMAND).0, 0);
+    }
 
     // From the host to the guest: a page that it fetches.
     let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -68,19 +141,39 @@ fn linux_on(kind: Kind, model: CardModel) {
     serving.join().unwrap();
 
     // Through the forward, back to the host.
-    guest.send_serial("nc -l -p 5000 </tmp/page &\n");
+    shell("( nc -l -p 5000 </tmp/page & )");
     let mut received = Vec::new();
     for _ in 0..100 {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-        stream.shutdown(std::net::Shutdown::Write).unwrap();
-        // Until the guest listens it refuses.
+        // Until the guest listens it refuses. An end of what is sent to it would be an end for the guest's program.
         if stream.read_to_end(&mut received).is_ok() && !received.is_empty() {
             break;
         }
         received.clear();
-        thread::sleep(std::time::Duration::from_millis(300));
+        thread::sleep(Duration::from_millis(300));
     }
     assert!(received == data, "{} bytes came back", received.len());
+
+    // A datagram by its forward, and the answer.
+    shell("( echo answer | nc.openbsd -u -l 5001 >/tmp/datagram 2>&1 & )");
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket
+        .connect((Ipv4Addr::LOCALHOST, datagram_port))
+        .unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(2)))
+        .unwrap();
+    let mut answer = [0; 64];
+    let length = (0..100)
+        .find_map(|_| {
+            // Until the guest listens nothing, or a refusal, comes back.
+            socket.send(b"question\n").ok();
+            socket.recv(&mut answer).ok()
+        })
+        .unwrap_or(0);
+    assert_eq!(&answer[..length], b"answer\n");
+    shell("killall nc.openbsd");
+    assert!(shell("cat /tmp/datagram").starts_with("question"));
 
     // The cable is pulled and plugged in again.
     let mut card = guest.definition.networks[0].clone();
@@ -95,6 +188,7 @@ fn linux_on(kind: Kind, model: CardModel) {
         "for turn in $(seq 100); do [ $(cat /sys/class/net/eth0/carrier) = 1 ] && break; sleep 0.2; done; ping -c 1 -w 60 10.0.2.2",
     );
     guest.judge_kernel_messages(COMMAND);
+    row.works(Cell::Network);
 }
 
 pub fn linux_on_e1000(kind: Kind) {
@@ -105,15 +199,54 @@ pub fn linux_on_virtio(kind: Kind) {
     linux_on(kind, CardModel::Virtio);
 }
 
+/// Two machines at a private switch reach each other and nothing else.
+pub fn two_at_a_private_switch(kind: Kind) {
+    let library = library();
+    let [one, other] = [CardModel::Virtio, CardModel::E1000].map(|model| {
+        let definition = kind.with_medium("linux.iso", 256, 1);
+        start_at(&library, "among us", kind, definition, model, Vec::new())
+    });
+    for (guest, address) in [(&one, "10.7.7.1"), (&other, "10.7.7.2")] {
+        guest.wait_for_serial("guest login: ", 2 * BOOT);
+        guest.log_in(COMMAND);
+        guest.shell(
+            &format!("ip link set eth0 up; ip address add {address}/24 dev eth0"),
+            COMMAND,
+        );
+    }
+    let pinged = one.shell("ping -c 3 10.7.7.2", COMMAND);
+    assert!(pinged.contains(" 0% packet loss"), "{pinged}");
+    one.shell(
+        "head -c 8m /dev/urandom >/tmp/sent; ( nc.openbsd -N -l 5000 </tmp/sent & )",
+        COMMAND,
+    );
+    let sum = |guest: &Guest, command: &str| {
+        let text = guest.shell(command, COMMAND);
+        text.split_whitespace().next().map(str::to_owned)
+    };
+    let received = sum(&other, "nc.openbsd -d 10.7.7.1 5000 | sha256sum");
+    assert_eq!(received, sum(&one, "sha256sum /tmp/sent"));
+    let (status, said) = one.try_shell("udhcpc -i eth0 -n -q -t 3 -T 1", COMMAND);
+    assert_ne!(status, 0, "nobody gives addresses: {said}");
+    for guest in [&one, &other] {
+        guest.judge_kernel_messages(COMMAND);
+    }
+}
+
 fn ipxe_on(kind: Kind, model: CardModel) {
-    let (guest, _library) = start(kind.with_medium("ipxe.iso", 64, 1), model, Vec::new());
+    let mut row = Row::new("iPXE", kind.name, &[Cell::Network]);
+    let (guest, _library) = start(kind, kind.with_medium("ipxe.iso", 64, 1), model, Vec::new());
     guest.wait_for("Ctrl-B", 240);
     guest.press("ctrl-b");
     guest.wait_for("iPXE>", 60);
     guest.type_text("dhcp\n");
-    guest.wait_for("ok", 120);
+    guest.wait_until("an address", 120, |screen| {
+        let mut lines = screen.lines().map(str::trim_end);
+        lines.any(|line| line.starts_with("Configuring") && line.ends_with("ok"))
+    });
     guest.type_text("route\n");
     guest.wait_for("10.0.2.15/255.255.255.0 gw 10.0.2.2", 60);
+    row.works(Cell::Network);
     guest.keep_screen("route");
 }
 
@@ -129,7 +262,7 @@ pub fn ipxe_on_virtio(kind: Kind) {
 pub fn network_boot(kind: Kind) {
     let mut definition = kind.with_medium("ipxe.iso", 64, 1);
     definition.drives.clear();
-    let (guest, _library) = start(definition, CardModel::E1000, Vec::new());
+    let (guest, _library) = start(kind, definition, CardModel::E1000, Vec::new());
     guest.wait_until("the ROM's offer of an address", 300, |screen| {
         screen.contains("10.0.2.15/255.255.255.0 gw 10.0.2.2")
     });

@@ -21,7 +21,7 @@ pub fn twenty_restarts(kind: Kind) {
     guest.wait_for_serial("guest login: ", BOOT);
     for number in 1..=20 {
         guest.log_in_since_restart(COMMAND);
-        let before = guest.serial().len();
+        let before = guest.serial_mark();
         // By turns: the keyboard controller, a triple fault, ACPI's register, the machine's button.
         if number % 4 == 0 {
             guest.machine.reset().unwrap();
@@ -42,7 +42,7 @@ pub fn twenty_restarts(kind: Kind) {
 
 /// Work for each of four processors: processes come and go, memory is filled, files are packed, pipes are written, the disk is too.
 const LOAD: &str = "for worker in 1 2 3 4; do ( ( while [ -e /tmp/load ]; do \
-    head -c 4M /dev/urandom | gzip | gunzip | sha256sum >/dev/null; \
+    head -c 4m /dev/urandom | gzip | gunzip | sha256sum >/dev/null; \
     for number in $(seq 60); do /bin/true; done; \
     dd if=/dev/zero of=/tmp/fill$worker bs=64k count=100 2>/dev/null; rm /tmp/fill$worker; \
     cp /bin/busybox /mnt/copy$worker; sync; cmp /bin/busybox /mnt/copy$worker || echo broken >>/tmp/broken; \
@@ -99,7 +99,7 @@ pub fn a_thousand_pauses_while_the_disk_is_written(kind: Kind) {
         COMMAND,
     );
     guest.shell(
-        "head -c 2M /dev/urandom >/tmp/source; touch /tmp/load",
+        "head -c 2m /dev/urandom >/tmp/source; touch /tmp/load",
         COMMAND,
     );
     guest.shell(

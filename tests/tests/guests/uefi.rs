@@ -1,10 +1,13 @@
 //! The firmware of generation 2 machines: its shell, its variables, and what it starts from disks and media.
 
+use guesthouse_engine::definition::{Drive, ImageFormat};
 use guesthouse_engine::machine::State;
 use guesthouse_tests::guest::Guest;
 use guesthouse_tests::matrix::{Cell, Row};
+use guesthouse_tests::media::gathered;
 
 use super::Kind;
+use super::linux::{BOOT, COMMAND};
 
 pub fn shell(kind: Kind) {
     let mut row = Row::new(
@@ -17,7 +20,9 @@ pub fn shell(kind: Kind) {
     row.boots();
     let picture = guest.wait_for_picture("the shell", 60, 1, |picture| {
         (picture.width, picture.height) == (1280, 800)
-            && picture.share(picture.all(), |red, green, _| red > 200 && green > 200) > 0
+            && picture.share(picture.part(18, 25, 23, 28), |red, green, blue| {
+                red > 200 && green > 200 && blue < 100
+            }) > 5
     });
     row.works(Cell::Picture);
     guest.keep_screen("shell");
@@ -49,4 +54,70 @@ pub fn variables_survive(kind: Kind) {
     guest.wait_for_serial("kept = yes", 120);
     assert!(!guest.serial().contains("nothing ="), "a volatile variable");
     guest.keep_screen("kept");
+}
+
+/// A boot entry that Linux makes is there after a power cycle, and the firmware starts by it. The disk is one that a BIOS starts too.
+pub fn a_boot_entry_survives(kind: Kind) {
+    let mut definition = kind.empty(512, 1);
+    definition
+        .drives
+        .push(Drive::disk("disk.raw".into(), ImageFormat::Raw));
+    for drive in &mut definition.drives {
+        drive.bus = definition.generation.compatible_bus();
+    }
+    let guest = Guest::start(definition.clone(), |folder| {
+        std::fs::copy(gathered("linux-disk.img"), folder.join("disk.raw")).unwrap();
+    });
+    guest.log_in(BOOT);
+    let entries = guest.shell("efibootmgr", COMMAND);
+    assert!(entries.contains("BootCurrent"), "{entries}");
+    let made = guest.shell(
+        "efibootmgr --create --disk /dev/sda --part 1 --label 'Guesthouse test' --loader '\\EFI\\BOOT\\BOOTX64.EFI'",
+        COMMAND,
+    );
+    let number = entry(&guest, &made);
+    guest.judge_kernel_messages(COMMAND);
+    guest.send_serial("poweroff -f\n");
+    assert_eq!(
+        guest.wait_for_state(COMMAND, |state| !state.is_alive()),
+        State::Off
+    );
+    let guest = Guest::start_in(guest.into_folder(), definition);
+    guest.log_in(BOOT);
+    let entries = guest.shell("efibootmgr --verbose", COMMAND);
+    assert_eq!(entry(&guest, &entries), number, "{entries}");
+    assert!(
+        entries.contains(&format!("BootCurrent: {number}")),
+        "{entries}"
+    );
+}
+
+/// The number of our entry in what efibootmgr says.
+fn entry(guest: &Guest, entries: &str) -> String {
+    let ours = entries.lines().find_map(|line| {
+        let (number, label) = line.strip_prefix("Boot")?.split_at_checked(4)?;
+        label.contains("Guesthouse test").then(|| number.to_owned())
+    });
+    ours.unwrap_or_else(|| guest.fail(&format!("no entry: {entries}")))
+}
+
+/// With Secure Boot, what Debian's signatures vouch for starts, and the kernel knows that it is on.
+pub fn secure_boot(kind: Kind) {
+    let mut definition = kind.with_medium("linux.iso", 512, 1);
+    (kind.change)(&mut definition);
+    definition.firmware.secure_boot = true;
+    let guest = Guest::start(definition.clone(), |_| {});
+    guest.log_in(BOOT);
+    let messages = guest.judge_kernel_messages(COMMAND);
+    assert!(
+        messages.contains("secureboot: Secure boot enabled"),
+        "{messages}"
+    );
+    drop(guest);
+
+    // The medium of a boot loader that nobody signed does not start.
+    definition.drives[0].file = Some(gathered("ipxe-efi.iso"));
+    let guest = Guest::start(definition, |_| {});
+    guest.wait_for_serial("Access Denied", BOOT);
+    guest.keep_screen("refused");
 }
