@@ -14,14 +14,19 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::PathBuf;
 
 /// Where the sockets are, private to the user: `guesthouse` in `$XDG_RUNTIME_DIR`, or without one a folder of the user's own in
-/// the temporary directory.
+/// the temporary directory. In a Flatpak it is in the part of the runtime directory that all the application's sandboxes share,
+/// so that a command reaches a machine which another one runs.
 ///
 /// # Errors
 /// When the folder cannot be made, or belongs to somebody else.
 pub fn folder() -> io::Result<PathBuf> {
     let user = rustix::process::geteuid();
-    let path = match std::env::var_os("XDG_RUNTIME_DIR").filter(|folder| !folder.is_empty()) {
-        Some(folder) => PathBuf::from(folder).join("guesthouse"),
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let path = match variable("XDG_RUNTIME_DIR").map(PathBuf::from) {
+        Some(folder) => match variable("FLATPAK_ID") {
+            Some(application) => folder.join("app").join(application).join("guesthouse"),
+            None => folder.join("guesthouse"),
+        },
         None => std::env::temp_dir().join(format!("guesthouse-{}", user.as_raw())),
     };
     match std::fs::DirBuilder::new().mode(0o700).create(&path) {

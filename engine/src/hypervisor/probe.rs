@@ -113,8 +113,8 @@ fn examine(path: &Path, kvm: &Kvm) -> Result<HostCapabilities, HostProblem> {
 struct Surroundings {
     /// Flags that the processors have.
     flags: String,
-    /// Within a Flatpak's sandbox.
-    flatpak: bool,
+    /// The application's name, within a Flatpak's sandbox.
+    flatpak: Option<String>,
 }
 
 impl Surroundings {
@@ -127,7 +127,9 @@ impl Surroundings {
             .to_owned();
         Self {
             flags,
-            flatpak: Path::new("/.flatpak-info").exists(),
+            flatpak: std::env::var("FLATPAK_ID")
+                .ok()
+                .filter(|_| Path::new("/.flatpak-info").exists()),
         }
     }
 
@@ -138,12 +140,16 @@ impl Surroundings {
 
 fn explain_open(path: &Path, error: &io::Error, around: &Surroundings) -> HostProblem {
     let name = path.display();
-    match error.kind() {
-        io::ErrorKind::NotFound if around.flatpak => HostProblem::new(
+    if let (io::ErrorKind::NotFound, Some(application)) = (error.kind(), &around.flatpak) {
+        return HostProblem::new(
             "Guesthouse may not use virtualization",
             format!("{name} is not in the Flatpak's sandbox."),
-            "Allow it the virtualization device (flatpak override --user --device=kvm with the application's name); if the host itself has none, switch virtualization on in its firmware settings.",
-        ),
+            format!(
+                "Run \"flatpak override --user --device=kvm {application}\" and start Guesthouse again. If that changes nothing, the computer itself has no {name}: switch virtualization (VT-x, AMD-V or SVM) on in its firmware settings."
+            ),
+        );
+    }
+    match error.kind() {
         io::ErrorKind::NotFound if around.has("vmx") || around.has("svm") => {
             let module = if around.has("vmx") {
                 "kvm_intel"
@@ -197,7 +203,7 @@ mod tests {
     fn explain(kind: io::ErrorKind, flags: &str, flatpak: bool) -> HostProblem {
         let around = Surroundings {
             flags: format!("flags : fpu {flags} sse"),
-            flatpak,
+            flatpak: flatpak.then(|| "org.example.Guesthouse".to_owned()),
         };
         explain_open(Path::new("/dev/kvm"), &kind.into(), &around)
     }
@@ -222,7 +228,7 @@ mod tests {
         assert!(
             explain(io::ErrorKind::NotFound, "vmx", true)
                 .remedy
-                .contains("--device=kvm")
+                .contains("--device=kvm org.example.Guesthouse")
         );
         assert!(
             explain(io::ErrorKind::PermissionDenied, "vmx", false)
@@ -231,7 +237,7 @@ mod tests {
         );
         let around = Surroundings {
             flags: String::new(),
-            flatpak: false,
+            flatpak: None,
         };
         let busy = explain_open(
             Path::new("/dev/kvm"),
