@@ -1,5 +1,6 @@
 //! The command line: what can be asked for, in clap's words. Without a command the window opens.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -112,6 +113,28 @@ pub enum Command {
     Disk(DiskCommand),
     /// Say whether this computer can run machines, and if not, why
     CheckHost,
+    /// Open the window; with a file, make a machine from it
+    Open(Open),
+    /// Write the manual's pages and what shells complete from into a folder
+    #[command(hide = true)]
+    Document(Document),
+}
+
+/// What the window is to open with.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Open {
+    /// Begin to make a machine
+    #[arg(long)]
+    pub new: bool,
+    /// An installation medium or disk image to make a machine from: a file's name, or a file: address
+    pub file: Option<OsString>,
+}
+
+/// Where to write.
+#[derive(Debug, Args)]
+pub struct Document {
+    /// A folder, which becomes like /usr/share
+    pub folder: PathBuf,
 }
 
 /// A machine by its name.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use guesthouse_app::command_line::{Command, CommandLine, Place};
+use guesthouse_app::command_line::{Command, CommandLine, Open, Place};
 use guesthouse_app::commands;
 
 fn main() -> ExitCode {
@@ -17,7 +17,8 @@ fn main() -> ExitCode {
         _ => "warn",
     });
     let outcome = match &command_line.command {
-        None => become_window(&command_line.place),
+        None => become_window(&command_line.place, &Open::default()),
+        Some(Command::Open(open)) => become_window(&command_line.place, open),
         Some(command) => commands::carry_out(&command_line, command),
     };
     match outcome {
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
 }
 
 /// Goes on as the window's program, which is beside this one, or where `make install` puts it.
-fn become_window(place: &Place) -> anyhow::Result<()> {
+fn become_window(place: &Place, open: &Open) -> anyhow::Result<()> {
     const NAME: &str = "guesthouse-window";
     let this = std::env::current_exe().context("this program's own file was not found")?;
     let beside = this.with_file_name(NAME);
@@ -52,6 +53,11 @@ fn become_window(place: &Place) -> anyhow::Result<()> {
     if let Some(folder) = &place.machines {
         command.arg("--machines").arg(folder);
     }
+    if open.new {
+        command.arg("--new");
+    }
+    // Whatever the file is called, it is no option.
+    command.arg("--").args(&open.file);
     let error = command.exec();
     Err(error).with_context(|| format!("{} could not be started", program.display()))
 }

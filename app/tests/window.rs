@@ -51,6 +51,12 @@ fn a_machine_is_made_worked_deleted_and_brought_back() {
 }
 
 #[test]
+fn what_is_opened_with_guesthouse_begins_a_machine() {
+    let (_folder, medium) = hello();
+    work_window("open", &[&medium]);
+}
+
+#[test]
 fn every_control_has_a_name() {
     let (_folder, medium) = hello();
     work_window("names", &[&medium]);

@@ -90,10 +90,11 @@ def dump(node, depth=0):
 class Window:
     """The program, its window and its command line."""
 
-    def __init__(self, test, binary, **environment):
-        """Starts `binary` and waits for its window; `test` names the pictures."""
+    def __init__(self, test, binary, arguments=(), **environment):
+        """Starts `binary` with these arguments and waits for its window; `test` names the pictures."""
         self.test, self.binary = test, binary
         self.environment = {**os.environ, **environment}
+        self.sandboxed = "GUESTHOUSE_FLATPAK" in os.environ
         self.output = open("program.log", "wb")
         session = Gio.bus_get_sync(Gio.BusType.SESSION)
         address = session.call_sync(
@@ -103,7 +104,7 @@ class Window:
         self.bus = Gio.DBusConnection.new_for_address_sync(address, flags, None, None)
         self.focused = None
         self.follow_focus()
-        self.program = subprocess.Popen([binary], env=self.environment, stdout=self.output, stderr=self.output)
+        self.program = subprocess.Popen([binary, *arguments], env=self.environment, stdout=self.output, stderr=self.output)
         self.root = None
         self.root = self.wait("the program's window", self._application)
         self.wait("the window in front", lambda: self.tree().children and self.tree().children[0].has(State.ACTIVE))
@@ -119,7 +120,8 @@ class Window:
             process = self.call(
                 "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetConnectionUnixProcessID", GLib.Variant("(s)", (bus,))
             )[0]
-            if process == self.program.pid:
+            # From a Flatpak's sandbox a proxy speaks, which sandboxes of other tests cannot be mistaken for on a bus of this test's own.
+            if process == self.program.pid or (self.sandboxed and program_name(process) == "xdg-dbus-proxy"):
                 return bus, path
         return None
 
@@ -398,6 +400,14 @@ class Window:
             self.program.wait()
 
 
+def program_name(process):
+    try:
+        with open(f"/proc/{process}/comm") as file:
+            return file.read().strip()
+    except OSError:
+        return None
+
+
 def role_names(role):
     if role is None:
         return "anything"
@@ -445,7 +455,7 @@ def step(text):
     print(f"[{time.monotonic() - started:6.1f} s] {text}", flush=True)
 
 
-def run(scenario, size="1280x800", prepare=None, **environment):
+def run(scenario, size="1280x800", prepare=None, arguments=(), **environment):
     """Opens the window on a display of its own, carries out `scenario` in it and ends the process accordingly. `prepare` is given the
     folder of machines before."""
     if "GUESTHOUSE_WINDOW_DISPLAY" not in os.environ:
@@ -459,7 +469,7 @@ def run(scenario, size="1280x800", prepare=None, **environment):
             machines = os.path.join(os.environ["XDG_DATA_HOME"], "guesthouse", "machines")
             os.makedirs(machines)
             prepare(machines)
-        window = Window(name, os.environ["GUESTHOUSE_BINARY"], **environment)
+        window = Window(name, os.environ["GUESTHOUSE_BINARY"], arguments, **environment)
         scenario(window)
         step("done")
         code = 0

@@ -11,7 +11,7 @@ use guesthouse_engine::machine::MachineEvent;
 use guesthouse_ui::model::{Change, Machines};
 
 use clap::Parser;
-use guesthouse_app::command_line::Place;
+use guesthouse_app::command_line::{Open, Place};
 use guesthouse_app::control::Server;
 
 /// The window of Guesthouse, a virtual machine manager; "guesthouse" opens it.
@@ -20,19 +20,21 @@ use guesthouse_app::control::Server;
 struct Arguments {
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    open: Open,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     guesthouse_app::prepare("warn,guesthouse=info,guesthouse_engine=info,guesthouse_ui=info");
-    open(&arguments.place).unwrap_or_else(|error| {
+    open(&arguments.place, arguments.open).unwrap_or_else(|error| {
         eprintln!("guesthouse: {error:#}");
         ExitCode::FAILURE
     })
 }
 
 /// Opens the window; returns when it is closed for good.
-fn open(place: &Place) -> anyhow::Result<ExitCode> {
+fn open(place: &Place, open: Open) -> anyhow::Result<ExitCode> {
     let machines = Machines::new(place.library()?);
     let changes = machines.subscribe();
     let weak = Arc::downgrade(&machines);
@@ -60,5 +62,9 @@ fn open(place: &Place) -> anyhow::Result<ExitCode> {
                 }
             }
         })?;
-    Ok(guesthouse_ui::run(guesthouse_ui::Options { machines }))
+    Ok(guesthouse_ui::run(guesthouse_ui::Options {
+        machines,
+        new_machine: open.new,
+        medium: open.file,
+    }))
 }

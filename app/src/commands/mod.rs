@@ -3,6 +3,7 @@
 mod control;
 mod create;
 mod disk;
+mod document;
 mod look;
 mod machine;
 mod network;
@@ -23,10 +24,13 @@ pub fn carry_out(command_line: &CommandLine, command: &Command) -> anyhow::Resul
     if let Command::Disk(command) = command {
         return disk::carry_out(command, command_line.json);
     }
+    if let Command::Document(document) = command {
+        return document::document(&document.folder);
+    }
     let library = command_line.place.library()?;
     let definition = |name: &str| library.find(name).map(|machine| machine.definition);
     match command {
-        Command::CheckHost | Command::Disk(_) => Ok(()),
+        Command::CheckHost | Command::Disk(_) | Command::Open(_) | Command::Document(_) => Ok(()),
         Command::Create(create) => create::create(&library, create, command_line.json),
         Command::List => look::list(&library, command_line.json),
         Command::Show(named) => look::show(&library, &named.name, command_line.json),

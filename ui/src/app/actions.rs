@@ -1,8 +1,10 @@
 //! The window's actions, their keyboard shortcuts and the main menu.
 
+use std::ffi::OsStr;
+
 use relm4::adw;
 use relm4::adw::prelude::*;
-use relm4::gtk::gio;
+use relm4::gtk::{self, gio};
 
 use super::AppInput;
 use crate::text::gettext;
@@ -27,6 +29,9 @@ const SHORTCUTS: [(&str, &[&str]); 16] = [
     ("machine.view::log", &["<Control>5"]),
 ];
 
+/// What begins a new machine on the window's command line.
+const NEW: &str = "--new";
+
 /// Makes what an action sends.
 type Message = fn() -> AppInput;
 
@@ -44,9 +49,41 @@ pub fn install(window: &adw::ApplicationWindow, input: &relm4::Sender<AppInput>)
     }
     let application = relm4::main_application();
     application.add_action(&action("quit", || AppInput::Close, input));
+    take_command_lines(&application, input);
     for (name, keys) in SHORTCUTS {
         application.set_accels_for_action(name, keys);
     }
+}
+
+/// The window's command line, as [`take_command_lines`] reads it in the process that has the window.
+pub fn arguments(new_machine: bool, medium: Option<&OsStr>) -> Vec<String> {
+    let medium = medium.map(|medium| gio::File::for_commandline_arg(medium).uri().to_string());
+    let new_machine = (new_machine && medium.is_none()).then(|| NEW.to_owned());
+    std::iter::once("guesthouse".to_owned())
+        .chain(medium)
+        .chain(new_machine)
+        .collect()
+}
+
+/// Carries out what this process and later ones are started with.
+fn take_command_lines(application: &gtk::Application, input: &relm4::Sender<AppInput>) {
+    let input = input.clone();
+    application.connect_command_line(move |application, line| {
+        application.activate();
+        if let Some(window) = application.active_window() {
+            window.present();
+        }
+        for argument in line.arguments().iter().skip(1) {
+            if argument == NEW {
+                let _ = input.send(AppInput::NewMachine);
+            } else if let Some(path) = line.create_file_for_arg(argument).path() {
+                let _ = input.send(AppInput::Medium(path));
+            } else {
+                tracing::warn!(?argument, "this is no file of this computer");
+            }
+        }
+        gtk::glib::ExitCode::SUCCESS
+    });
 }
 
 fn action(name: &str, message: Message, input: &relm4::Sender<AppInput>) -> gio::SimpleAction {

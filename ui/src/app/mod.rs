@@ -8,6 +8,7 @@ mod closing;
 mod entries;
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use crate::model::{
     operating_systems,
 };
 use crate::text::{self, gettext, gettext_with, message};
-use crate::wizard::{self, Place, Wizard, WizardOutput};
+use crate::wizard::{self, Place, Wizard, WizardInput, WizardOutput};
 use closing::Closing;
 
 /// The program's name on the session bus and in desktop files.
@@ -34,21 +35,37 @@ pub const APPLICATION_ID: &str = "io.github.guesthouse_vm.Guesthouse";
 pub struct Options {
     /// The machines, which a control socket may share.
     pub machines: Arc<Machines>,
+    /// Open the wizard at once.
+    pub new_machine: bool,
+    /// Open the wizard with this file, a name or an address.
+    pub medium: Option<OsString>,
 }
 
 /// Shows the window and returns when it is closed for good.
 pub fn run(options: Options) -> ExitCode {
+    let arguments = actions::arguments(options.new_machine, options.medium.as_deref());
+    // A second process hands over what it was asked for and ends: the first one's window shows it. A launcher is never the first,
+    // and waits for nothing when it has handed over, as relm4's way to run an application does.
+    let launcher = gtk::gio::Application::new(
+        Some(APPLICATION_ID),
+        gtk::gio::ApplicationFlags::HANDLES_COMMAND_LINE | gtk::gio::ApplicationFlags::IS_LAUNCHER,
+    );
+    if launcher.register(gtk::gio::Cancellable::NONE).is_ok() && launcher.is_remote() {
+        let code = launcher.run_with_args(&arguments);
+        return ExitCode::from(code.get());
+    }
+    drop(launcher);
     text::prepare();
     let application = adw::Application::builder()
         .application_id(APPLICATION_ID)
+        .flags(gtk::gio::ApplicationFlags::HANDLES_COMMAND_LINE)
         .build();
     application.connect_startup(|_| {
         relm4::set_global_css(include_str!("style.css"));
         gtk::Window::set_default_icon_name(APPLICATION_ID);
     });
-    // The command line is the program's, which has read it by now.
     RelmApp::from_app(application)
-        .with_args(Vec::new())
+        .with_args(arguments)
         .run::<App>(options);
     ExitCode::SUCCESS
 }
@@ -74,6 +91,8 @@ pub struct App {
     page: Option<(PathBuf, Page)>,
     wizard: Option<Controller<Wizard>>,
     surveying: bool,
+    /// What the wizard is to begin with when the survey is done.
+    medium: Option<PathBuf>,
     closing: Closing,
     _monitor: Option<gtk::gio::FileMonitor>,
 }
@@ -89,6 +108,8 @@ pub enum AppInput {
     Opened,
     /// Open the wizard.
     NewMachine,
+    /// Open the wizard with this file.
+    Medium(PathBuf),
     /// What the wizard did.
     Wizard(WizardOutput),
     /// What a machine's page asks for.
@@ -206,7 +227,7 @@ impl Component for App {
     }
 
     fn init(
-        Options { machines }: Options,
+        Options { machines, .. }: Options,
         root: Self::Root,
         sender: ComponentSender<Self>,
     ) -> ComponentParts<Self> {
@@ -227,6 +248,7 @@ impl Component for App {
             page: None,
             wizard: None,
             surveying: false,
+            medium: None,
             closing: Closing::default(),
             _monitor: monitor,
         };
@@ -250,6 +272,14 @@ impl Component for App {
             AppInput::Selected(folder) => self.open(folder, widgets, &sender, root),
             AppInput::Opened => widgets.split.set_show_content(true),
             AppInput::NewMachine => self.new_machine(&sender),
+            AppInput::Medium(path) => {
+                if let Some(wizard) = &self.wizard {
+                    wizard.emit(WizardInput::Medium(path));
+                } else {
+                    self.medium = Some(path);
+                    self.new_machine(&sender);
+                }
+            }
             AppInput::Wizard(WizardOutput::Closed) => self.wizard = None,
             AppInput::Wizard(WizardOutput::Created { machine, start }) => {
                 // The scan that this machine caused may still be on its way; its page is opened when it arrives.
@@ -452,6 +482,9 @@ impl App {
         let wizard = Wizard::builder()
             .launch((self.machines.clone(), place))
             .forward(sender.input_sender(), AppInput::Wizard);
+        if let Some(path) = self.medium.take() {
+            wizard.emit(WizardInput::Medium(path));
+        }
         wizard.widget().present(Some(root));
         self.wizard = Some(wizard);
     }

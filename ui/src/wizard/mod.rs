@@ -61,6 +61,8 @@ pub struct Wizard {
 pub enum WizardInput {
     /// A person chose something.
     Choose(Choice),
+    /// Begin with this file, which was chosen elsewhere.
+    Medium(PathBuf),
     /// Show the page with this tag.
     Go(&'static str),
     /// Make the machine.
@@ -250,6 +252,7 @@ impl Component for Wizard {
                 self.draft.take(choice, &self.place);
                 self.refresh();
             }
+            WizardInput::Medium(path) => self.source.emit(SourceInput::Chosen(path)),
             WizardInput::Go(tag) => widgets.pages.push_by_tag(tag),
             WizardInput::Create => self.create(&sender),
             WizardInput::Cancel => {
