@@ -5,8 +5,11 @@ PREFIX = /usr/local
 DESTDIR =
 APPLICATION = io.github.guesthouse_vm.Guesthouse
 ENTER = build-aux/enter
+# Where cargo leaves what it builds.
+CARGO_TARGET_DIR ?= target
+BUILT = $(CARGO_TARGET_DIR)/release
 
-.PHONY: help run build test test-guests check bench shell dependencies media install uninstall clean
+.PHONY: help run build test test-guests check bench shell dependencies media flatpak install uninstall clean
 
 help:
 	@echo 'make run           start Guesthouse (under a virtual display where there is none)'
@@ -16,6 +19,7 @@ help:
 	@echo 'make build         target/release/guesthouse'
 	@echo 'make bench         measurements beside QEMU (FILTER=words of their names, COMPARE=an earlier results.json)'
 	@echo 'make shell         a shell where the toolkit is'
+	@echo 'make flatpak       the Flatpak, built offline, installed apart from yours and tried in its sandbox'
 	@echo 'make install       into DESTDIR ($(DESTDIR)) and PREFIX ($(PREFIX)); make uninstall takes it away'
 	@echo 'make clean         removes target/; the cache in ~/.cache/guesthouse stays'
 
@@ -24,6 +28,7 @@ dependencies:
 
 build: dependencies
 	$(ENTER) cargo build --release --locked --package guesthouse
+	$(ENTER) $(BUILT)/guesthouse document $(BUILT)/share
 
 run: build
 	build-aux/run target/release/guesthouse
@@ -49,11 +54,15 @@ bench: build media
 shell: dependencies
 	@$(ENTER) /bin/sh -c 'exec "$$(command -v "$${SHELL:-bash}" || echo /bin/sh)"'
 
+# Builds the Flatpak without a store of Flatpaks, installs it apart from the user's own, and tries it in its sandbox.
+flatpak: dependencies media
+	build-aux/flatpak
+
 # Installs what `make build` left, so that it may run as another user than the one who built.
 install:
-	@test -x target/release/guesthouse || { echo 'run `make build` first' >&2; exit 1; }
-	install -D -m 755 target/release/guesthouse '$(DESTDIR)$(PREFIX)/bin/guesthouse'
-	install -D -m 755 target/release/guesthouse-window '$(DESTDIR)$(PREFIX)/libexec/guesthouse/guesthouse-window'
+	@test -x $(BUILT)/guesthouse && test -d $(BUILT)/share || { echo 'run `make build` first' >&2; exit 1; }
+	install -D -m 755 $(BUILT)/guesthouse '$(DESTDIR)$(PREFIX)/bin/guesthouse'
+	install -D -m 755 $(BUILT)/guesthouse-window '$(DESTDIR)$(PREFIX)/libexec/guesthouse/guesthouse-window'
 	install -D -m 644 data/$(APPLICATION).desktop '$(DESTDIR)$(PREFIX)/share/applications/$(APPLICATION).desktop'
 	install -D -m 644 data/$(APPLICATION).metainfo.xml '$(DESTDIR)$(PREFIX)/share/metainfo/$(APPLICATION).metainfo.xml'
 	install -D -m 644 icons/scalable/$(APPLICATION).svg \
@@ -61,6 +70,12 @@ install:
 	install -D -m 644 icons/symbolic/$(APPLICATION)-symbolic.svg \
 		'$(DESTDIR)$(PREFIX)/share/icons/hicolor/symbolic/apps/$(APPLICATION)-symbolic.svg'
 	install -D -m 644 LICENSE '$(DESTDIR)$(PREFIX)/share/licenses/guesthouse/LICENSE'
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/man/man1' $(BUILT)/share/man/man1/*.1
+	install -D -m 644 $(BUILT)/share/bash-completion/completions/guesthouse \
+		'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/guesthouse'
+	install -D -m 644 $(BUILT)/share/zsh/site-functions/_guesthouse '$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_guesthouse'
+	install -D -m 644 $(BUILT)/share/fish/vendor_completions.d/guesthouse.fish \
+		'$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/guesthouse.fish'
 
 uninstall:
 	rm -f '$(DESTDIR)$(PREFIX)/bin/guesthouse' '$(DESTDIR)$(PREFIX)/libexec/guesthouse/guesthouse-window' \
@@ -68,7 +83,11 @@ uninstall:
 		'$(DESTDIR)$(PREFIX)/share/metainfo/$(APPLICATION).metainfo.xml' \
 		'$(DESTDIR)$(PREFIX)/share/icons/hicolor/scalable/apps/$(APPLICATION).svg' \
 		'$(DESTDIR)$(PREFIX)/share/icons/hicolor/symbolic/apps/$(APPLICATION)-symbolic.svg' \
-		'$(DESTDIR)$(PREFIX)/share/licenses/guesthouse/LICENSE'
+		'$(DESTDIR)$(PREFIX)/share/licenses/guesthouse/LICENSE' \
+		'$(DESTDIR)$(PREFIX)/share/man/man1/guesthouse.1' '$(DESTDIR)$(PREFIX)'/share/man/man1/guesthouse-*.1 \
+		'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/guesthouse' \
+		'$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_guesthouse' \
+		'$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/guesthouse.fish'
 
 clean:
 	rm -rf target

@@ -95,6 +95,10 @@ class Window:
         self.test, self.binary = test, binary
         self.environment = {**os.environ, **environment}
         self.sandboxed = "GUESTHOUSE_FLATPAK" in os.environ
+        # Where the program can write: a Flatpak only in its own data folder.
+        self.exchange = os.getcwd()
+        if self.sandboxed:
+            self.exchange = os.path.join(os.environ["HOME"], ".var/app", os.environ["GUESTHOUSE_FLATPAK"], "data")
         self.output = open("program.log", "wb")
         session = Gio.bus_get_sync(Gio.BusType.SESSION)
         address = session.call_sync(
@@ -329,7 +333,7 @@ class Window:
 
     def guest_text(self, machine):
         """The guest's screen as text; nothing while it shows none."""
-        file = os.path.abspath("guest.txt")
+        file = os.path.join(self.exchange, "guest.txt")
         result = subprocess.run([self.binary, "screenshot", machine, file], env=self.environment, capture_output=True, text=True)
         if result.returncode != 0:
             return ""
@@ -371,7 +375,7 @@ class Window:
 
     def own(self, machine):
         """The guest's screen as the machine itself tells it."""
-        path = os.path.abspath("guest.png")
+        path = os.path.join(self.exchange, "guest.png")
         self.guesthouse("screenshot", machine, path)
         return path
 
