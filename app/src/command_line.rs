@@ -78,6 +78,14 @@ pub enum Command {
     /// Keep a machine as it is now, and go back to it
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
+    /// Make a machine of a disk image in any format, or of a machine that was packed up (OVA, OVF)
+    Import(Import),
+    /// Pack a machine up for other programs (FILE.ova), or copy a disk of it (FILE.qcow2, FILE.raw, FILE.vmdk)
+    Export(ExportMachine),
+    /// Write a machine with its disks, snapshots and all else into one file
+    Backup(Backup),
+    /// Bring a machine back from a backup
+    Restore(Restore),
     /// Start a machine in the background
     Start(Named),
     /// Run a machine here, without a window, until its guest powers off
@@ -248,6 +256,9 @@ pub struct Create {
     /// Its hard disk: a size for a new one (20G), an image file, or "none" [default: what suits the operating system]
     #[arg(long, value_name = "SIZE|FILE|none")]
     pub disk: Option<String>,
+    /// Give it a copy of the image file, which may then be of any format (VMDK, VDI, VHD, VHDX)
+    #[arg(long)]
+    pub copy_disk: bool,
     /// Its memory (2G, 512M) [default: what suits the operating system]
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<String>,
@@ -287,6 +298,59 @@ pub enum CardChoice {
     Virtio,
     /// Intel's, which Windows and old systems know
     E1000,
+}
+
+/// What to import.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// A disk image (raw, qcow2, VMDK, VDI, VHD, VHDX), an OVA or an OVF; it is only read
+    pub file: PathBuf,
+    /// The machine's name [default: as in the file, or the file's]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The kind of machine [default: as in the file, or 1, a BIOS machine]
+    #[arg(long, value_name = "1 or 2", value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub generation: Option<u8>,
+    /// Let a disk image take data from this file too, which it names; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub backing: Vec<PathBuf>,
+    /// Start it at once, in the background
+    #[arg(long)]
+    pub start: bool,
+}
+
+/// What to export.
+#[derive(Debug, Args)]
+pub struct ExportMachine {
+    /// The machine's name
+    pub name: String,
+    /// The file to write; its ending says what: .ova for the machine; .qcow2, .raw, .img or .vmdk for a disk
+    pub file: PathBuf,
+    /// Which hard disk, counting from 1
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+    pub disk: u8,
+}
+
+/// What to back up.
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// The machine's name
+    pub name: String,
+    /// The file to write
+    pub file: PathBuf,
+}
+
+/// What to restore.
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// The backup
+    pub file: PathBuf,
+    /// The machine's name [default: as it was]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Make it another machine than the one that was backed up, with network addresses of its own; both may run
+    #[arg(long)]
+    pub new_identity: bool,
 }
 
 /// What can be done with forwards.
@@ -444,6 +508,11 @@ mod tests {
             vec!["keys", "a"],
             vec!["forward", "add", "a", "22"],
             vec!["switch", "create", "a"],
+            vec!["import"],
+            vec!["export", "a"],
+            vec!["export", "a", "b.ova", "--disk", "0"],
+            vec!["backup", "a"],
+            vec!["restore"],
             vec!["disk"],
             vec!["disk", "create", "a"],
             vec!["disk", "rebase", "a"],

@@ -3,6 +3,7 @@
 //! The public face is [`Definition`] (what a machine is), [`Machine`](machine::Machine) (one machine alive) and the rooms below;
 //! it knows no toolkit and no message bus.
 
+pub mod backup;
 pub mod bus;
 pub mod chipset;
 pub mod definition;

@@ -6,7 +6,8 @@ use anyhow::{Context, bail};
 use guesthouse_engine::definition::{
     CardModel, Clock, Definition, Drive, Generation, Host, ImageFormat, Name, Severity, UNPLUGGED,
 };
-use guesthouse_engine::library::{Library, NewDisk};
+use guesthouse_engine::disk::tools::Source;
+use guesthouse_engine::library::{CopiedDisk, Library, NewDisk, Original};
 use guesthouse_engine::media::operating_system::suited;
 use guesthouse_engine::media::{self, Defaults, MediumKind, Verdict};
 use guesthouse_engine::network::Switches;
@@ -20,6 +21,7 @@ use crate::size;
 enum Disk {
     New(u64),
     Existing(PathBuf, ImageFormat),
+    Copy(PathBuf),
     None,
 }
 
@@ -30,13 +32,13 @@ fn format(path: &Path) -> anyhow::Result<ImageFormat> {
         MediumKind::Qcow2 => Ok(ImageFormat::Qcow2),
         MediumKind::RawDisk(_) | MediumKind::Unknown => Ok(ImageFormat::Raw),
         MediumKind::Optical | MediumKind::Foreign(_) => bail!(
-            "{} is not a disk image that a machine can use; convert it to qcow2 or raw",
+            "{} is not a disk image that a machine can use; give the machine a copy with --copy-disk",
             path.display()
         ),
     }
 }
 
-fn disk(text: Option<&str>, defaults: &Defaults) -> anyhow::Result<Disk> {
+fn disk(text: Option<&str>, copy: bool, defaults: &Defaults) -> anyhow::Result<Disk> {
     match text {
         None => Ok(Disk::New(defaults.disk)),
         Some("none") => Ok(Disk::None),
@@ -47,6 +49,9 @@ fn disk(text: Option<&str>, defaults: &Defaults) -> anyhow::Result<Disk> {
                 let path = std::fs::canonicalize(text).map_err(|missing| {
                     anyhow::anyhow!("{error}, and there is no such image file ({missing})")
                 })?;
+                if copy {
+                    return Ok(Disk::Copy(path));
+                }
                 let format = format(&path)?;
                 Ok(Disk::Existing(path, format))
             }
@@ -107,7 +112,8 @@ pub fn create(library: &Library, command: &Create, as_json: bool) -> anyhow::Res
 
     // A new disk holds nothing to start from: it is tried first and passed over until something was installed on it.
     let mut disks = Vec::new();
-    match disk(command.disk.as_deref(), &defaults)? {
+    let mut copies = Vec::new();
+    match disk(command.disk.as_deref(), command.copy_disk, &defaults)? {
         Disk::New(bytes) => {
             let file = PathBuf::from("disk.qcow2");
             definition.drives.push(Drive {
@@ -137,6 +143,18 @@ pub fn create(library: &Library, command: &Create, as_json: bool) -> anyhow::Res
                 boot: Some(1),
                 ..Drive::disk(path, format)
             });
+        }
+        Disk::Copy(path) => {
+            let copy = CopiedDisk {
+                file: "disk.qcow2".into(),
+                format: ImageFormat::Qcow2,
+                from: Original::Image(Source::new(&path)),
+            };
+            definition.drives.push(Drive {
+                boot: Some(1),
+                ..Drive::disk(copy.file.clone(), copy.format)
+            });
+            copies.push(copy);
         }
         Disk::None => {}
     }
@@ -170,7 +188,9 @@ pub fn create(library: &Library, command: &Create, as_json: bool) -> anyhow::Res
             Severity::Warning => eprintln!("guesthouse: {}", finding.message),
         }
     }
-    let machine = library.create(&definition, &disks)?;
+    let machine = super::progress::with_progress(|job| {
+        Ok(library.create_with(&definition, &disks, &copies, job)?)
+    })?;
     if as_json {
         print_json(
             &json!({ "name": definition.name.as_str(), "uuid": definition.uuid, "folder": machine.folder }),

@@ -4,6 +4,7 @@ mod control;
 mod create;
 mod disk;
 mod document;
+mod exchange;
 mod look;
 mod machine;
 mod network;
@@ -39,6 +40,10 @@ pub fn carry_out(command_line: &CommandLine, command: &Command) -> anyhow::Resul
         Command::Rename(rename) => machine::rename(&library, rename),
         Command::Set(set) => machine::set(&library, set),
         Command::Snapshot(command) => snapshot::snapshot(&library, command, command_line.json),
+        Command::Import(import) => exchange::import(&library, import, command_line.json),
+        Command::Export(export) => exchange::export(&library, export),
+        Command::Backup(backup) => exchange::backup(&library, backup),
+        Command::Restore(restore) => exchange::restore(&library, restore, command_line.json),
         Command::Start(named) => control::start(&definition(&named.name)?, library.folder()),
         Command::Run(run) => {
             let machine = library.find(&run.name)?;

@@ -7,12 +7,9 @@ use std::path::{Path, PathBuf};
 use super::create::{Unfinished, renewed};
 use super::{DEFINITION_FILE, Library, LibraryError, StoredMachine, document, scan};
 use crate::definition::{Drive, ImageFormat, Name};
-use crate::disk::tools::{Job, Phase, ToolError, full_clone};
-use crate::disk::{DiskOptions, create_disk, inspect, open_disk};
+use crate::disk::inspect;
+use crate::disk::tools::{Job, Source, TargetFormat, ToolError, convert, full_clone};
 use crate::firmware::NVRAM_FILES;
-
-/// Bytes that are copied at a time.
-const PIECE: usize = 1 << 20;
 
 impl Library {
     /// Makes a copy of the machine called `name`, with its disks and an identity of its own.
@@ -42,7 +39,9 @@ impl Library {
             let place = unfinished.folder().join(&target);
             if is_overlay(drive, &source)? {
                 // What it is built on stays where it is: the clone has a disk of its own, whole.
-                copy_content(drive, &machine.folder, &source, &place, job)?;
+                if let Some(from) = Source::of_drive(drive, &machine.folder) {
+                    convert(&from, &place, TargetFormat::QCOW2, false, job)?;
+                }
                 drive.backing.clear();
             } else {
                 full_clone(&source, &place, job)?;
@@ -80,37 +79,4 @@ fn free_name(folder: &Path, source: &Path, number: usize) -> PathBuf {
 /// Whether the image in a drive holds only what differs from another.
 fn is_overlay(drive: &Drive, file: &Path) -> Result<bool, ToolError> {
     Ok(drive.format == ImageFormat::Qcow2 && inspect(file)?.backing_file.is_some())
-}
-
-/// Copies what the guest sees of the disk in `drive` to a new qcow2 image.
-fn copy_content(
-    drive: &Drive,
-    folder: &Path,
-    source: &Path,
-    target: &Path,
-    job: &Job<'_>,
-) -> Result<(), ToolError> {
-    let options = DiskOptions {
-        read_only: true,
-        ..DiskOptions::of_drive(drive, folder)
-    };
-    let from = options.open(source)?;
-    let size = from.size();
-    create_disk(target, ImageFormat::Qcow2, size.next_multiple_of(512))?;
-    let to = open_disk(target, ImageFormat::Qcow2, false)?;
-    job.begin(Phase::Copying, size)?;
-    let mut piece = vec![0; PIECE];
-    let mut offset = 0;
-    while offset < size {
-        let wanted = usize::try_from(size - offset).unwrap_or(PIECE).min(PIECE);
-        let data = piece.get_mut(..wanted).unwrap_or_default();
-        from.read_at(offset, data)?;
-        if data.iter().any(|byte| *byte != 0) {
-            to.write_at(offset, data)?;
-        }
-        offset = offset.saturating_add(wanted as u64);
-        job.advance(wanted as u64)?;
-    }
-    job.begin(Phase::Storing, 0)?;
-    Ok(to.flush()?)
 }

@@ -12,7 +12,8 @@ use super::lock::FolderLock;
 use super::{DEFINITION_FILE, Library, LibraryError, StoredMachine};
 use crate::definition::{Definition, Finding, ImageFormat, Name, Severity};
 use crate::disk::place::{rename_to_free_name, sync_folder};
-use crate::disk::{MAX_DISK_SIZE, MIN_DISK_SIZE, Space, create_disk};
+use crate::disk::tools::Job;
+use crate::disk::{MAX_DISK_SIZE, MIN_DISK_SIZE, Space};
 use crate::firmware::NVRAM_FILES;
 
 /// How the names of folders begin that are no machines yet or any more.
@@ -148,15 +149,7 @@ impl Library {
         definition: &Definition,
         disks: &[NewDisk],
     ) -> Result<StoredMachine, LibraryError> {
-        let _lock = self.lock()?;
-        self.check_name(&definition.name, None)?;
-        let unfinished = Unfinished::new(self)?;
-        for disk in disks {
-            check_disk_name(&disk.file)?;
-            create_disk(&unfinished.folder.join(&disk.file), disk.format, disk.size)?;
-        }
-        write_definition(&unfinished.folder, definition)?;
-        unfinished.publish(self, &definition.name)
+        self.create_with(definition, disks, &[], &Job::quiet())
     }
 }
 

@@ -23,6 +23,7 @@ mod join;
 mod journal;
 mod manifest;
 mod reclaim;
+mod relocate;
 mod revert;
 mod session;
 mod take;
@@ -36,6 +37,7 @@ pub use take::NewSnapshot;
 pub use tree::{Snapshot, Tree, check_start};
 
 pub(crate) use journal::{is_decided, recover, unfinished};
+pub(crate) use relocate::{Relocation, hold, relocate};
 pub(crate) use tree::backing_path;
 
 /// The folder in a machine's folder that holds its snapshots.
@@ -45,6 +47,6 @@ const CURRENT: &str = "current.toml";
 /// What a snapshot is, in its folder.
 const MANIFEST: &str = "manifest.toml";
 /// The last picture on the machine's screen, in a machine's folder and in a snapshot's.
-const SCREEN: &str = "screen.png";
+pub const SCREEN: &str = "screen.png";
 /// What another machine's snapshot this machine's disks are built on, in the folder of a linked clone.
 const ORIGIN: &str = "linked.toml";

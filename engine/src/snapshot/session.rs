@@ -83,6 +83,11 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// The machine as it was read, still held.
+    pub(super) fn into_parts(self) -> (MachineLock, StoredMachine, Tree) {
+        (self.machine_lock, self.machine, self.tree)
+    }
+
     pub(super) fn folder(&self) -> &Path {
         &self.machine.folder
     }

@@ -229,6 +229,12 @@ impl Tree {
         self.keeper(path).is_some()
     }
 
+    /// Whether the image at `path` may not change: a snapshot of this machine keeps it, or one of the machine that this is a linked
+    /// clone of.
+    pub fn is_frozen(&self, path: &Path) -> bool {
+        self.known(path).is_some()
+    }
+
     /// Who keeps the image at `path`.
     pub(super) fn keeper(&self, path: &Path) -> Option<(&Manifest, &FrozenDisk)> {
         let path = real(path);

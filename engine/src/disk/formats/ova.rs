@@ -29,6 +29,8 @@ pub struct Appliance {
     pub memory: Option<u64>,
     /// It starts by UEFI.
     pub uefi: bool,
+    /// Network cards.
+    pub networks: usize,
     /// Its disks, in the order in which they are attached.
     pub disks: Vec<ApplianceDisk>,
 }
@@ -132,6 +134,7 @@ impl Appliance {
             processors: description.processors,
             memory: description.memory,
             uefi: description.uefi,
+            networks: description.networks,
             disks,
         })
     }

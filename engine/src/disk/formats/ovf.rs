@@ -8,6 +8,7 @@ use quick_xml::reader::Reader;
 const PROCESSOR: &str = "3";
 const MEMORY: &str = "4";
 const DISK: &str = "17";
+const NETWORK: &str = "10";
 
 /// A machine's description.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub(super) struct Description {
     /// Bytes.
     pub(super) memory: Option<u64>,
     pub(super) uefi: bool,
+    /// Network cards.
+    pub(super) networks: usize,
     /// Machines in the file.
     pub(super) systems: u32,
     /// ID, name, compression.
@@ -195,6 +198,7 @@ impl Description {
                     .memory
                     .or_else(|| count.and_then(|count| count.checked_mul(unit?)));
             }
+            NETWORK => self.networks += 1,
             DISK => {
                 if let Some(id) = item.host.rsplit('/').next().filter(|id| !id.is_empty()) {
                     self.attached.push(id.to_owned());

@@ -8,9 +8,7 @@ use std::path::Path;
 use rustix::fs::{SeekFrom, ioctl_ficlone, seek};
 use rustix::io::Errno;
 
-use super::super::OpenError;
-use super::super::lock::{self, Access};
-use super::super::open::{open_file, size};
+use super::super::HeldFile;
 use super::{Job, Phase, ToolError, Unfinished};
 
 const PIECE: usize = 1 << 20;
@@ -20,17 +18,12 @@ const PIECE: usize = 1 << 20;
 /// # Errors
 /// When the source is in use for writing or cannot be read, the target exists, or the host cannot write it.
 pub fn full_clone(source: &Path, target: &Path, job: &Job<'_>) -> Result<(), ToolError> {
-    let from = open_file(source, false)?;
-    let length = size(&from, source)?;
-    let _lock = lock::acquire(&from, Access::Read)
-        .map_err(|error| ToolError::from_host("lock", source, error))?
-        .ok_or_else(|| OpenError::InUse {
-            file: source.to_owned(),
-        })?;
+    let held = HeldFile::open(source)?;
+    let (from, length) = (&held.file, held.length);
     let unfinished = Unfinished::new(target)?;
     job.begin(Phase::Copying, length)?;
-    if ioctl_ficlone(unfinished.file(), &from).is_err() {
-        copy_data(&from, &unfinished, source, length, job)?;
+    if ioctl_ficlone(unfinished.file(), from).is_err() {
+        copy_data(from, &unfinished, source, length, job)?;
     }
     job.begin(Phase::Storing, 0)?;
     unfinished.finish()

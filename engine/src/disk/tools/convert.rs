@@ -8,6 +8,7 @@ use super::super::{Backing, Space};
 use super::copy::{compare, copy};
 use super::sinks::{Qcow2Sink, Qcow2Writing, RawSink, VmdkSink};
 use super::{Job, Phase, ToolError, Unfinished};
+use crate::definition::{Drive, ImageFormat};
 
 /// The image that is copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,23 @@ impl Source {
             },
             snapshot: None,
         }
+    }
+
+    /// The image in `drive` of a machine in `folder`, which may take data from that folder and from what the person agreed to; none
+    /// of an empty drive.
+    pub fn of_drive(drive: &Drive, folder: &Path) -> Option<Self> {
+        Some(Self {
+            file: drive.path(folder)?,
+            format: Some(match drive.format {
+                ImageFormat::Raw => Format::Raw,
+                ImageFormat::Qcow2 => Format::Qcow2,
+            }),
+            backing: Backing {
+                files: drive.backing.clone(),
+                folders: vec![folder.to_owned()],
+            },
+            snapshot: None,
+        })
     }
 
     pub(super) fn open(&self) -> Result<Chain, ToolError> {

@@ -87,6 +87,40 @@ pub struct InternalSnapshot {
     pub disk_size: u64,
 }
 
+/// What an image is, as far as its headers tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outline {
+    /// What it is.
+    pub format: Format,
+    /// Bytes of the disk.
+    pub virtual_size: u64,
+    /// The images that it is built on and takes data from, the next one first.
+    pub chain: Vec<PathBuf>,
+}
+
+/// Looks at the headers of the image at `path` and of all that it is built on, wherever they are: that is how a person can be asked
+/// whether it may take data from them.
+///
+/// # Errors
+/// When one of them cannot be read.
+pub fn outline(path: &Path) -> Result<Outline, ToolError> {
+    let options = ChainOptions {
+        backing: Backing {
+            files: Vec::new(),
+            folders: vec![PathBuf::from("/")],
+        },
+        locking: Locking::None,
+        ..ChainOptions::default()
+    };
+    let chain = Chain::open(path, &options)?;
+    let (first, beneath) = chain.links().split_first().ok_or(ToolError::Panicked)?;
+    Ok(Outline {
+        format: first.format,
+        virtual_size: chain.size(),
+        chain: beneath.iter().map(|link| link.path.clone()).collect(),
+    })
+}
+
 /// Looks at the image at `path`, which may be in use; what is beneath it is opened as far as `backing` allows.
 ///
 /// # Errors

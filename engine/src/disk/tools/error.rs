@@ -79,10 +79,12 @@ pub enum ToolError {
 
 impl ToolError {
     /// What the host said to `action` on `file`.
-    pub(in crate::disk) fn from_host(action: &'static str, file: &Path, source: io::Error) -> Self {
+    pub(crate) fn from_host(action: &'static str, file: &Path, source: io::Error) -> Self {
         let file = file.to_owned();
         match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace { file },
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => Self::NoSpace { file },
             io::ErrorKind::AlreadyExists => Self::Exists { file },
             _ => Self::Host {
                 action,

@@ -28,6 +28,8 @@ pub struct Export {
     pub uefi: bool,
     /// What its operating system is called.
     pub operating_system: Option<String>,
+    /// How many network cards it has.
+    pub networks: usize,
     /// Its disks.
     pub disks: Vec<Source>,
 }
@@ -159,8 +161,18 @@ fn describe(machine: &Export, disks: &[Packed]) -> String {
             list,
             "    <Disk ovf:diskId=\"disk{id}\" ovf:fileRef=\"file{id}\" ovf:capacity=\"{capacity}\" ovf:capacityAllocationUnits=\"byte\" ovf:format=\"http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized\"/>"
         );
-        let (controller, place) = (3 + number / 2, number % 2);
-        if place == 0 {
+        // IDE has room for four; SATA, which not all know, for any number.
+        let sata = disks.len() > 4;
+        let (controller, place) = match sata {
+            true => (3, number),
+            false => (3 + number / 2, number % 2),
+        };
+        if sata && number == 0 {
+            let _ = writeln!(
+                items,
+                "      <Item><rasd:Address>0</rasd:Address><rasd:ElementName>SATA 0</rasd:ElementName><rasd:InstanceID>3</rasd:InstanceID><rasd:ResourceSubType>AHCI</rasd:ResourceSubType><rasd:ResourceType>20</rasd:ResourceType></Item>"
+            );
+        } else if !sata && place == 0 {
             let _ = writeln!(
                 items,
                 "      <Item><rasd:Address>{}</rasd:Address><rasd:ElementName>IDE {}</rasd:ElementName><rasd:InstanceID>{controller}</rasd:InstanceID><rasd:ResourceType>5</rasd:ResourceType></Item>",
@@ -172,6 +184,15 @@ fn describe(machine: &Export, disks: &[Packed]) -> String {
             items,
             "      <Item><rasd:AddressOnParent>{place}</rasd:AddressOnParent><rasd:ElementName>Disk {id}</rasd:ElementName><rasd:HostResource>ovf:/disk/disk{id}</rasd:HostResource><rasd:InstanceID>{}</rasd:InstanceID><rasd:Parent>{controller}</rasd:Parent><rasd:ResourceType>17</rasd:ResourceType></Item>",
             100 + id
+        );
+    }
+    let mut network = "";
+    for card in 1..=machine.networks {
+        network = "  <NetworkSection>\n    <Info>Networks</Info>\n    <Network ovf:name=\"NAT\"><Description>This computer's network</Description></Network>\n  </NetworkSection>\n";
+        let _ = writeln!(
+            items,
+            "      <Item><rasd:AutomaticAllocation>true</rasd:AutomaticAllocation><rasd:Connection>NAT</rasd:Connection><rasd:ElementName>Network card {card}</rasd:ElementName><rasd:InstanceID>{}</rasd:InstanceID><rasd:ResourceSubType>E1000</rasd:ResourceSubType><rasd:ResourceType>10</rasd:ResourceType></Item>",
+            1000 + card
         );
     }
     let firmware = if machine.uefi {
@@ -188,7 +209,7 @@ fn describe(machine: &Export, disks: &[Packed]) -> String {
   <DiskSection>
     <Info>Disks</Info>
 {list}  </DiskSection>
-  <VirtualSystem ovf:id="{name}">
+{network}  <VirtualSystem ovf:id="{name}">
     <Info>A virtual machine</Info>
     <Name>{name}</Name>
     <OperatingSystemSection ovf:id="1">

@@ -22,7 +22,7 @@ mod unfinished;
 pub use clone::full_clone;
 pub use convert::{Source, TargetFormat, compare_disks, convert, import_disk};
 pub use create::{Preallocation, create, linked_clone};
-pub use details::{Beneath, Details, InternalSnapshot, Qcow2Details, details};
+pub use details::{Beneath, Details, InternalSnapshot, Outline, Qcow2Details, details, outline};
 pub use error::ToolError;
 pub use export::{Export, export};
 pub use job::{Cancel, Job, Phase, Progress};

@@ -136,6 +136,56 @@ impl Database {
             .find(|system| system.id == id || system.short_id == id)
     }
 
+    /// The operating system that another program calls `text`: "Microsoft Windows 10 (64-bit)", "Debian_64", "ubuntu64Guest".
+    /// Letters and digits alone are compared, and the longest name in it is taken.
+    pub fn called(&self, text: &str) -> Option<&OperatingSystem> {
+        let plain = |text: &str| -> String {
+            let kept = text.chars().filter(|character| character.is_alphanumeric());
+            kept.flat_map(char::to_lowercase).take(256).collect()
+        };
+        // What says for which processors it is, and who wrote it down.
+        const NOISE: [&str; 8] = [
+            "64bit",
+            "32bit",
+            "x8664",
+            "amd64",
+            "64guest",
+            "guest",
+            "gnulinux",
+            "microsoft",
+        ];
+        let trim = |text: &str| {
+            // VirtualBox's way to say for which processors it is.
+            let bare = plain(text.trim().trim_end_matches("_64"));
+            NOISE
+                .iter()
+                .fold(bare, |text, noise| text.replace(noise, ""))
+        };
+        let (wanted, whole) = (trim(text), plain(text));
+        if wanted.is_empty() {
+            return None;
+        }
+        self.systems
+            .iter()
+            .filter_map(|system| {
+                let name = trim(&system.name);
+                let short = plain(&system.short_id);
+                let exact = name == wanted || short == wanted || short == whole;
+                let versioned = name.ends_with(|character: char| character.is_ascii_digit());
+                // "Windows 1" is not in "Windows 10".
+                let within = name.len() >= 4
+                    && versioned
+                    && wanted.match_indices(&name).any(|(at, _)| {
+                        !wanted.get(at + name.len()..).is_some_and(|rest| {
+                            rest.starts_with(|next: char| next.is_ascii_digit())
+                        })
+                    });
+                (exact || within).then_some((exact, name.len(), system))
+            })
+            .max_by_key(|(exact, length, system)| (*exact, *length, system.released.clone()))
+            .map(|(.., system)| system)
+    }
+
     /// What the disc with these words is, as libosinfo decides it: every regular expression that an entry has must be found in
     /// the disc's word for it, and a size must be the same. Of several entries that do, one with a size wins, then a released
     /// system, then the longer expressions, then the later system.

@@ -307,3 +307,25 @@ fn ancestors_in_a_circle_end() {
     )]);
     assert_eq!(database.find("a").unwrap().minimum, Resources::default());
 }
+
+#[test]
+fn systems_are_found_by_what_other_programs_call_them() {
+    let database = both();
+    for (text, expected) in [
+        ("Debian 12", Some("debian12")),
+        ("debian12", Some("debian12")),
+        ("Debian GNU/Linux 12 (64-bit)", Some("debian12")),
+        ("debian12_64Guest", Some("debian12")),
+        ("Debian_64", None),
+        ("Debian 1", None),
+        ("Debian 127", None),
+        ("Microsoft Windows 11 (64-bit)", Some("win11")),
+        ("Windows11_64", Some("win11")),
+        ("Other", None),
+        ("", None),
+        ("64-bit", None),
+    ] {
+        let found = database.called(text).map(|system| system.short_id.as_str());
+        assert_eq!(found, expected, "{text:?}");
+    }
+}

@@ -573,6 +573,7 @@ fn an_ova_goes_out_and_comes_in() {
         memory: 768 * MIB,
         uefi: true,
         operating_system: Some("Debian 12".to_owned()),
+        networks: 1,
         disks: vec![Source::new(&top), Source::new(&base)],
     };
     let ova = folder.path("machine.ova");
