@@ -46,6 +46,8 @@ fn a_small_medium_boots_and_hears_the_keyboard() {
     guest.wait_for("Guesthouse says hello:", FIRMWARE);
     guest.machine.power_off().unwrap();
     assert_eq!(guest.machine.state(), State::Off);
+    let screen = std::fs::read(guest.folder().join(guesthouse_engine::snapshot::SCREEN)).unwrap();
+    assert!(screen.starts_with(b"\x89PNG") && screen.len() < 100_000);
 }
 
 #[test]

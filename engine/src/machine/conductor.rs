@@ -16,6 +16,7 @@ use super::{CommandError, MachineEvent, StartError, StartOptions, State};
 use crate::bus::Action;
 use crate::definition::Definition;
 use crate::hypervisor::ProcessorState;
+use crate::snapshot::SCREEN;
 
 /// What reaches the machine's thread.
 pub(super) enum Message {
@@ -99,6 +100,7 @@ pub(super) fn conduct(
             None,
         )
     });
+    keep_screen(common, folder);
     // From here on no drive waits for an answer.
     faults.close();
     common.input.lock().take();
@@ -127,6 +129,23 @@ pub(super) fn conduct(
         let _ = reply.send(Ok(()));
     }
     // Whoever sent a command meanwhile hears that there is nobody any more, since the channel ends here.
+}
+
+/// Keeps what the screen showed last, for lists and snapshots. It is a picture: what goes wrong is only written down.
+fn keep_screen(common: &Common, folder: &Path) {
+    let picture = match crate::display::thumbnail(&common.surface) {
+        Ok(Some(picture)) => picture,
+        Ok(None) => return,
+        Err(error) => return tracing::warn!(%error, "the screen's picture could not be made"),
+    };
+    let file = folder.join(SCREEN);
+    let temporary = file.with_extension("part");
+    let written =
+        std::fs::write(&temporary, picture).and_then(|()| std::fs::rename(&temporary, &file));
+    if let Err(error) = written {
+        let _ = std::fs::remove_file(&temporary);
+        tracing::warn!(file = %file.display(), %error, "the screen's picture could not be kept");
+    }
 }
 
 type Reply = Sender<Result<(), CommandError>>;
