@@ -86,3 +86,13 @@ fn snapshots_are_taken_reverted_branched_and_deleted() {
 fn drives_are_added_changed_and_removed() {
     work_window("hardware", &[]);
 }
+
+#[test]
+fn machines_and_disks_come_in_and_go_out() {
+    work_window("exchange", &[]);
+}
+
+#[test]
+fn disks_are_checked_mended_and_changed_in_the_window() {
+    work_window("disk_tools", &[]);
+}

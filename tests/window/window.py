@@ -316,6 +316,38 @@ class Window:
         self.keys("ctrl+a", "BackSpace")
         self.type(text)
 
+    # The desktop's dialogs for files, which belong to the portal's program or, without one, to the toolkit
+
+    def choose_file(self, title, path):
+        """Types a file's place into the dialog."""
+        step(f"choose {path!r}")
+        self.wait(f"the dialog {title!r}", lambda: self.in_front() == title)
+        # A slash opens the field for it.
+        self.keys("slash")
+        time.sleep(0.5)
+        self.type(os.path.abspath(path)[1:])
+        self._accept(title)
+
+    def save_file(self, title, path):
+        """Types where a file is to be written into the dialog."""
+        step(f"save {path!r}")
+        self.wait(f"the dialog {title!r}", lambda: self.in_front() == title)
+        time.sleep(0.5)
+        self.keys("ctrl+a")
+        self.type(os.path.abspath(path))
+        self._accept(title)
+
+    def _accept(self, title):
+        # The dialog looks the name up first, and offers to complete it.
+        time.sleep(0.5)
+        self.keys("Return")
+        self.wait("the dialog's end", lambda: self.in_front() not in (title, ""))
+
+    def in_front(self):
+        """The title of the window that has the keyboard."""
+        command = ["xdotool", "getactivewindow", "getwindowname"]
+        return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+
     # The machine behind the window, by the command line
 
     def guesthouse(self, *arguments, check=True):

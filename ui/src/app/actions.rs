@@ -37,8 +37,10 @@ type Message = fn() -> AppInput;
 
 /// Gives `window` its actions, which send to `input`.
 pub fn install(window: &adw::ApplicationWindow, input: &relm4::Sender<AppInput>) {
-    let actions: [(&str, Message); 5] = [
+    let actions: [(&str, Message); 7] = [
         ("new-machine", || AppInput::NewMachine),
+        ("import", || AppInput::Import),
+        ("restore-backup", || AppInput::RestoreBackup),
         ("search", || AppInput::Search),
         ("full-screen", || AppInput::FullScreen),
         ("shortcuts", || AppInput::Shortcuts),
@@ -97,6 +99,13 @@ fn action(name: &str, message: Message, input: &relm4::Sender<AppInput>) -> gio:
 /// The main menu.
 pub fn main_menu() -> gio::Menu {
     let menu = gio::Menu::new();
+    let machines = gio::Menu::new();
+    machines.append(Some(&gettext("_Import…")), Some("win.import"));
+    machines.append(
+        Some(&gettext("_Restore Backup…")),
+        Some("win.restore-backup"),
+    );
+    menu.append_section(None, &machines);
     menu.append(Some(&gettext("_Keyboard Shortcuts")), Some("win.shortcuts"));
     menu.append(Some(&gettext("_About Guesthouse")), Some("win.about"));
     menu

@@ -6,6 +6,7 @@
 mod actions;
 mod closing;
 mod entries;
+mod restore;
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -17,6 +18,7 @@ use relm4::adw::prelude::*;
 use relm4::prelude::*;
 use relm4::{adw, gtk};
 
+use crate::dialogs::file_choice::{self, FileKind};
 use crate::dialogs::{about, question};
 use crate::library::{Item, MachineList, MachineListInput, MachineListOutput};
 use crate::machine::{BrokenOutput, BrokenPage, MachinePage, PageInit, PageInput, PageOutput};
@@ -110,6 +112,12 @@ pub enum AppInput {
     NewMachine,
     /// Open the wizard with this file.
     Medium(PathBuf),
+    /// Choose a file from elsewhere and open the wizard with it.
+    Import,
+    /// Open the wizard with this file, from which nothing is to be started at once.
+    NewFrom(PathBuf),
+    /// Bring a machine back from a backup.
+    RestoreBackup,
     /// What the wizard did.
     Wizard(WizardOutput),
     /// What a machine's page asks for.
@@ -143,8 +151,8 @@ pub enum AppCommand {
     Scanned(Result<Vec<Entry>, String>),
     /// What operating systems are called.
     Systems(&'static Database),
-    /// What the wizard has to know.
-    Surveyed(Box<Place>),
+    /// What the wizard has to know, and what it begins with.
+    Surveyed(Box<Place>, Option<PathBuf>),
     /// A machine runs, or why not.
     Started(PathBuf, Result<(), String>),
     /// A machine, by its name, is in the Trash, or why not.
@@ -271,13 +279,27 @@ impl Component for App {
             AppInput::Change(change) => self.follow(change, &sender, root),
             AppInput::Selected(folder) => self.open(folder, widgets, &sender, root),
             AppInput::Opened => widgets.split.set_show_content(true),
-            AppInput::NewMachine => self.new_machine(&sender),
+            AppInput::NewMachine => self.new_machine(None, &sender),
+            AppInput::NewFrom(file) => self.new_machine(Some(file), &sender),
+            AppInput::Import => {
+                let (root, input) = (root.clone(), sender.input_sender().clone());
+                relm4::spawn_local(async move {
+                    let title = gettext("Import a Machine or Disk");
+                    let chosen = file_choice::open(&root, &title, FileKind::Import);
+                    if let Some(file) = chosen.await {
+                        let _ = input.send(AppInput::NewFrom(file));
+                    }
+                });
+            }
+            AppInput::RestoreBackup => {
+                relm4::spawn_local(restore::ask(self.machines.clone(), widgets.toasts.clone()));
+            }
             AppInput::Medium(path) => {
                 if let Some(wizard) = &self.wizard {
                     wizard.emit(WizardInput::Medium(path));
                 } else {
                     self.medium = Some(path);
-                    self.new_machine(&sender);
+                    self.new_machine(None, &sender);
                 }
             }
             AppInput::Wizard(WizardOutput::Closed) => self.wizard = None,
@@ -347,7 +369,7 @@ impl Component for App {
                 self.systems = Some(systems);
                 self.list.emit(MachineListInput::Show(self.items()));
             }
-            AppCommand::Surveyed(place) => self.open_wizard(*place, &sender, root),
+            AppCommand::Surveyed(place, file) => self.open_wizard(*place, file, &sender, root),
             AppCommand::Started(folder, result) => {
                 self.starting.remove(&folder);
                 if let Err(body) = result {
@@ -462,12 +484,12 @@ impl App {
     }
 
     /// Opens the wizard once it is known what there is.
-    fn new_machine(&mut self, sender: &ComponentSender<Self>) {
+    fn new_machine(&mut self, file: Option<PathBuf>, sender: &ComponentSender<Self>) {
         if self.wizard.is_none() && !self.surveying {
             self.surveying = true;
             let machines = self.machines.clone();
             sender.spawn_oneshot_command(move || {
-                AppCommand::Surveyed(Box::new(wizard::survey(&machines)))
+                AppCommand::Surveyed(Box::new(wizard::survey(&machines)), file)
             });
         }
     }
@@ -475,12 +497,13 @@ impl App {
     fn open_wizard(
         &mut self,
         place: Place,
+        file: Option<PathBuf>,
         sender: &ComponentSender<Self>,
         root: &adw::ApplicationWindow,
     ) {
         self.surveying = false;
         let wizard = Wizard::builder()
-            .launch((self.machines.clone(), place))
+            .launch((self.machines.clone(), place, file))
             .forward(sender.input_sender(), AppInput::Wizard);
         if let Some(path) = self.medium.take() {
             wizard.emit(WizardInput::Medium(path));
@@ -544,9 +567,9 @@ impl App {
                 });
             }
             PageOutput::Toast(text) => widgets.toasts.add_toast(adw::Toast::new(&text)),
-            PageOutput::Saved(path) => {
+            PageOutput::Saved(what, path) => {
                 let toast = adw::Toast::builder()
-                    .title(gettext("Screenshot saved"))
+                    .title(text::escape(&what))
                     .button_label(gettext("Show"))
                     .build();
                 toast.connect_button_clicked(move |_| show_in_folder(&path));
@@ -622,7 +645,7 @@ fn show_in_folder(path: &Path) {
             .open_containing_folder_future(gtk::Window::NONE)
             .await
         {
-            tracing::warn!(%error, "no file manager showed the screenshot");
+            tracing::warn!(%error, "no file manager showed the file");
         }
     });
 }

@@ -17,21 +17,64 @@ pub enum FileKind {
     Optical,
     /// Hard disks' images.
     Disk,
-    /// Either.
+    /// Either, or a machine that was packed up.
     Any,
+    /// What a machine can be made of that other programs made.
+    Import,
+    /// Machines' backups.
+    Backup,
 }
 
 impl FileKind {
     fn filter(self) -> Option<(String, Vec<&'static str>)> {
         const OPTICAL: [&str; 2] = ["*.iso", "*.ISO"];
         const DISK: [&str; 4] = ["*.qcow2", "*.img", "*.raw", "*.IMG"];
+        const FOREIGN: [&str; 6] = ["*.vmdk", "*.vdi", "*.vhd", "*.vhdx", "*.ova", "*.ovf"];
         match self {
             Self::Optical => Some((gettext("Optical media"), OPTICAL.to_vec())),
             Self::Disk => Some((gettext("Disk images"), DISK.to_vec())),
             Self::Any => Some((
-                gettext("Media and disk images"),
-                [OPTICAL.as_slice(), &DISK].concat(),
+                gettext("Media, disk images and machines"),
+                [OPTICAL.as_slice(), &DISK, &FOREIGN].concat(),
             )),
+            Self::Import => Some((
+                gettext("Machines and disk images"),
+                [FOREIGN.as_slice(), &DISK].concat(),
+            )),
+            Self::Backup => Some((gettext("Backups of machines"), vec!["*.tar.zst"])),
+        }
+    }
+}
+
+/// Lets a person choose where a file is to be written, called `name` unless they say otherwise; nothing if they chose no place.
+pub async fn save(widget: &impl IsA<gtk::Widget>, title: &str, name: &str) -> Option<PathBuf> {
+    let window = widget.root().and_downcast::<gtk::Window>();
+    let identifier = match &window {
+        Some(window) => WindowIdentifier::from_native(window).await,
+        None => None,
+    };
+    let request = SelectedFiles::save_file()
+        .identifier(identifier)
+        .title(title)
+        .accept_label(gettext("Save").as_str())
+        .current_name(name)
+        .modal(true);
+    let by_portal = async { request.send().await?.response() };
+    match by_portal.await {
+        Ok(files) => {
+            let uri = files.uris().first().map(|uri| uri.as_str().to_owned())?;
+            gtk::gio::File::for_uri(&uri).path()
+        }
+        Err(Error::Response(ResponseError::Cancelled)) => None,
+        Err(error) => {
+            tracing::debug!(%error, "no portal let a file be named; GTK's own dialog is used");
+            let dialog = gtk::FileDialog::builder()
+                .title(title)
+                .accept_label(gettext("Save"))
+                .initial_name(name)
+                .modal(true)
+                .build();
+            dialog.save_future(window.as_ref()).await.ok()?.path()
         }
     }
 }

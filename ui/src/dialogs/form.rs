@@ -15,6 +15,8 @@ pub enum Field<'a> {
     Text(&'a str, &'a str),
     /// A switch, what it does, and whether it is on at first.
     Switch(&'a str, &'a str, bool),
+    /// One of several, and which of them at first.
+    Choice(&'a str, &'a [&'a str], u32),
 }
 
 /// What was filled in, field by field.
@@ -24,6 +26,8 @@ pub enum Value {
     Text(String),
     /// A switch.
     Switch(bool),
+    /// The number of what was chosen.
+    Choice(usize),
 }
 
 impl Value {
@@ -31,7 +35,15 @@ impl Value {
     pub fn text(&self) -> &str {
         match self {
             Self::Text(text) => text,
-            Self::Switch(_) => "",
+            Self::Switch(_) | Self::Choice(_) => "",
+        }
+    }
+
+    /// The number of what was chosen; of anything else, 0.
+    pub fn number(&self) -> usize {
+        match self {
+            Self::Choice(number) => *number,
+            Self::Text(_) | Self::Switch(_) => 0,
         }
     }
 
@@ -44,6 +56,7 @@ impl Value {
 enum Row {
     Text(adw::EntryRow),
     Switch(adw::SwitchRow),
+    Choice(adw::ComboRow),
 }
 
 impl Row {
@@ -51,6 +64,7 @@ impl Row {
         match self {
             Self::Text(row) => Value::Text(row.text().into()),
             Self::Switch(row) => Value::Switch(row.is_active()),
+            Self::Choice(row) => Value::Choice(usize::try_from(row.selected()).unwrap_or(0)),
         }
     }
 }
@@ -100,6 +114,15 @@ pub async fn ask(
                 list.append(&row);
                 Row::Switch(row)
             }
+            Field::Choice(title, choices, chosen) => {
+                let row = adw::ComboRow::builder()
+                    .title(title)
+                    .model(&gtk::StringList::new(choices))
+                    .selected(chosen)
+                    .build();
+                list.append(&row);
+                Row::Choice(row)
+            }
         })
         .collect();
     let content = gtk::Box::new(gtk::Orientation::Vertical, 6);
@@ -127,6 +150,7 @@ pub async fn ask(
         match row {
             Row::Text(row) => drop(row.connect_changed(move |_| judge())),
             Row::Switch(row) => drop(row.connect_active_notify(move |_| judge())),
+            Row::Choice(row) => drop(row.connect_selected_notify(move |_| judge())),
         }
     }
     if let Some(Row::Text(first)) = rows.first() {

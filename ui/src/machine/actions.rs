@@ -29,6 +29,10 @@ pub enum Act {
     Screenshot,
     /// Copy it.
     Clone,
+    /// Write it for other programs.
+    Export,
+    /// Write it into a file from which it can be brought back.
+    BackUp,
     /// Move it to the Trash.
     Delete,
     /// Press these keys.
@@ -47,7 +51,7 @@ pub struct Actions {
 /// Makes a wish of an action's target.
 type Targeted = fn(String) -> Act;
 
-const PLAIN: [(&str, Act); 8] = [
+const PLAIN: [(&str, Act); 10] = [
     ("start", Act::Start),
     ("pause", Act::Pause),
     ("reset", Act::Reset),
@@ -55,6 +59,8 @@ const PLAIN: [(&str, Act); 8] = [
     ("power-off", Act::PowerOff),
     ("screenshot", Act::Screenshot),
     ("clone", Act::Clone),
+    ("export", Act::Export),
+    ("back-up", Act::BackUp),
     ("delete", Act::Delete),
 ];
 
@@ -116,6 +122,8 @@ impl Actions {
             ("screenshot", running || paused),
             ("send-keys", running),
             ("clone", !state.is_alive()),
+            ("export", !state.is_alive()),
+            ("back-up", !state.is_alive()),
             ("delete", *state != State::Starting),
         ];
         for (name, enabled) in rules {
@@ -168,6 +176,8 @@ pub fn machine_menu() -> gio::Menu {
     menu.append_section(None, &display);
     let copies = gio::Menu::new();
     copies.append(Some(&gettext("_Clone…")), Some("machine.clone"));
+    copies.append(Some(&gettext("_Export…")), Some("machine.export"));
+    copies.append(Some(&gettext("_Back Up…")), Some("machine.back-up"));
     menu.append_section(None, &copies);
     let delete = gio::Menu::new();
     delete.append(Some(&gettext("_Delete")), Some("machine.delete"));

@@ -4,6 +4,7 @@ mod actions;
 mod broken;
 mod clone;
 mod drives;
+mod export;
 mod hardware;
 mod keys;
 mod log;
@@ -15,3 +16,4 @@ mod snapshots;
 
 pub use broken::{BrokenOutput, BrokenPage};
 pub use page::{MachinePage, PageInit, PageInput, PageOutput};
+pub use snapshots::machine_name_objection;

@@ -11,7 +11,6 @@ use relm4::prelude::*;
 use relm4::{adw, gtk};
 
 use super::actions::{self, Act, Actions};
-use super::clone;
 use super::hardware::{HardwareInput, HardwareView};
 use super::keys;
 use super::log::{self, LogInput, LogView};
@@ -19,6 +18,7 @@ use super::overview::{Overview, OverviewInput, OverviewOutput};
 use super::screen::{Screen, ScreenInit, ScreenInput};
 use super::screenshot;
 use super::snapshots::{SnapshotsInput, SnapshotsView};
+use super::{clone, export};
 use crate::access;
 use crate::dialogs::question::{self, Weight};
 use crate::model::{
@@ -86,8 +86,8 @@ pub enum PageOutput {
     Update(Definition),
     /// Say something in passing.
     Toast(String),
-    /// Say in passing that a file was written, and offer to show it.
-    Saved(PathBuf),
+    /// Say this in passing of a file that was written, and offer to show it.
+    Saved(String, PathBuf),
     /// Say what went wrong.
     Failed {
         /// What could not be done.
@@ -306,6 +306,16 @@ impl Component for MachinePage {
             PageInput::Act(Act::View(name)) => widgets.views.set_visible_child_name(&name),
             PageInput::Act(Act::Scale(scaling)) => self.screen.emit(ScreenInput::Scale(scaling)),
             PageInput::Act(Act::Clone) => self.clone_machine(root),
+            PageInput::Act(Act::Export) => {
+                let (machines, machine) = (self.machines.clone(), self.machine.clone());
+                let output = sender.output_sender().clone();
+                relm4::spawn_local(export::export(machines, machine, root.clone(), output));
+            }
+            PageInput::Act(Act::BackUp) => {
+                let (machines, machine) = (self.machines.clone(), self.machine.clone());
+                let output = sender.output_sender().clone();
+                relm4::spawn_local(export::back_up(machines, machine, root.clone(), output));
+            }
             PageInput::Act(act) => self.act(act, &sender, root),
             PageInput::Confirmed(act) => self.confirmed(act, &sender),
             PageInput::Change(change) => self.change(change, &sender),
@@ -333,7 +343,9 @@ impl Component for MachinePage {
             let _ = sender.output(PageOutput::Failed { heading, body });
         };
         match message {
-            PageCommand::Pictured(Ok(path)) => drop(sender.output(PageOutput::Saved(path))),
+            PageCommand::Pictured(Ok(path)) => {
+                drop(sender.output(PageOutput::Saved(gettext("Screenshot saved"), path)));
+            }
             PageCommand::Pictured(Err(body)) => {
                 failed(gettext("The screenshot was not saved"), body);
             }
@@ -486,7 +498,9 @@ impl MachinePage {
                     }
                     done("", Ok(()))
                 }
-                Act::View(_) | Act::Scale(_) | Act::Clone => done("", Ok(())),
+                Act::View(_) | Act::Scale(_) | Act::Clone | Act::Export | Act::BackUp => {
+                    done("", Ok(()))
+                }
             }
         });
     }

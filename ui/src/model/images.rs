@@ -2,12 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use guesthouse_engine::disk::{self, DiskOptions};
+use guesthouse_engine::disk;
 
-use super::machines::Change;
 use super::{
-    Definition, Drive, Host, ImageFormat, Job, Machines, NewDisk, Phase, Severity, StoredMachine,
-    TrashedImage,
+    Definition, Drive, Host, ImageFormat, Machines, NewDisk, Severity, StoredMachine, TrashedImage,
 };
 use crate::text::{self, gettext, gettext_with};
 
@@ -145,33 +143,5 @@ impl Machines {
     pub fn restore_image(&self, image: &TrashedImage) -> Result<(), String> {
         let restored = self.library().restore_image(image);
         restored.map_err(|error| text::sentence(&error))
-    }
-
-    /// Makes the image in drive number `drive` of `machine` larger.
-    ///
-    /// # Errors
-    /// Why not, as a sentence.
-    pub fn grow(
-        &self,
-        machine: &StoredMachine,
-        drive: usize,
-        size: u64,
-        job: &Job<'_>,
-    ) -> Result<(), String> {
-        let sentence = |error: &dyn std::fmt::Display| text::sentence(&error);
-        let _held = machine.lock().map_err(|error| sentence(&error))?;
-        let drive = machine.definition.drives.get(drive);
-        let drive = drive.ok_or_else(|| gettext("There is no such drive."))?;
-        let path = drive
-            .path(&machine.folder)
-            .ok_or_else(|| gettext("There is no image."))?;
-        job.begin(Phase::Storing, 0)
-            .map_err(|error| sentence(&error))?;
-        let options = DiskOptions::of_drive(drive, &machine.folder);
-        let image = options.open(&path).map_err(|error| sentence(&error))?;
-        let outcome = image.resize(size).and_then(|()| image.flush());
-        outcome.map_err(|error| sentence(&error))?;
-        self.tell(&Change::Library);
-        Ok(())
     }
 }

@@ -2,22 +2,25 @@
 //!
 //! No widget is in here, and nothing here knows one; whoever wants to follow what happens subscribes.
 
+mod disk_tools;
+mod exchange;
 pub mod images;
 mod machines;
 pub mod media;
 mod snapshots;
 
+pub use guesthouse_engine::backup::{About as BackupAbout, KeptIdentity};
 pub use guesthouse_engine::definition::{
     Clock, Definition, Drive, DriveKind, Finding, Forward, Generation, Host, ImageFormat, NAT,
     Name, Protocol, Severity, UNPLUGGED,
 };
 pub use guesthouse_engine::disk::Space;
-pub use guesthouse_engine::disk::tools::{Cancel, Job, Phase, Progress};
+pub use guesthouse_engine::disk::tools::{Cancel, Job, Phase, Progress, Source, TargetFormat};
 pub use guesthouse_engine::hypervisor::{HostProblem, check_host, check_uefi};
 pub use guesthouse_engine::input::{InputEvent, ScanCode};
 pub use guesthouse_engine::library::{
-    BrokenMachine, Deleted, Entry, Library, LibraryError, MachineLog, NewDisk, StoredMachine,
-    TrashedImage,
+    BrokenMachine, CopiedDisk, Deleted, Entry, Library, LibraryError, MachineLog, NewDisk,
+    Original, StoredMachine, Suggestion, TrashedImage, copies_of, usable_name,
 };
 pub use guesthouse_engine::machine::{
     CommandError, Machine, MachineEvent, StartError, StartOptions, State,

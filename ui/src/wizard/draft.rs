@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-use crate::model::media::{Role, role};
+use crate::model::media::{Found, Role, format_of};
 use crate::model::{
-    Defaults, Definition, Drive, Forward, Generation, Host, ImageFormat, Medium, NAT, Name,
-    NewDisk, OperatingSystem, Reason, UNPLUGGED, Verdict, suited,
+    CopiedDisk, Defaults, Definition, Drive, Forward, Generation, Host, ImageFormat, Medium, NAT,
+    Name, NewDisk, OperatingSystem, Original, Reason, Suggestion, UNPLUGGED, Verdict, copies_of,
+    suited, usable_name,
 };
 use crate::text::{self, gettext, gettext_with, ngettext_with};
 
@@ -46,7 +47,7 @@ pub enum Inspection {
     /// It is being read.
     Pending,
     /// This is what is in it.
-    Done(Box<Medium>),
+    Done(Box<Found>),
     /// This is why it cannot be used.
     Failed(String),
 }
@@ -77,7 +78,7 @@ pub enum Choice {
     /// A file to start from, or none.
     Source(Option<PathBuf>),
     /// What was found in a file.
-    Inspected(PathBuf, Result<Box<Medium>, String>),
+    Inspected(PathBuf, Result<Box<Found>, String>),
     /// The name.
     Name(String),
     /// The operating system, by its number in [`Place::systems`].
@@ -97,7 +98,11 @@ pub enum Choice {
     /// The image that is there already.
     DiskFile(String),
     /// What was found in that image.
-    DiskInspected(PathBuf, Result<Box<Medium>, String>),
+    DiskInspected(PathBuf, Result<Box<Found>, String>),
+    /// Whether the machine gets copies of the disks' images that were chosen, or the images themselves.
+    Copy(bool),
+    /// These files may be read, because an image takes data from them, or may not.
+    Agree(Vec<PathBuf>, bool),
     /// The virtual switch that the network card is attached to, or [`UNPLUGGED`].
     Switch(String),
     /// What of this computer leads to the guest.
@@ -131,6 +136,10 @@ pub struct Draft {
     pub disk_file: String,
     /// What is in the existing image.
     pub disk_inspection: Option<Inspection>,
+    /// Whether the machine gets copies of the images that were chosen.
+    pub copy: bool,
+    /// The files that images may take data from.
+    pub agreed: Vec<PathBuf>,
     /// The virtual switch that its network card is attached to; with [`UNPLUGGED`] it has no card.
     pub switch: String,
     /// What of this computer leads to it.
@@ -162,6 +171,8 @@ impl Draft {
             disk_size: 20,
             disk_file: String::new(),
             disk_inspection: None,
+            copy: true,
+            agreed: Vec::new(),
             switch: NAT.to_owned(),
             forwards: Vec::new(),
             start: true,
@@ -215,6 +226,13 @@ impl Draft {
                         Some(result.map_or_else(Inspection::Failed, Inspection::Done));
                 }
             }
+            Choice::Copy(copy) => self.copy = copy,
+            Choice::Agree(files, agreed) => {
+                self.agreed.retain(|file| !files.contains(file));
+                if agreed {
+                    self.agreed.extend(files);
+                }
+            }
             Choice::Switch(switch) => self.switch = switch,
             Choice::Forwards(forwards) => self.forwards = forwards,
             Choice::Start(start) => self.start = start,
@@ -222,7 +240,7 @@ impl Draft {
         self.fill(place);
     }
 
-    fn take_inspection(&mut self, path: &Path, result: Result<Box<Medium>, String>) {
+    fn take_inspection(&mut self, path: &Path, result: Result<Box<Found>, String>) {
         // An answer about a file that has since been replaced by another is late.
         if let Some(source) = self
             .source
@@ -250,10 +268,18 @@ impl Draft {
         if !self.name_typed {
             self.name = self.free_name(place);
         }
+        let suggestion = self.suggestion();
+        let (processors, memory) =
+            suggestion.map_or((None, None), |it| (it.processors, it.memory_mebibytes));
         if !self.processors_chosen {
-            self.processors = defaults.processors.min(place.host.processors).max(1);
+            let wanted = processors.unwrap_or(defaults.processors);
+            self.processors = wanted.min(place.host.processors).max(1);
         }
-        if !self.memory_chosen {
+        if !self.memory_chosen
+            && let Some(memory) = memory
+        {
+            self.memory = memory;
+        } else if !self.memory_chosen {
             // Half of what is free leaves the host usable; a guest still needs its minimum.
             let room = (place.host.available / 2).max(minimum.unwrap_or(0)) >> 20;
             self.memory = defaults.memory_mebibytes.min(room).max(1);
@@ -273,6 +299,9 @@ impl Draft {
 
     /// Generation 1, which most systems start on, unless the medium starts on machines with UEFI only.
     fn suited_generation(&self, place: &Place) -> Generation {
+        if let Some(suggestion) = self.suggestion() {
+            return suggestion.generation;
+        }
         let verdict = self.medium().map(|medium| medium.verdict(Generation::One));
         let uefi_only = verdict == Some(Verdict::NotBootable(Reason::NeedsUefi));
         if uefi_only && place.no_uefi.is_none() {
@@ -294,7 +323,14 @@ impl Draft {
             Name::new(&stem).ok()
         };
         let of_system = || Name::new(&self.system.as_ref()?.name).ok();
-        let base = of_system()
+        let packed = self.suggestion().and_then(|packed| packed.name.clone());
+        let of_disk = || {
+            let stem = self.source.as_ref()?.path.file_stem()?.to_string_lossy();
+            usable_name(&stem).filter(|_| self.source_role().is_some_and(Role::is_disk))
+        };
+        let base = packed
+            .or_else(of_system)
+            .or_else(of_disk)
             .or_else(of_file)
             .map_or_else(|| gettext("New machine"), String::from);
         let taken = |name: &str| place.names.iter().any(|other| other.matches(name));
@@ -313,29 +349,57 @@ impl Draft {
 
     /// What was found in the file that was chosen, once it has been read.
     pub fn medium(&self) -> Option<&Medium> {
+        self.found().map(|found| &found.medium)
+    }
+
+    /// All that was found in it.
+    pub fn found(&self) -> Option<&Found> {
         match &self.source.as_ref()?.inspection {
-            Inspection::Done(medium) => Some(medium),
+            Inspection::Done(found) => Some(found),
             _ => None,
         }
+    }
+
+    /// What the machine that was packed up in it is as one of this host's.
+    pub fn suggestion(&self) -> Option<&Suggestion> {
+        self.found()?
+            .packed
+            .as_ref()
+            .map(|(_, suggestion)| suggestion)
+    }
+
+    /// What was found in the existing image, if one was chosen.
+    pub fn disk_found(&self) -> Option<&Found> {
+        match &self.disk_inspection {
+            Some(Inspection::Done(found)) if self.disk == DiskChoice::Existing => Some(found),
+            _ => None,
+        }
+    }
+
+    /// Whether the machine gets a copy of the image in which `found` was found.
+    pub fn copies(&self, found: &Found) -> bool {
+        match found.role() {
+            Role::OtherDisk | Role::Appliance => true,
+            Role::RawDisk | Role::Qcow2Disk => self.copy,
+            Role::Optical => false,
+        }
+    }
+
+    /// Whether every file that the image takes data from may be read.
+    pub fn may_read(&self, found: &Found) -> bool {
+        found.chain.iter().all(|file| self.agreed.contains(file))
     }
 
     /// What the file that was chosen is to the machine: an optical medium until something else is known.
     pub fn source_role(&self) -> Option<Role> {
         self.source.as_ref()?;
-        Some(self.medium().map_or(Role::Optical, role))
+        Some(self.found().map_or(Role::Optical, Found::role))
     }
 
     /// The existing image that was named.
     pub fn disk_path(&self) -> Option<PathBuf> {
         let text = self.disk_file.trim();
         (self.disk == DiskChoice::Existing && !text.is_empty()).then(|| PathBuf::from(text))
-    }
-
-    fn disk_format(&self) -> ImageFormat {
-        match &self.disk_inspection {
-            Some(Inspection::Done(medium)) if role(medium) == Role::Qcow2Disk => ImageFormat::Qcow2,
-            _ => ImageFormat::Raw,
-        }
     }
 
     /// The new disk that has to be made.
@@ -357,7 +421,7 @@ impl Draft {
         definition.clock = self.defaults().clock;
         definition.generation = self.generation;
         definition.firmware.secure_boot = self.secure_boot && self.generation == Generation::Two;
-        definition.drives = self.drives();
+        definition.drives = self.drives().0;
         if self.switch != UNPLUGGED {
             definition.add_network_card(&self.switch);
         }
@@ -368,25 +432,29 @@ impl Draft {
         definition
     }
 
-    /// An empty new disk is tried first and passed over, so that what was installed starts afterwards; a disk with
-    /// something on it comes after the medium that was put in on purpose.
-    fn drives(&self) -> Vec<Drive> {
-        let mut drives = Vec::new();
+    /// The disks that are copied when the machine is made.
+    pub fn copied_disks(&self) -> Vec<CopiedDisk> {
+        self.drives().1
+    }
+
+    /// The drives, and what is copied for them. An empty new disk is tried first and passed over, so that what was installed starts
+    /// afterwards; a disk with something on it comes after the medium that was put in on purpose.
+    fn drives(&self) -> (Vec<Drive>, Vec<CopiedDisk>) {
+        let (mut drives, mut copies) = (Vec::new(), Vec::new());
         let source = self.source.as_ref();
         if let Some(disk) = self.new_disk() {
             drives.push(Drive::disk(disk.file, disk.format));
         }
-        match (self.source_role(), source) {
-            (Some(Role::RawDisk), Some(source)) => {
-                drives.push(Drive::disk(source.path.clone(), ImageFormat::Raw));
-            }
-            (Some(Role::Qcow2Disk), Some(source)) => {
-                drives.push(Drive::disk(source.path.clone(), ImageFormat::Qcow2));
-            }
-            _ => {}
+        let mut own = drives.len();
+        if let (Some(source), Some(found)) = (source, self.found()) {
+            self.add_disks(&source.path, found, &mut own, &mut drives, &mut copies);
         }
-        if let Some(path) = self.disk_path() {
-            drives.push(Drive::disk(path, self.disk_format()));
+        match (self.disk_path(), self.disk_found()) {
+            (Some(path), Some(found)) if found.role().is_disk() => {
+                self.add_disks(&path, found, &mut own, &mut drives, &mut copies);
+            }
+            (Some(path), _) => drives.push(Drive::disk(path, ImageFormat::Raw)),
+            (None, _) => {}
         }
         let medium = source
             .filter(|_| self.source_role() == Some(Role::Optical))
@@ -401,7 +469,54 @@ impl Draft {
         for (drive, place) in order.into_iter().zip(1..) {
             drive.boot = Some(place);
         }
-        drives
+        (drives, copies)
+    }
+
+    /// Adds the disks in the file at `path`; `own` is how many of the machine's disks have their images in its folder.
+    fn add_disks(
+        &self,
+        path: &Path,
+        found: &Found,
+        own: &mut usize,
+        drives: &mut Vec<Drive>,
+        copies: &mut Vec<CopiedDisk>,
+    ) {
+        let mut copied: Vec<CopiedDisk> = match &found.packed {
+            Some((appliance, _)) => copies_of(appliance),
+            None if !found.role().is_disk() => return,
+            None if self.copies(found) => {
+                let mut image = crate::model::Source::new(path);
+                image.format = Some(format_of(&found.medium));
+                image.backing.folders.clear();
+                image.backing.files.clone_from(&found.chain);
+                vec![CopiedDisk {
+                    file: NEW_DISK.into(),
+                    format: ImageFormat::Qcow2,
+                    from: Original::Image(image),
+                }]
+            }
+            None => {
+                let format = match found.role() {
+                    Role::Qcow2Disk => ImageFormat::Qcow2,
+                    _ => ImageFormat::Raw,
+                };
+                drives.push(Drive {
+                    backing: found.chain.clone(),
+                    ..Drive::disk(path.to_owned(), format)
+                });
+                return;
+            }
+        };
+        for copy in &mut copied {
+            *own += 1;
+            if *own > 1 {
+                copy.file = format!("disk-{own}.qcow2").into();
+            } else {
+                copy.file = NEW_DISK.into();
+            }
+            drives.push(Drive::disk(copy.file.clone(), copy.format));
+        }
+        copies.extend(copied);
     }
 
     /// The machine in a line: what Create will make.
@@ -424,10 +539,16 @@ impl Draft {
                 &[("size", &self.disk_size)],
             )),
             DiskChoice::Existing => parts.push(gettext("existing disk")),
-            DiskChoice::None if self.source_role().is_some_and(|role| role != Role::Optical) => {
-                parts.push(gettext("existing disk"));
+            DiskChoice::None => {
+                let disks = self.copied_disks().len() as u64;
+                parts.push(match self.source_role() {
+                    Some(Role::Appliance) => {
+                        ngettext_with("{number} disk", "{number} disks", disks, &[])
+                    }
+                    Some(role) if role.is_disk() => gettext("existing disk"),
+                    _ => gettext("no disk"),
+                });
             }
-            DiskChoice::None => parts.push(gettext("no disk")),
         }
         parts.push(match self.switch.as_str() {
             UNPLUGGED => gettext("no network"),
@@ -449,6 +570,9 @@ impl Draft {
             .source
             .as_ref()
             .map(|source| source.path.display().to_string());
+        if let (Some(Role::Appliance), Some(path)) = (self.source_role(), &source) {
+            return self.import_command(path);
+        }
         match (self.source_role(), source) {
             (Some(Role::Optical), Some(path)) => option("--iso", path),
             (Some(_), Some(path)) => option("--disk", path),
@@ -462,6 +586,10 @@ impl Draft {
             }
             DiskChoice::None => {}
         }
+        if !self.copied_disks().is_empty() {
+            words.push("--copy-disk".into());
+        }
+        let mut option = |name: &str, value: String| words.extend([name.to_owned(), value]);
         option("--memory", format!("{}M", self.memory));
         option("--cpus", self.processors.to_string());
         option("--generation", self.generation.number().to_string());
@@ -476,12 +604,26 @@ impl Draft {
         if self.start {
             words.push("--start".into());
         }
-        words
-            .iter()
-            .map(|word| quoted(word))
-            .collect::<Vec<_>>()
-            .join(" ")
+        joined(&words)
     }
+
+    /// The command that imports the machine in the file at `path`.
+    fn import_command(&self, path: &str) -> String {
+        let generation = self.generation.number().to_string();
+        let mut words = ["guesthouse", "import", path, "--name", self.name.trim()]
+            .map(str::to_owned)
+            .to_vec();
+        words.extend(["--generation".to_owned(), generation]);
+        if self.start {
+            words.push("--start".into());
+        }
+        joined(&words)
+    }
+}
+
+fn joined(words: &[String]) -> String {
+    let words: Vec<_> = words.iter().map(|word| quoted(word)).collect();
+    words.join(" ")
 }
 
 /// `word` as a shell takes it for one word.

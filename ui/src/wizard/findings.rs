@@ -1,8 +1,8 @@
 //! What speaks against the machine that the wizard is making: the definition's own findings, and those that need the library,
 //! the chosen files or the disk they lie on. Each belongs to a field, beneath which it is shown.
 
-use crate::model::media::{Role, role};
-use crate::model::{Finding, Generation, Medium, MediumKind, Name, Severity, UNPLUGGED, Verdict};
+use crate::model::media::{Found, Role};
+use crate::model::{Finding, Generation, MediumKind, Name, Severity, UNPLUGGED, Verdict};
 use crate::text::{self, gettext, gettext_with};
 
 use super::draft::{DiskChoice, Draft, Inspection, Place};
@@ -103,15 +103,25 @@ fn check_source(draft: &Draft, place: &Place, found: &mut Vec<Objection>) {
     match &source.inspection {
         Inspection::Pending => {}
         Inspection::Failed(message) => found.push(Objection::error(Field::Source, message)),
-        Inspection::Done(medium) => {
-            let disk = role(medium) != Role::Optical;
+        Inspection::Done(file) => {
+            let own = file.role().is_disk() && !draft.copies(file);
             let owner = place.images.iter().find(|(path, _)| *path == source.path);
-            if let Some((_, owner)) = owner.filter(|_| disk) {
+            if let Some((_, owner)) = owner.filter(|_| own) {
                 found.push(in_use(Field::Source, owner));
             }
-            match medium.verdict(draft.generation) {
+            check_copy(draft, place, Field::Source, file, found);
+            if let Some(suggestion) = draft.suggestion() {
+                let notes = suggestion.notes.iter();
+                found.extend(notes.map(|note| Objection::warning(Field::Source, note)));
+            }
+            if matches!(file.role(), Role::OtherDisk | Role::Appliance) {
+                return;
+            }
+            match file.medium.verdict(draft.generation) {
                 Verdict::Supported => {}
-                Verdict::NotBootable(reason) if matches!(medium.kind, MediumKind::Foreign(_)) => {
+                Verdict::NotBootable(reason)
+                    if matches!(file.medium.kind, MediumKind::Foreign(_)) =>
+                {
                     found.push(Objection::error(Field::Source, reason.to_string()));
                 }
                 Verdict::NotBootable(reason) | Verdict::BootsWithLimits(reason) => {
@@ -119,6 +129,38 @@ fn check_source(draft: &Draft, place: &Place, found: &mut Vec<Objection>) {
                 }
             }
         }
+    }
+}
+
+/// What speaks against copying the disks in a file, or against what they take data from.
+fn check_copy(
+    draft: &Draft,
+    place: &Place,
+    field: Field,
+    file: &Found,
+    found: &mut Vec<Objection>,
+) {
+    if !draft.may_read(file) {
+        found.push(Objection::error(
+            field,
+            gettext(
+                "The image holds only what differs from other files; let the machine read them, or choose another.",
+            ),
+        ));
+    }
+    // What the image's file takes up is about what the copy will.
+    let needed = file.medium.size;
+    if draft.copies(file)
+        && let Some(free) = place.free.filter(|free| needed > *free)
+    {
+        let message = gettext_with(
+            "The copy may need {needed}, and only {free} are free.",
+            &[
+                ("needed", &text::bytes(needed)),
+                ("free", &text::bytes(free)),
+            ],
+        );
+        found.push(Objection::warning(field, message));
     }
 }
 
@@ -250,7 +292,12 @@ fn check_existing_disk(draft: &Draft, place: &Place, found: &mut Vec<Objection>)
             field,
             gettext("Give the whole path, from / on."),
         ));
-    } else if let Some((_, owner)) = place.images.iter().find(|(image, _)| *image == path) {
+    } else if let Some((_, owner)) = place
+        .images
+        .iter()
+        .find(|(image, _)| *image == path)
+        .filter(|_| !draft.disk_found().is_some_and(|file| draft.copies(file)))
+    {
         found.push(in_use(field, owner));
     } else if draft
         .source
@@ -264,15 +311,23 @@ fn check_existing_disk(draft: &Draft, place: &Place, found: &mut Vec<Objection>)
     } else {
         match &draft.disk_inspection {
             Some(Inspection::Failed(message)) => found.push(Objection::error(field, message)),
-            Some(Inspection::Done(medium)) => check_disk_image(medium, found),
+            Some(Inspection::Done(file)) => {
+                check_copy(draft, place, field, file, found);
+                check_disk_image(file, found);
+            }
             _ => {}
         }
     }
 }
 
-fn check_disk_image(medium: &Medium, found: &mut Vec<Objection>) {
+fn check_disk_image(file: &Found, found: &mut Vec<Objection>) {
     let field = Field::DiskFile;
-    match medium.kind {
+    match file.medium.kind {
+        _ if file.role() == Role::OtherDisk => {}
+        _ if file.role() == Role::Appliance => found.push(Objection::error(
+            field,
+            gettext("This is a whole machine; choose it as the source."),
+        )),
         MediumKind::Foreign(kind) => {
             found.push(Objection::error(
                 field,

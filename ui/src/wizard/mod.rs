@@ -2,6 +2,7 @@
 //! what a late answer says about a file that is no longer chosen is passed over. Where the host cannot run machines, a page that
 //! says why stands in its place.
 
+mod copying;
 mod draft;
 mod field;
 mod findings;
@@ -22,10 +23,10 @@ use relm4::prelude::*;
 use relm4::{adw, gtk};
 
 use crate::dialogs::host_check::{HostCheck, HostCheckOutput};
-use crate::dialogs::question;
-use crate::model::media;
-use crate::model::{Machines, Medium, Name, Severity, StoredMachine, check_host};
-use crate::text::{self, gettext};
+use crate::dialogs::{progress, question};
+use crate::model::media::{self, Found};
+use crate::model::{Machines, Name, Severity, StoredMachine, check_host};
+use crate::text::gettext;
 pub use draft::Place;
 use draft::{Choice, Draft};
 use field::View;
@@ -37,7 +38,7 @@ use storage::{StorageInput, StorageOutput, StoragePage};
 use system::{SystemOutput, SystemPage};
 
 /// Makes a choice of what was found in a file.
-type Answer = fn(PathBuf, Result<Box<Medium>, String>) -> Choice;
+type Answer = fn(PathBuf, Result<Box<Found>, String>) -> Choice;
 
 /// How long typing must rest before a file is read.
 const REST: Duration = Duration::from_millis(250);
@@ -100,7 +101,7 @@ pub enum WizardCommand {
 
 #[relm4::component(pub)]
 impl Component for Wizard {
-    type Init = (Arc<Machines>, Place);
+    type Init = (Arc<Machines>, Place, Option<PathBuf>);
     type Input = WizardInput;
     type Output = WizardOutput;
     type CommandOutput = WizardCommand;
@@ -172,13 +173,17 @@ impl Component for Wizard {
     }
 
     fn init(
-        (machines, place): Self::Init,
+        (machines, place, file): Self::Init,
         root: Self::Root,
         sender: ComponentSender<Self>,
     ) -> ComponentParts<Self> {
         let place = Arc::new(place);
         let input = sender.input_sender();
-        let draft = Draft::new(&place);
+        let mut draft = Draft::new(&place);
+        if file.is_some() {
+            // What is imported is there to be had, not to be installed at once.
+            draft.take(Choice::Start(false), &place);
+        }
         let mut model = Self {
             draft,
             objections: Vec::new(),
@@ -235,6 +240,9 @@ impl Component for Wizard {
             model.host = Some(check);
         }
         root.set_focus(Some(&model.source.widgets().entry));
+        if let Some(file) = file {
+            model.source.emit(SourceInput::Chosen(file));
+        }
         model.refresh();
         ComponentParts { model, widgets }
     }
@@ -254,7 +262,7 @@ impl Component for Wizard {
             }
             WizardInput::Medium(path) => self.source.emit(SourceInput::Chosen(path)),
             WizardInput::Go(tag) => widgets.pages.push_by_tag(tag),
-            WizardInput::Create => self.create(&sender),
+            WizardInput::Create => self.create(root, &sender),
             WizardInput::Cancel => {
                 root.close();
             }
@@ -341,7 +349,7 @@ impl Wizard {
         });
     }
 
-    fn create(&mut self, sender: &ComponentSender<Self>) {
+    fn create(&mut self, root: &adw::Dialog, sender: &ComponentSender<Self>) {
         let Ok(name) = Name::new(&self.draft.name) else {
             return;
         };
@@ -350,10 +358,16 @@ impl Wizard {
         }
         self.creating = true;
         let (definition, disk) = (self.draft.definition(name), self.draft.new_disk());
+        let copies = self.draft.copied_disks();
         let machines = self.machines.clone();
-        sender.spawn_oneshot_command(move || {
-            let made = machines.create(&definition, disk.as_slice());
-            WizardCommand::Created(made.map_err(|error| text::sentence(&error)))
+        let (root, input) = (root.clone(), sender.command_sender().clone());
+        relm4::spawn_local(async move {
+            let made = progress::run(&root, gettext("Creating the Machine"), move |job| {
+                machines.create_with(&definition, disk.as_slice(), &copies, job)
+            });
+            let fault = || Err(gettext("A fault in Guesthouse ended the work."));
+            let made = made.await.unwrap_or_else(fault);
+            let _ = input.send(WizardCommand::Created(made));
         });
     }
 }

@@ -70,6 +70,7 @@ impl Component for ReviewPage {
                         set_title: &gettext("Machine"),
                     },
                     add = &adw::PreferencesGroup {
+                        #[name = "start"]
                         add = &adw::SwitchRow {
                             set_title: &gettext("Start After Creating"),
                             set_active: true,
@@ -137,6 +138,7 @@ impl Component for ReviewPage {
 
 impl ReviewPage {
     fn show(&mut self, widgets: &ReviewPageWidgets, view: &View) {
+        widgets.start.set_active(view.draft.start);
         for row in self.properties.drain(..) {
             widgets.machine.remove(&row);
         }

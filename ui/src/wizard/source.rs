@@ -8,19 +8,21 @@ use relm4::adw::prelude::*;
 use relm4::prelude::*;
 use relm4::{adw, gtk};
 
+use super::copying::CopyRows;
 use super::draft::{Choice, Inspection};
 use super::field::{Reason, View};
 use super::findings::Field;
 use crate::dialogs::file_choice::{self, FileKind};
-use crate::model::media::{Role, role};
-use crate::model::{Generation, Medium, MediumKind, Verdict};
-use crate::text::{self, gettext};
+use crate::model::media::{Found, Role, format_of};
+use crate::model::{Generation, MediumKind, Verdict};
+use crate::text::{self, gettext, gettext_with, ngettext_with};
 
 const RECENT: usize = 4;
 
 /// The page.
 pub struct SourcePage {
     reason: Reason,
+    copying: CopyRows,
     view: Option<Arc<View>>,
 }
 
@@ -118,6 +120,7 @@ impl Component for SourcePage {
                             add_suffix = &adw::Spinner {},
                         },
                     },
+                    add: model.copying.group(),
                     #[name = "recent"]
                     add = &adw::PreferencesGroup {
                         set_title: &gettext("Recent"),
@@ -129,8 +132,12 @@ impl Component for SourcePage {
 
     fn init(_: (), root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
         let entry = adw::EntryRow::new();
+        let output = sender.output_sender().clone();
         let model = Self {
             reason: Reason::new(Field::Source, &entry),
+            copying: CopyRows::new(move |choice| {
+                let _ = output.send(SourceOutput::Choose(choice));
+            }),
             view: None,
         };
         let entry = &entry;
@@ -157,9 +164,12 @@ impl Component for SourcePage {
             SourceInput::Browse => {
                 let (parent, input) = (root.clone(), sender.input_sender().clone());
                 relm4::spawn_local(async move {
-                    if let Some(path) =
-                        file_choice::open(&parent, "Choose an Installer or Disk", FileKind::Any)
-                            .await
+                    if let Some(path) = file_choice::open(
+                        &parent,
+                        &gettext("Choose an Installer or Disk"),
+                        FileKind::Any,
+                    )
+                    .await
                     {
                         let _ = input.send(SourceInput::Chosen(path));
                     }
@@ -168,8 +178,8 @@ impl Component for SourcePage {
             SourceInput::Chosen(path) => match path.to_str() {
                 Some(path) => widgets.entry.set_text(path),
                 None => {
-                    let message = "The file's name is not valid Unicode; rename it.";
-                    let _ = sender.output(SourceOutput::Failed(message.into()));
+                    let message = gettext("The file's name is not valid Unicode; rename it.");
+                    let _ = sender.output(SourceOutput::Failed(message));
                 }
             },
             SourceInput::Typed(text) => {
@@ -187,6 +197,7 @@ impl SourcePage {
     fn show(&self, widgets: &SourcePageWidgets) {
         let Some(view) = &self.view else { return };
         self.reason.show(view);
+        self.copying.show(&view.draft, view.draft.found());
         let inspection = view.draft.source.as_ref().map(|source| &source.inspection);
         widgets
             .spinner
@@ -194,10 +205,10 @@ impl SourcePage {
         let (icon, title, subtitle) = match inspection {
             Some(Inspection::Pending) => (
                 "media-optical-symbolic",
-                "Reading the file…".to_owned(),
+                gettext("Reading the file…"),
                 String::new(),
             ),
-            Some(Inspection::Done(medium)) => describe(medium, view.draft.generation),
+            Some(Inspection::Done(found)) => describe(found, view.draft.generation),
             Some(Inspection::Failed(_)) | None => {
                 widgets.result.set_visible(false);
                 return;
@@ -211,33 +222,60 @@ impl SourcePage {
 }
 
 /// Icon, name and verdict of what was found.
-fn describe(medium: &Medium, generation: Generation) -> (&'static str, String, String) {
+fn describe(found: &Found, generation: Generation) -> (&'static str, String, String) {
+    let medium = &found.medium;
     let system = medium
         .operating_system
         .as_ref()
         .map(|system| system.name.clone());
-    let kind = match medium.kind {
-        MediumKind::Optical => "Optical disc",
-        MediumKind::RawDisk(_) => "Hard disk, raw",
-        MediumKind::Qcow2 => "Hard disk, qcow2",
-        MediumKind::Foreign(_) | MediumKind::Unknown => "File",
-    };
-    let icon = match role(medium) {
-        Role::Optical => "media-optical-symbolic",
-        Role::RawDisk | Role::Qcow2Disk => "drive-harddisk-symbolic",
-    };
-    let verdict = match medium.verdict(generation) {
-        Verdict::Supported if medium.kind == MediumKind::Qcow2 => "",
-        Verdict::Supported => "Supported · ",
-        Verdict::BootsWithLimits(_) => "Boots with limits · ",
-        Verdict::NotBootable(_) => "Not bootable · ",
+    if let Some((appliance, _)) = &found.packed {
+        let title = appliance.name.clone().or(system);
+        let disks = appliance.disks.len() as u64;
+        return (
+            "computer-symbolic",
+            title.unwrap_or_else(|| gettext("Machine without a name")),
+            ngettext_with(
+                "A machine that was packed up, {number} hard disk",
+                "A machine that was packed up, {number} hard disks",
+                disks,
+                &[],
+            ),
+        );
+    }
+    let role = found.role();
+    let icon = match role {
+        Role::Optical | Role::Appliance => "media-optical-symbolic",
+        Role::RawDisk | Role::Qcow2Disk | Role::OtherDisk => "drive-harddisk-symbolic",
     };
     let title = system.or_else(|| medium.label.clone());
-    let title = title.unwrap_or_else(|| "Operating system not recognised".to_owned());
-    (
-        icon,
-        title,
-        format!("{verdict}{kind}, {}", text::bytes(medium.size)),
+    let title = title.unwrap_or_else(|| gettext("Operating system not recognised"));
+    let what = match medium.kind {
+        MediumKind::Optical => gettext_with(
+            "Optical disc, {size}",
+            &[("size", &text::bytes(medium.size))],
+        ),
+        _ if role.is_disk() => hard_disk(found),
+        _ => gettext_with("File, {size}", &[("size", &text::bytes(medium.size))]),
+    };
+    let whole = match medium.verdict(generation) {
+        Verdict::Supported if medium.kind == MediumKind::Qcow2 => what,
+        Verdict::NotBootable(_) if role == Role::OtherDisk => what,
+        Verdict::Supported => gettext_with("Supported · {what}", &[("what", &what)]),
+        Verdict::BootsWithLimits(_) => {
+            gettext_with("Boots with limits · {what}", &[("what", &what)])
+        }
+        Verdict::NotBootable(_) => gettext_with("Not bootable · {what}", &[("what", &what)]),
+    };
+    (icon, title, whole)
+}
+
+/// A hard disk's image in a few words.
+pub fn hard_disk(found: &Found) -> String {
+    let format = format_of(&found.medium);
+    let size = found.disk_size.unwrap_or(found.medium.size);
+    gettext_with(
+        "Hard disk, {format}, {size}",
+        &[("format", &format), ("size", &text::bytes(size))],
     )
 }
 

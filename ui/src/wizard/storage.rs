@@ -8,17 +8,18 @@ use relm4::adw::prelude::*;
 use relm4::prelude::*;
 use relm4::{adw, gtk};
 
+use super::copying::CopyRows;
 use super::draft::{Choice, DiskChoice, Inspection, Place};
 use super::field::{Guard, Reason, View};
 use super::findings::Field;
+use super::source::hard_disk;
 use crate::access;
 use crate::dialogs::file_choice::{self, FileKind};
-use crate::model::media::{Role, role};
+use crate::model::media::Role;
 use crate::model::{NAT, UNPLUGGED};
 use crate::network::forwards::{Forwards, ForwardsInput};
 use crate::network::{switch_name, switch_purpose};
-use crate::text::gettext;
-use crate::text::{self, whole};
+use crate::text::{self, gettext, gettext_with, whole};
 
 const DISKS: [DiskChoice; 3] = [DiskChoice::New, DiskChoice::Existing, DiskChoice::None];
 
@@ -28,6 +29,7 @@ pub struct StoragePage {
     disk: (Guard, Reason),
     size: Guard,
     file: Reason,
+    copying: CopyRows,
     network: Reason,
     forwards: Controller<Forwards>,
 }
@@ -85,7 +87,7 @@ impl Component for StoragePage {
                         #[local_ref]
                         add = disk -> adw::ComboRow {
                             set_title: &gettext("Disk"),
-                            set_model: Some(&gtk::StringList::new(&["New disk", "Existing image", "None"])),
+                            set_model: Some(&gtk::StringList::new(&[&gettext("New disk"), &gettext("Existing image"), &gettext("None")])),
                             connect_selected_notify[sender, guard = model.disk.0.clone()] => move |row| if guard.touch() {
                                 let chosen = usize::try_from(row.selected()).ok().and_then(|number| DISKS.get(number));
                                 if let Some(disk) = chosen {
@@ -129,6 +131,7 @@ impl Component for StoragePage {
                             },
                         },
                     },
+                    add: model.copying.group(),
                     #[name = "from_source"]
                     add = &adw::PreferencesGroup {
                         set_title: &gettext("From the Source"),
@@ -172,10 +175,14 @@ impl Component for StoragePage {
             .chain(place.switches.iter().cloned())
             .chain([UNPLUGGED.to_owned()])
             .collect();
+        let output = sender.output_sender().clone();
         let model = Self {
             disk: (Guard::default(), Reason::new(Field::Disk, &disk)),
             size: Guard::default(),
             file: Reason::new(Field::DiskFile, &file),
+            copying: CopyRows::new(move |choice| {
+                let _ = output.send(StorageOutput::Choose(choice));
+            }),
             network: Reason::new(Field::Network, &network),
             forwards: Forwards::builder()
                 .launch(())
@@ -203,7 +210,8 @@ impl Component for StoragePage {
                 let (parent, input) = (root.clone(), sender.input_sender().clone());
                 relm4::spawn_local(async move {
                     if let Some(path) =
-                        file_choice::open(&parent, "Choose a Disk Image", FileKind::Disk).await
+                        file_choice::open(&parent, &gettext("Choose a Disk Image"), FileKind::Disk)
+                            .await
                     {
                         let _ = input.send(StorageInput::Chosen(path));
                     }
@@ -212,8 +220,8 @@ impl Component for StoragePage {
             StorageInput::Chosen(path) => match path.to_str() {
                 Some(path) => widgets.file.set_text(path),
                 None => {
-                    let message = "The file's name is not valid Unicode; rename it.";
-                    let _ = sender.output(StorageOutput::Failed(message.into()));
+                    let message = gettext("The file's name is not valid Unicode; rename it.");
+                    let _ = sender.output(StorageOutput::Failed(message));
                 }
             },
         }
@@ -223,11 +231,11 @@ impl Component for StoragePage {
 impl StoragePage {
     fn room(&self) -> String {
         match self.place.free {
-            Some(free) => format!(
-                "Takes room as the guest writes; {} are free",
-                text::bytes(free)
+            Some(free) => gettext_with(
+                "Takes room as the guest writes; {size} are free",
+                &[("size", &text::bytes(free))],
             ),
-            None => "Takes room as the guest writes".into(),
+            None => gettext("Takes room as the guest writes"),
         }
     }
 
@@ -250,6 +258,7 @@ impl StoragePage {
         widgets.file.set_visible(draft.disk == DiskChoice::Existing);
         self.disk.1.show(view);
         self.file.show(view);
+        self.copying.show(draft, draft.disk_found());
         self.network.show(view);
         self.forwards
             .widget()
@@ -257,16 +266,11 @@ impl StoragePage {
         self.forwards
             .emit(ForwardsInput::Show(draft.forwards.clone()));
         let found = match &draft.disk_inspection {
-            Some(Inspection::Done(medium)) if draft.disk == DiskChoice::Existing => {
-                let format = if role(medium) == Role::Qcow2Disk {
-                    "qcow2"
-                } else {
-                    "raw"
-                };
-                Some(format!("Format {format}, {}", text::bytes(medium.size)))
+            Some(Inspection::Done(found)) if draft.disk == DiskChoice::Existing => {
+                Some(hard_disk(found))
             }
             Some(Inspection::Pending) if draft.disk == DiskChoice::Existing => {
-                Some("Reading the file…".into())
+                Some(gettext("Reading the file…"))
             }
             _ => None,
         };
@@ -276,11 +280,10 @@ impl StoragePage {
             .set_title(&text::escape(&found.unwrap_or_default()));
         widgets.from_source.set_visible(draft.source.is_some());
         if let Some(source) = &draft.source {
-            let optical = draft.source_role() == Some(Role::Optical);
-            widgets.source.set_title(if optical {
-                "Optical Drive"
-            } else {
-                "Hard Disk"
+            widgets.source.set_title(&match draft.source_role() {
+                Some(Role::Appliance) => gettext("Hard Disks"),
+                Some(role) if role.is_disk() => gettext("Hard Disk"),
+                _ => gettext("Optical Drive"),
             });
             widgets
                 .source

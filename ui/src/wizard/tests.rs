@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use super::draft::{Choice, DiskChoice, Draft, Place};
 use super::findings::{Field, objections};
+use crate::model::media::{Found, Role};
+use guesthouse_engine::disk::formats::ova::Appliance;
 use guesthouse_engine::media::operating_system::{Drivers, Resources};
 use guesthouse_engine::media::{Foreign, Partitioning};
 
 use crate::model::{
     Clock, DriveKind, Forward, Generation, Host, ImageFormat, Medium, MediumKind, Name,
-    OperatingSystem, Protocol, Severity, UNPLUGGED,
+    OperatingSystem, Original, Protocol, Severity, Suggestion, UNPLUGGED,
 };
 
 const GIBIBYTE: u64 = 1 << 30;
@@ -86,7 +88,10 @@ fn medium(kind: MediumKind, system: Option<OperatingSystem>) -> Medium {
 fn chosen(path: &str, found: Medium, place: &Place) -> Draft {
     let mut draft = Draft::new(place);
     draft.take(Choice::Source(Some(path.into())), place);
-    draft.take(Choice::Inspected(path.into(), Ok(Box::new(found))), place);
+    draft.take(
+        Choice::Inspected(path.into(), Ok(Box::new(found.into()))),
+        place,
+    );
     draft
 }
 
@@ -150,7 +155,7 @@ fn a_late_answer_about_another_file_is_passed_over() {
     draft.take(Choice::Source(Some("/b.iso".into())), &place);
     let found = medium(MediumKind::Qcow2, None);
     draft.take(
-        Choice::Inspected("/a.iso".into(), Ok(Box::new(found))),
+        Choice::Inspected("/a.iso".into(), Ok(Box::new(found.into()))),
         &place,
     );
     assert_eq!(draft.medium(), None);
@@ -179,8 +184,15 @@ fn what_was_installed_starts_before_the_installer_and_a_full_disk_after() {
 #[test]
 fn a_disk_as_source_is_the_disk_with_its_format_said() {
     let place = place();
-    let draft = chosen("/a.qcow2", medium(MediumKind::Qcow2, None), &place);
+    let mut draft = chosen("/a.qcow2", medium(MediumKind::Qcow2, None), &place);
     assert_eq!(draft.disk, DiskChoice::None);
+    assert_eq!(
+        draft.definition(name("a")).drives[0].file.as_deref(),
+        Some(Path::new("disk.qcow2")),
+        "unless somebody says otherwise, the machine gets a copy"
+    );
+    draft.take(Choice::Copy(false), &place);
+    assert_eq!(draft.copied_disks(), []);
     let definition = draft.definition(name("a"));
     let disk = definition.drives.first().unwrap();
     assert_eq!(
@@ -258,6 +270,7 @@ fn each_rule_speaks_at_its_field() {
     );
     let source = |path: &str| Choice::Source(Some(path.into()));
     let found = |path: &str, found: Result<Box<Medium>, String>| {
+        let found = found.map(|medium| Box::new((*medium).into()));
         Choice::Inspected(PathBuf::from(path), found)
     };
     check(&[source("a.iso")], &place, Field::Source, error);
@@ -285,7 +298,7 @@ fn each_rule_speaks_at_its_field() {
         error,
     );
     let image = |kind| {
-        let found = Choice::DiskInspected("/d".into(), Ok(Box::new(medium(kind, None))));
+        let found = Choice::DiskInspected("/d".into(), Ok(Box::new(medium(kind, None).into())));
         [existing("/d").to_vec(), vec![found]].concat()
     };
     let raw = MediumKind::RawDisk(Partitioning::Mbr);
@@ -302,11 +315,133 @@ fn each_rule_speaks_at_its_field() {
         &[
             source(taken),
             found(taken, Ok(Box::new(medium(MediumKind::Qcow2, None)))),
+            Choice::Copy(false),
         ],
         &place,
         Field::Source,
         error,
     );
+}
+
+#[test]
+fn images_of_other_programs_are_copied_and_what_they_need_is_asked_for() {
+    let place = place();
+    let vmdk = Found {
+        chain: vec!["/base.vmdk".into()],
+        disk_size: Some(GIBIBYTE),
+        ..medium(MediumKind::Foreign(Foreign::Vmdk), None).into()
+    };
+    let mut draft = Draft::new(&place);
+    draft.take(Choice::Source(Some("/old.vmdk".into())), &place);
+    draft.take(
+        Choice::Inspected("/old.vmdk".into(), Ok(Box::new(vmdk.clone()))),
+        &place,
+    );
+    assert_eq!(draft.name, "old");
+    assert_eq!(draft.source_role(), Some(Role::OtherDisk));
+    assert_eq!(
+        against(&draft, &place, Field::Source),
+        Some(Severity::Error)
+    );
+    draft.take(Choice::Agree(vmdk.chain.clone(), true), &place);
+    // Whether it is copied is no question.
+    draft.take(Choice::Copy(false), &place);
+    assert_eq!(objections(&draft, &place), []);
+    let copies = draft.copied_disks();
+    let Original::Image(image) = &copies[0].from else {
+        panic!("{copies:?}")
+    };
+    assert_eq!(image.backing.files, vmdk.chain);
+    assert_eq!(image.format.map(|format| format.name()), Some("vmdk"));
+    let drives = draft.definition(name("a")).drives;
+    assert_eq!(drives[0].file.as_ref(), Some(&copies[0].file));
+    assert!(draft.command().contains("--disk /old.vmdk --copy-disk"));
+    draft.take(Choice::Agree(vmdk.chain, false), &place);
+    assert_eq!(
+        against(&draft, &place, Field::Source),
+        Some(Severity::Error)
+    );
+    // Another disk beside it has another name.
+    draft.take(Choice::Disk(DiskChoice::New), &place);
+    let names: Vec<_> = draft
+        .definition(name("a"))
+        .drives
+        .iter()
+        .filter_map(|drive| drive.file.clone())
+        .collect();
+    assert_eq!(names, [Path::new("disk.qcow2"), Path::new("disk-2.qcow2")]);
+}
+
+#[test]
+fn an_image_in_place_keeps_the_files_that_were_agreed_to() {
+    let place = place();
+    let overlay = Found {
+        chain: vec!["/base.img".into()],
+        ..medium(MediumKind::Qcow2, None).into()
+    };
+    let mut draft = Draft::new(&place);
+    for choice in [
+        Choice::Source(Some("/top.qcow2".into())),
+        Choice::Inspected("/top.qcow2".into(), Ok(Box::new(overlay))),
+        Choice::Copy(false),
+        Choice::Agree(vec!["/base.img".into()], true),
+    ] {
+        draft.take(choice, &place);
+    }
+    assert_eq!(objections(&draft, &place), []);
+    let drive = draft.definition(name("a")).drives.remove(0);
+    assert_eq!(drive.file.as_deref(), Some(Path::new("/top.qcow2")));
+    assert_eq!(drive.backing, [Path::new("/base.img")]);
+}
+
+#[test]
+fn a_packed_machine_fills_in_what_it_says() {
+    let place = place();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("box.ovf");
+    std::fs::write(folder.path().join("a.vmdk"), b"KDMV").unwrap();
+    std::fs::write(
+        &file,
+        "<Envelope><References><File id='f' href='a.vmdk'/></References><DiskSection><Disk diskId='d' fileRef='f' capacity='1'/></DiskSection><VirtualSystem id='Box'/></Envelope>",
+    )
+    .unwrap();
+    let appliance = Appliance::read(&file).unwrap();
+    let suggestion = Suggestion {
+        name: Some(name("Box")),
+        system: None,
+        generation: Generation::Two,
+        processors: Some(3),
+        memory_mebibytes: Some(777),
+        network: true,
+        notes: vec!["It had a parrot.".to_owned()],
+    };
+    let found = Found {
+        packed: Some((appliance, suggestion)),
+        ..medium(MediumKind::Unknown, None).into()
+    };
+    let mut draft = Draft::new(&place);
+    draft.take(Choice::Source(Some(file.clone())), &place);
+    draft.take(Choice::Inspected(file, Ok(Box::new(found))), &place);
+    assert_eq!(
+        (draft.name.as_str(), draft.processors, draft.memory),
+        ("Box", 3, 777)
+    );
+    assert_eq!(draft.generation, Generation::Two);
+    assert_eq!(draft.disk, DiskChoice::None);
+    assert_eq!(draft.copied_disks().len(), 1);
+    let found = objections(&draft, &place);
+    assert!(
+        found
+            .iter()
+            .any(|objection| objection.message == "It had a parrot."),
+        "{found:?}"
+    );
+    assert!(
+        found
+            .iter()
+            .all(|objection| objection.severity == Severity::Warning)
+    );
+    assert!(draft.command().starts_with("guesthouse import "));
 }
 
 #[test]

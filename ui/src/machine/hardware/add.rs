@@ -139,6 +139,9 @@ fn look(path: &Path) -> Result<(ImageFormat, Vec<std::path::PathBuf>), String> {
     match role(&*media::recognise(path)?) {
         Role::Qcow2Disk => Ok((ImageFormat::Qcow2, images::bases(path)?)),
         Role::RawDisk | Role::Optical => Ok((ImageFormat::Raw, Vec::new())),
+        Role::OtherDisk | Role::Appliance => Err(gettext(
+            "It is not an image that a machine can write to; copy it with “guesthouse disk convert”, or make a machine of it.",
+        )),
     }
 }
 

@@ -203,9 +203,20 @@ impl Component for Drives {
     ) {
         match message {
             DrivesCommand::Read(facts) => {
+                let based = |facts: &[Result<Facts, String>]| -> Vec<bool> {
+                    let based = |facts: &Result<Facts, String>| {
+                        facts.as_ref().is_ok_and(|facts| facts.base.is_some())
+                    };
+                    facts.iter().map(based).collect()
+                };
+                let tools = based(&facts) != based(&self.facts);
                 if facts != self.facts {
                     self.facts = facts;
                     self.show_facts();
+                }
+                // Which tools there are depends on it.
+                if tools && self.facts.iter().any(|facts| facts.is_ok()) {
+                    self.show(root, &sender);
                 }
             }
             DrivesCommand::Removed(title, before) => {
@@ -323,7 +334,8 @@ impl Drives {
             let _ = input.send(DrivesInput::ReadOnly(number, row.is_active()));
         });
         row.add_row(&read_only);
-        for (tool, label) in Tool::ALL {
+        let facts = self.facts.get(number).and_then(|facts| facts.as_ref().ok());
+        for (tool, label) in Tool::ALL.into_iter().filter(|(tool, _)| tool.is_for(facts)) {
             let input = sender.input_sender().clone();
             let able = !self.alive && tool.suits(drive);
             row.add_row(&button_row(&gettext(label), able, move || {
