@@ -1,18 +1,14 @@
 //! Work on disk images, without a machine.
 
-use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, bail};
 use guesthouse_engine::disk::check::{self, CheckReport, Severity};
 use guesthouse_engine::disk::formats::Format;
 use guesthouse_engine::disk::formats::ova::Appliance;
 use guesthouse_engine::disk::tools::{
-    self, Cancel, Details, Job, Preallocation, Progress, Source, TargetFormat,
+    self, Details, Job, Preallocation, Source, TargetFormat, ToolError,
 };
-use parking_lot::Mutex;
 use serde_json::json;
 
 use crate::disk_command_line::{
@@ -29,47 +25,7 @@ const DEFAULT_CLUSTER: u64 = 64 << 10;
 /// # Errors
 /// What kept it from being done; the images are then as they were.
 pub fn carry_out(command: &DiskCommand, as_json: bool) -> anyhow::Result<()> {
-    let cancel = cancelled_by_signals()?;
-    let shown = Mutex::new(None);
-    let watched = std::io::stderr().is_terminal() && !as_json;
-    let report = |progress: Progress| {
-        if watched {
-            show(progress, &mut shown.lock());
-        }
-    };
-    let job = Job::new(&report, cancel);
-    let outcome = run(command, as_json, &job);
-    if shown.lock().is_some() {
-        clear();
-    }
-    outcome
-}
-
-/// An interrupted tool cleans up after itself.
-fn cancelled_by_signals() -> anyhow::Result<Cancel> {
-    let asked = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register(signal, Arc::clone(&asked))
-            .context("signals could not be caught")?;
-    }
-    Ok(Cancel::from(asked))
-}
-
-/// Writes how far it is over the line before.
-fn show(progress: Progress, shown: &mut Option<String>) {
-    let Progress { phase, done, total } = progress;
-    let text = match (u128::from(done) * 100).checked_div(u128::from(total)) {
-        Some(percent) => format!("{phase}: {percent} %"),
-        None => format!("{phase}…"),
-    };
-    if shown.as_ref() != Some(&text) {
-        let _ = write!(std::io::stderr(), "\r\x1b[K{text}");
-        *shown = Some(text);
-    }
-}
-
-fn clear() {
-    let _ = write!(std::io::stderr(), "\r\x1b[K");
+    super::progress::with_progress(|job| run(command, as_json, job))
 }
 
 fn run(command: &DiskCommand, as_json: bool, job: &Job<'_>) -> anyhow::Result<()> {
@@ -455,7 +411,14 @@ fn rebase(command: &RebaseDisk, job: &Job<'_>) -> anyhow::Result<()> {
 
 fn commit(command: &CommitDisk, as_json: bool, job: &Job<'_>) -> anyhow::Result<()> {
     let source = based(&command.file, &command.backing);
-    let base = tools::commit(&command.file, &source.backing, command.remove, job)?;
+    let outcome = tools::commit(&command.file, &source.backing, command.remove, job);
+    if let Err(ToolError::Cancelled) = outcome {
+        bail!(
+            "cancelled; the disk in {} is what it was. What it is based on has a part of its data already, which is hidden by it: do not use that image by itself, and commit again to finish",
+            command.file.display()
+        );
+    }
+    let base = outcome?;
     if as_json {
         return print_json(&json!({ "base": base }));
     }

@@ -167,13 +167,25 @@ pub fn show(library: &Library, name: &str, as_json: bool) -> anyhow::Result<()> 
 
 /// Moves a machine to the trash.
 pub fn delete(library: &Library, name: &str) -> anyhow::Result<()> {
-    let machine = library.find(name)?;
-    let definition = &machine.definition;
-    if report(definition).is_some_and(|report| report.state.is_alive()) {
-        anyhow::bail!("{} is running; power it off first", definition.name);
+    let machine = match library.find(name) {
+        Ok(machine) => Entry::Machine(machine),
+        // One whose file cannot be read is there, too.
+        Err(error) => {
+            let called = |entry: &Entry| {
+                matches!(entry, Entry::Broken(_))
+                    && entry.title().to_lowercase() == name.trim().to_lowercase()
+            };
+            library.scan()?.into_iter().find(called).ok_or(error)?
+        }
+    };
+    if let Entry::Machine(machine) = &machine {
+        let definition = &machine.definition;
+        if report(definition).is_some_and(|report| report.state.is_alive()) {
+            anyhow::bail!("{} is running; power it off first", definition.name);
+        }
     }
-    let name = definition.name.clone();
-    library.delete(&Entry::Machine(machine))?;
+    let name = machine.title();
+    library.delete(&machine)?;
     print(&format!(
         "{name} is in the trash now; media outside of its folder stay where they are."
     ))

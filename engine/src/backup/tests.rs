@@ -368,7 +368,7 @@ fn what_is_not_a_whole_backup_is_refused_and_leaves_nothing() {
         (
             vec![
                 header,
-                ("x", b"30 GNU.sparse.realsize=99999\n", XHeader),
+                ("x", b"29 GNU.sparse.realsize=99999\n", XHeader),
                 ("machine/a", b"1", Regular),
             ],
             "holes",
