@@ -10,13 +10,13 @@ use super::page::PageOutput;
 use crate::dialogs::form::{self, Field};
 use crate::dialogs::{file_choice, progress};
 use crate::model::{DriveKind, Machines, StoredMachine, TargetFormat};
-use crate::text::{gettext, gettext_with};
+use crate::text::{gettext, gettext_with, message};
 
 /// The formats that a disk can be written in: what they are called, how files' names end, and what they are.
 const FORMATS: [(&str, &str, TargetFormat); 3] = [
     ("qcow2", "qcow2", TargetFormat::QCOW2),
     ("raw", "raw", TargetFormat::Raw),
-    ("VMDK", "vmdk", TargetFormat::VmdkStreamOptimised),
+    (message("VMDK"), "vmdk", TargetFormat::VmdkStreamOptimised),
 ];
 
 /// What is written.
