@@ -105,7 +105,7 @@ def scenario(window):
     window.press("Force Off")
     window.wait_for_end()
 
-    handed_over(window)
+    commands(window)
 
     step("without the virtualization device")
     result = subprocess.run(
@@ -116,8 +116,8 @@ def scenario(window):
     window.expect("the remedy is named", result.returncode != 0 and remedy in result.stdout + result.stderr)
 
 
-def handed_over(window):
-    step("a disk image that is handed over is changed, used and locked")
+def commands(window):
+    step("a disk image that is handed over cannot be locked against other programs there: it is refused and left alone")
 
     def guesthouse(*arguments):
         return subprocess.run([window.binary, *arguments], capture_output=True, text=True, timeout=120)
@@ -126,17 +126,21 @@ def handed_over(window):
     with open(disk, "wb") as file:
         file.truncate(64 << 20)
     result = guesthouse("disk", "resize", "@@", disk, "@@", "128M")
-    window.expect(f"the image is resized: {result.stderr}", result.returncode == 0 and os.path.getsize(disk) == 128 << 20)
-    result = guesthouse("create", "handed", "--disk", "@@", disk, "@@")
-    window.expect(f"a machine has it: {result.stderr}", result.returncode == 0)
-    result = guesthouse("start", "handed")
-    window.expect(f"it is started in the background: {result.stderr}", result.returncode == 0)
-    window.expect("another sandbox sees it run", window.state("handed") == "running")
-    result = guesthouse("disk", "resize", "@@", disk, "@@", "256M")
     step(result.stderr.strip())
-    window.expect(f"the image is in use: {result.stderr}", result.returncode != 0 and os.path.getsize(disk) == 128 << 20)
-    result = guesthouse("poweroff", "handed")
+    refused = result.returncode != 0 and "could not lock" in result.stderr
+    window.expect(f"the image is refused: {result.stderr}", refused and os.path.getsize(disk) == 64 << 20)
+
+    step("each command has a sandbox of its own, and finds what others run")
+    result = guesthouse("create", "background", "--disk", "64M")
+    window.expect(f"a machine is made: {result.stderr}", result.returncode == 0)
+    running = subprocess.Popen([window.binary, "run", "background"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 60
+    while window.state("background") != "running" and time.monotonic() < end:
+        time.sleep(0.5)
+    window.expect("another sandbox sees it run", window.state("background") == "running")
+    result = guesthouse("poweroff", "background")
     window.expect(f"its plug is pulled: {result.stderr}", result.returncode == 0)
+    running.wait(60)
 
 
 def visible(title):

@@ -63,7 +63,9 @@ pub(super) fn is_written(file: &File) -> io::Result<bool> {
         let mut lock = byte_lock(libc::F_WRLCK, PERMISSION_BASE + number);
         match fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock)) {
             Ok(_) if i32::from(lock.l_type) != libc::F_UNLCK => return Ok(true),
-            Ok(_) | Err(Errno::EINVAL | Errno::ENOLCK | Errno::ENOSYS | Errno::EOPNOTSUPP) => {}
+            Ok(_)
+            | Err(Errno::EINVAL | Errno::ENOLCK | Errno::ENOSYS | Errno::EOPNOTSUPP | Errno::EIO) =>
+                {}
             Err(errno) => return Err(errno.into()),
         }
     }
@@ -94,6 +96,13 @@ fn try_lock(file: &File, access: Access) -> io::Result<bool> {
                     "the file system of a disk image has no locks; nothing keeps other programs from writing to it"
                 );
                 return Ok(true);
+            }
+            // What the document portal's file system answers, which may well have other programs write to the file.
+            Err(Errno::EIO) => {
+                return Err(io::Error::new(
+                    io::ErrorKind::Unsupported,
+                    "files cannot be locked there, so nothing would keep other programs from writing to it; a Flatpak is handed files in this way: copy the image into a folder of its own (below ~/.var/app) and use the copy",
+                ));
             }
             Err(errno) => return Err(errno.into()),
         }
