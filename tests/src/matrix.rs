@@ -56,6 +56,8 @@ test shows otherwise; the remark has the reason.
 const CLOSING: &str = "
 Not tried yet: an unattended installation of Debian from a mirror of local packages.
 
+Not working yet: Secure Boot. With the keys' variables on Debian 13's OVMF without system management mode, a guest finds it off.
+
 Not to be had as a package of Debian, PyPI, npm or crates.io, and therefore not tried: FreeDOS or another DOS, a BSD, Haiku, ReactOS, KolibriOS.
 ";
 
