@@ -24,7 +24,9 @@ fn fixture(program: &[u8]) -> Fixture {
     vm.slots()
         .map(0xffff_f000, &rom, 0, 0x1000, SlotKind::ReadOnly)
         .unwrap();
-    let vcpu = vm.processor(0, 1).unwrap();
+    let vcpu = vm
+        .processor(0, guesthouse_engine::definition::Topology::ONE)
+        .unwrap();
     Fixture { memory, vcpu, vm }
 }
 

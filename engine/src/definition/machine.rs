@@ -22,6 +22,9 @@ pub struct Definition {
     /// The operating system in it, as osinfo-db identifies it (`http://debian.org/debian/12`), if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operating_system: Option<String>,
+    /// What people want to remember of it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub notes: String,
     /// Which kind of computer it is.
     pub generation: Generation,
     /// Its processors.
@@ -59,6 +62,7 @@ impl Definition {
             name,
             uuid: Uuid::new_v4(),
             operating_system: None,
+            notes: String::new(),
             generation: Generation::One,
             processor: Processor::default(),
             memory: Memory::default(),
@@ -203,16 +207,95 @@ impl<'de> Deserialize<'de> for Generation {
     }
 }
 
-/// The virtual processors.
+/// The virtual processors. Unless it says otherwise they are the cores of one socket, a thread each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Processor {
-    /// How many, 1 to the number the host has.
+    /// How many logical processors there are in all, 1 to the number the host has.
     pub count: u32,
+    /// The cores of a socket; without it, there is one socket with all of them. It divides the cores there are, and with several
+    /// sockets it is a power of two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cores: Option<u32>,
+    /// The threads of a core, 1 or 2. It divides `count`.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub threads: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_one(number: &u32) -> bool {
+    *number == 1
 }
 
 impl Default for Processor {
     fn default() -> Self {
-        Self { count: 1 }
+        Self {
+            count: 1,
+            cores: None,
+            threads: 1,
+        }
+    }
+}
+
+/// How processors are put together, in numbers that fit one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Topology {
+    /// The sockets of the machine.
+    pub sockets: u32,
+    /// The cores of a socket.
+    pub cores: u32,
+    /// The threads of a core.
+    pub threads: u32,
+}
+
+impl Topology {
+    /// A single processor.
+    pub const ONE: Self = Self {
+        sockets: 1,
+        cores: 1,
+        threads: 1,
+    };
+}
+
+impl Processor {
+    /// How they are put together; nothing if the numbers do not fit one another.
+    pub fn topology(self) -> Option<Topology> {
+        let threads = self.threads;
+        if !(1..=2).contains(&threads) || self.count == 0 || self.count % threads != 0 {
+            return None;
+        }
+        let all = self.count / threads;
+        let cores = self.cores.unwrap_or(all);
+        if cores == 0 || all % cores != 0 || (cores != all && !cores.is_power_of_two()) {
+            return None;
+        }
+        Some(Topology {
+            sockets: all / cores,
+            cores,
+            threads,
+        })
+    }
+
+    /// The sockets that `count` processors can be put into with `threads` threads a core, fewest first.
+    pub fn possible_sockets(count: u32, threads: u32) -> Vec<u32> {
+        let fits = |sockets: &u32| {
+            let cores = (count / threads.max(1)).checked_div(*sockets);
+            let processor = Self {
+                count,
+                cores,
+                threads,
+            };
+            processor
+                .topology()
+                .is_some_and(|topology| topology.sockets == *sockets)
+        };
+        (1..=count).filter(fits).collect()
     }
 }
 
@@ -300,6 +383,46 @@ mod tests {
             definition,
             "{text}"
         );
+    }
+
+    #[test]
+    fn processors_are_put_together_where_the_numbers_fit() {
+        let topology = |count, cores, threads| {
+            let processor = Processor {
+                count,
+                cores,
+                threads,
+            };
+            let topology = processor.topology()?;
+            Some((topology.sockets, topology.cores, topology.threads))
+        };
+        for (count, cores, threads, expected) in [
+            (1, None, 1, Some((1, 1, 1))),
+            (6, None, 1, Some((1, 6, 1))),
+            (6, None, 2, Some((1, 3, 2))),
+            (8, Some(4), 1, Some((2, 4, 1))),
+            (8, Some(2), 2, Some((2, 2, 2))),
+            (6, Some(6), 1, Some((1, 6, 1))),
+            // Sockets of three cores would leave gaps in the processors' numbers.
+            (6, Some(3), 1, None),
+            (6, Some(4), 1, None),
+            (3, None, 2, None),
+            (4, Some(0), 1, None),
+            (4, None, 0, None),
+            (4, None, 3, None),
+            (0, None, 1, None),
+            (u32::MAX, Some(u32::MAX), 1, Some((1, u32::MAX, 1))),
+        ] {
+            assert_eq!(
+                topology(count, cores, threads),
+                expected,
+                "{count} {cores:?} {threads}"
+            );
+        }
+        assert_eq!(Processor::possible_sockets(8, 1), [1, 2, 4, 8]);
+        assert_eq!(Processor::possible_sockets(6, 1), [1, 3, 6]);
+        assert_eq!(Processor::possible_sockets(6, 2), [1, 3]);
+        assert_eq!(Processor::possible_sockets(3, 2), [0; 0]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod validate;
 
 pub use devices::Devices;
 pub use machine::{
-    Clock, Definition, Firmware, Generation, Memory, Name, NameError, Processor, SCHEMA,
+    Clock, Definition, Firmware, Generation, Memory, Name, NameError, Processor, SCHEMA, Topology,
 };
 pub use network::{
     CardModel, Forward, MAX_CARDS, MAX_FORWARDS, MacAddress, NAT, NetworkCard, NotAForward,

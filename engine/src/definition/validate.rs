@@ -108,6 +108,12 @@ impl Definition {
             );
             found.push(Finding::error("processor.count", message));
         }
+        if count > 0 && self.processor.topology().is_none() {
+            found.push(Finding::error(
+                "processor.cores",
+                "Sockets, cores and threads do not fit the number of processors: cores have one or two threads, sockets have the same number of cores, and where there are several, that is 1, 2, 4, 8 and so on.",
+            ));
+        }
     }
 
     fn check_memory(&self, host: &Host, found: &mut Vec<Finding>) {
@@ -235,6 +241,11 @@ mod tests {
         check(
             &|d| d.processor.count = 5,
             "processor.count",
+            Severity::Error,
+        );
+        check(
+            &|d| d.processor.threads = 2,
+            "processor.cores",
             Severity::Error,
         );
         check(

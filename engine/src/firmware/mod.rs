@@ -72,7 +72,10 @@ pub fn firmware_contents(
     let identity = smbios::Identity {
         name: definition.name.as_str(),
         uuid: definition.uuid,
-        processors,
+        topology: definition
+            .processor
+            .topology()
+            .ok_or(FirmwareError::NoProcessor)?,
         generation: definition.generation,
     };
     let smbios = smbios::smbios_files(&identity, memory);

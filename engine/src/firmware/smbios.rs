@@ -5,7 +5,7 @@
 
 use uuid::Uuid;
 
-use crate::definition::Generation;
+use crate::definition::{Generation, Topology};
 use crate::memory::MemoryLayout;
 use crate::memory::layout::FOUR_GIB;
 
@@ -30,7 +30,7 @@ const MEMORY_ARRAY: u16 = 0x1000;
 pub(super) struct Identity<'a> {
     pub(super) name: &'a str,
     pub(super) uuid: Uuid,
-    pub(super) processors: u8,
+    pub(super) topology: Topology,
     pub(super) generation: Generation,
 }
 
@@ -55,7 +55,9 @@ pub(super) fn smbios_files(identity: &Identity<'_>, memory: &MemoryLayout) -> Sm
     let mut structures = Structures::default();
     structures.system(identity);
     structures.chassis(identity);
-    structures.processor(identity);
+    for (socket, handle) in (0..identity.topology.sockets).zip(0x400..MEMORY_ARRAY) {
+        structures.processor(identity, socket, handle);
+    }
     structures.memory(memory);
     structures.add(32, 0x2000, &[0; 7], &[]);
     structures.add(127, 0x7f00, &[], &[]);
@@ -122,7 +124,7 @@ impl Structures {
         self.add(3, CHASSIS, &fields, &[MAKER, VERSION, tag]);
     }
 
-    fn processor(&mut self, identity: &Identity<'_>) {
+    fn processor(&mut self, identity: &Identity<'_>, socket: u32, handle: u16) {
         const CENTRAL: u8 = 3;
         const FAMILY_OTHER: u8 = 1;
         const ENABLED: u8 = 0x41;
@@ -137,11 +139,14 @@ impl Structures {
         for _cache in 0..3 {
             fields.extend(NO_HANDLE.to_le_bytes());
         }
-        let count = identity.processors;
-        fields.extend([0, 0, 0, count, count, count]);
+        let Topology { cores, threads, .. } = identity.topology;
+        let byte = |number: u32| u8::try_from(number).unwrap_or(u8::MAX);
+        let (cores, threads) = (byte(cores), byte(cores.saturating_mul(threads)));
+        fields.extend([0, 0, 0, cores, cores, threads]);
         fields.extend(CHARACTERISTICS.to_le_bytes());
         fields.extend(u16::from(FAMILY_OTHER).to_le_bytes());
-        self.add(4, 0x400, &fields, &["CPU 0", MAKER, "Virtual processor"]);
+        let place = format!("CPU {socket}");
+        self.add(4, handle, &fields, &[&place, MAKER, "Virtual processor"]);
     }
 
     fn memory(&mut self, memory: &MemoryLayout) {
@@ -257,7 +262,11 @@ mod tests {
         let identity = Identity {
             name: "Büro",
             uuid: Uuid::from_u128(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff),
-            processors: 4,
+            topology: Topology {
+                sockets: 1,
+                cores: 4,
+                threads: 1,
+            },
             generation: Generation::One,
         };
         smbios_files(&identity, memory)
@@ -328,6 +337,27 @@ mod tests {
         assert_eq!(structures[1].2[usize::from(structures[1].1[8]) - 1], "B?ro");
         let processor = &structures[2].1;
         assert_eq!(processor[35..38], [4, 4, 4]);
+    }
+
+    #[test]
+    fn each_socket_is_told_of() {
+        let identity = Identity {
+            name: "Test",
+            uuid: Uuid::nil(),
+            topology: Topology {
+                sockets: 2,
+                cores: 4,
+                threads: 2,
+            },
+            generation: Generation::One,
+        };
+        let files = smbios_files(&identity, &MemoryLayout::new(1 << 30));
+        let structures = parse(&files.tables);
+        let sockets: Vec<_> = structures.iter().filter(|it| it.0 == 4).collect();
+        assert_eq!(sockets.len(), 2);
+        assert_eq!(sockets[1].1[35..38], [4, 4, 8]);
+        assert_eq!(sockets[1].2[0], "CPU 1");
+        assert_ne!(sockets[0].1[2..4], sockets[1].1[2..4], "handles");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What the virtual processors say of themselves: the host's features as far as KVM can give them, with a topology of the
-//! machine's own: one package, a core for each processor, one thread a core.
+//! machine's own. A processor's number is its APIC identifier: that holds since a package of several has a power of two of cores.
 //! Intel SDM volume 2A, CPUID; AMD APM volume 3, appendix E.
 
+use crate::definition::Topology;
 use kvm_bindings::{CpuId, KVM_CPUID_FLAG_SIGNIFCANT_INDEX, kvm_cpuid_entry2};
 
 /// How many bits an APIC identifier needs to number `count` processors.
@@ -9,14 +10,17 @@ fn identifier_bits(count: u32) -> u32 {
     count.next_power_of_two().trailing_zeros()
 }
 
-/// What processor number `index` of `count` answers, made from what the host supports.
+/// What processor number `index` answers, made from what the host supports.
 pub(super) fn for_processor(
     supported: &CpuId,
     index: u32,
-    count: u32,
+    topology: Topology,
     deadline_timer: bool,
 ) -> Result<CpuId, vmm_sys_util::fam::Error> {
-    let bits = identifier_bits(count);
+    // The processors of a package, and how far an identifier is shifted for that of the core and of the package.
+    let count = topology.cores.saturating_mul(topology.threads).max(1);
+    let core_shift = identifier_bits(topology.threads);
+    let bits = core_shift + identifier_bits(topology.cores);
     let mut entries: Vec<kvm_cpuid_entry2> = supported.as_slice().to_vec();
     let extended_topology = entries.iter().any(|entry| entry.function == 0xb);
     entries.retain(|entry| entry.function != 0xb && entry.function != 0x1f);
@@ -42,20 +46,23 @@ pub(super) fn for_processor(
             // Deterministic cache parameters: levels 1 and 2 belong to one core, level 3 to the package.
             0x4 if entry.eax & 0x1f != 0 => {
                 let sharing = if (entry.eax >> 5) & 7 < 3 {
-                    0
+                    (1 << core_shift) - 1
                 } else {
                     (1 << bits) - 1
                 };
-                entry.eax = (entry.eax & 0x3fff) | (sharing << 14) | (((1 << bits) - 1) << 26);
+                let cores = (1 << (bits - core_shift)) - 1;
+                entry.eax = (entry.eax & 0x3fff) | (sharing << 14) | (cores << 26);
             }
             // Performance monitoring: KVM's word stands; nothing of the topology in it.
             0x8000_0008 => {
                 entry.ecx = (entry.ecx & !0xf0ff) | (bits << 12) | (count.min(256) - 1);
             }
             0x8000_001e => {
+                // Own identifier; threads of a core less one, and which core of the package; a node for each package.
+                let core = (index >> core_shift) & ((1 << (bits - core_shift)) - 1);
                 entry.eax = index;
-                entry.ebx = index & 0xff;
-                entry.ecx = 0;
+                entry.ebx = (topology.threads.saturating_sub(1) << 8) | (core & 0xff);
+                entry.ecx = (index >> bits) & 0xff;
             }
             _ => {}
         }
@@ -72,7 +79,7 @@ pub(super) fn for_processor(
             ..Default::default()
         };
         entries.extend([
-            level(0, 0, 1, 1),
+            level(0, core_shift, topology.threads, 1),
             level(1, bits, count, 2),
             level(2, 0, 0, 0),
         ]);
@@ -106,6 +113,14 @@ mod tests {
         .unwrap()
     }
 
+    fn topology(sockets: u32, cores: u32, threads: u32) -> Topology {
+        Topology {
+            sockets,
+            cores,
+            threads,
+        }
+    }
+
     fn leaf(cpuid: &CpuId, function: u32, index: u32) -> kvm_cpuid_entry2 {
         *cpuid
             .as_slice()
@@ -116,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_topology_is_the_machines_own() {
-        let cpuid = for_processor(&supported(), 2, 3, true).unwrap();
+        let cpuid = for_processor(&supported(), 2, topology(1, 3, 1), true).unwrap();
         let one = leaf(&cpuid, 1, 0);
         assert_eq!((one.ebx >> 24, (one.ebx >> 16) & 0xff), (2, 3));
         assert_eq!(
@@ -150,12 +165,32 @@ mod tests {
 
     #[test]
     fn one_processor_is_not_called_many() {
-        let cpuid = for_processor(&supported(), 0, 1, false).unwrap();
+        let cpuid = for_processor(&supported(), 0, topology(1, 1, 1), false).unwrap();
         let one = leaf(&cpuid, 1, 0);
         assert_eq!(
             (one.edx & (1 << 28), one.ecx & (1 << 24), one.ebx >> 16),
             (0, 0, 1)
         );
         assert_eq!(leaf(&cpuid, 4, 3).eax >> 14, 0);
+    }
+
+    #[test]
+    fn packages_cores_and_threads_are_told_apart() {
+        // The second thread of the third core of the second package.
+        let cpuid = for_processor(&supported(), 8 + 5, topology(2, 4, 2), false).unwrap();
+        let one = leaf(&cpuid, 1, 0);
+        assert_eq!((one.ebx >> 24, (one.ebx >> 16) & 0xff), (13, 8));
+        assert_eq!(one.edx & (1 << 28), 1 << 28);
+        let sharing = |index| (leaf(&cpuid, 4, index).eax >> 14) & 0xfff;
+        assert_eq!((sharing(0), sharing(3)), (1, 7));
+        assert_eq!(leaf(&cpuid, 4, 3).eax >> 26, 3, "identifiers of cores");
+        let levels = [0, 1].map(|index| {
+            let level = leaf(&cpuid, 0xb, index);
+            (level.eax, level.ebx, level.edx)
+        });
+        assert_eq!(levels, [(1, 2, 13), (3, 8, 13)]);
+        assert_eq!(leaf(&cpuid, 0x8000_0008, 0).ecx, 0x3007);
+        let amd = leaf(&cpuid, 0x8000_001e, 0);
+        assert_eq!((amd.eax, amd.ebx, amd.ecx), (13, 0x102, 1));
     }
 }

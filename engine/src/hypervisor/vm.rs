@@ -9,6 +9,8 @@ use kvm_bindings::{
 };
 use kvm_ioctls::{Cap, IoEventAddress, VmFd};
 
+use crate::definition::Topology;
+
 use super::{
     CoalescedWrites, Doorbells, HostProblem, HypervisorError, InterruptController, MemorySlots,
     Vcpu, cpuid, probe,
@@ -103,16 +105,16 @@ impl Vm {
         &self.interrupts
     }
 
-    /// Makes processor number `index` of `count`. Number 0 starts at the reset vector, the others wait to be woken.
+    /// Makes processor number `index` of a machine whose processors are put together like that. Number 0 starts at the reset vector, the others wait to be woken.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn processor(&self, index: u32, count: u32) -> Result<Vcpu, HypervisorError> {
+    pub fn processor(&self, index: u32, topology: Topology) -> Result<Vcpu, HypervisorError> {
         let fd = self
             .vm
             .create_vcpu(u64::from(index))
             .map_err(HypervisorError::during("make a virtual processor"))?;
-        let described = cpuid::for_processor(&self.supported, index, count, self.deadline_timer)
+        let described = cpuid::for_processor(&self.supported, index, topology, self.deadline_timer)
             .map_err(|_| {
                 HypervisorError::during("describe a virtual processor")(kvm_ioctls::Error::new(7))
             })?;

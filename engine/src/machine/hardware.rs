@@ -113,9 +113,11 @@ impl Hardware {
         )?);
         board.buses.ports.map(FwCfg::PORTS, fw_cfg.clone());
 
-        let count = definition.processor.count;
-        let vcpus = (0..count)
-            .map(|index| board.vm.processor(index, count))
+        let topology = definition.processor.topology().ok_or_else(|| {
+            StartError::Internal("the processors cannot be put together".to_owned())
+        })?;
+        let vcpus = (0..definition.processor.count)
+            .map(|index| board.vm.processor(index, topology))
             .collect::<Result<Vec<_>, _>>()?;
         let mut buses = board.buses.clone();
         buses.collected = vcpus

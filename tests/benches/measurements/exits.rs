@@ -97,7 +97,9 @@ fn engine(program: &[u8]) -> f64 {
     vm.slots()
         .map(0xffff_f000, &memory(program), 0, 0x1000, SlotKind::Memory)
         .unwrap();
-    let mut vcpu = vm.processor(0, 1).unwrap();
+    let mut vcpu = vm
+        .processor(0, guesthouse_engine::definition::Topology::ONE)
+        .unwrap();
     let (ports, addresses) = (PortBus::default(), MemoryBus::default());
     let device = shared(Nothing);
     ports.map(0x80..=0x80, device.clone());
