@@ -83,6 +83,11 @@ fn snapshots_are_taken_reverted_branched_and_deleted() {
 }
 
 #[test]
+fn every_topic_of_the_hardware_is_changed_by_keyboard() {
+    work_window("topics", &[]);
+}
+
+#[test]
 fn drives_are_added_changed_and_removed() {
     work_window("hardware", &[]);
 }

@@ -52,6 +52,7 @@ def scenario(window):
     step("what is there")
     window.find(Role.LIST_ITEM, re.compile("^Box, Off"))
     window.keys("ctrl+3")
+    window.topic("Drives")
     window.wait_for_text("Hard Disk 1")
     window.wait_for_text("brought.img · raw · 64 MiB")
     window.expect_names("the view")
@@ -71,12 +72,14 @@ def scenario(window):
     window.expect("QEMU sees its size", size(disk) == 3 << 29)
 
     step("the order in which they are tried")
+    window.topic("Firmware")
     window.press("Later: Hard Disk 1")
     window.wait("the new order", lambda: [drive.get("boot") for drive in drives()] == [2, 1, None])
     window.press("Start from Hard Disk 2", Role.CHECK_BOX)
     window.wait("the new disk in it", lambda: [drive.get("boot") for drive in drives()] == [2, 1, 3])
 
     step("read-only")
+    window.topic("Drives")
     window.open_row("Hard Disk 2")
     window.press("Read-Only", Role.CHECK_BOX)
     window.wait("the drive to be read-only", lambda: drives()[2].get("read_only") is True)

@@ -301,6 +301,17 @@ class Window:
         self.focus(row)
         self.keys("space")
 
+    def topic(self, title):
+        """Shows a topic of the Hardware view, by the arrows."""
+        step(f"topic {title!r}")
+        topics = self.wait("the topics", lambda: [node for node in self.find_all(Role.LIST, "Topics")])[0]
+        rows = [node for node in topics.children if node.role == Role.LIST_ITEM]
+        wanted = next((n for n, row in enumerate(rows) if row.name == title or row.name.startswith(f"{title},")), None)
+        self.expect(f"there is a topic {title!r}", wanted is not None)
+        self.focus(next(row for row in rows if row.has(State.SELECTED)))
+        self.keys("Home", *["Down"] * wanted)
+        self.wait(f"the topic {title!r}", lambda: self.find_all(Role.LIST_ITEM, re.compile(f"^{re.escape(title)}(,|$)"))[0].has(State.SELECTED))
+
     def choose(self, menu, letter):
         """Chooses an item of a menu by its underlined letter: GTK 4.18 gives the items of its menus no names."""
         step(f"choose {letter!r} in {menu!r}")

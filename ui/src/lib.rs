@@ -11,6 +11,7 @@ mod library;
 mod machine;
 pub mod model;
 mod network;
+mod reason;
 mod text;
 mod wizard;
 

@@ -267,12 +267,12 @@ impl Processor {
     /// How they are put together; nothing if the numbers do not fit one another.
     pub fn topology(self) -> Option<Topology> {
         let threads = self.threads;
-        if !(1..=2).contains(&threads) || self.count == 0 || self.count % threads != 0 {
+        if !(1..=2).contains(&threads) || self.count == 0 || !self.count.is_multiple_of(threads) {
             return None;
         }
         let all = self.count / threads;
         let cores = self.cores.unwrap_or(all);
-        if cores == 0 || all % cores != 0 || (cores != all && !cores.is_power_of_two()) {
+        if cores == 0 || !all.is_multiple_of(cores) || (cores != all && !cores.is_power_of_two()) {
             return None;
         }
         Some(Topology {

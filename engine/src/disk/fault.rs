@@ -16,6 +16,11 @@ pub enum Verdict {
 pub trait FaultHandler: Send + Sync {
     /// `drive` (as a person knows it, "hard disk 1") could not do what was asked.
     fn failed(&self, drive: &str, error: &ImageError) -> Verdict;
+
+    /// A drive has read or written so many bytes. Called for every request; it must not last.
+    fn transferred(&self, read: u64, written: u64) {
+        let _ = (read, written);
+    }
 }
 
 /// Tells the guest of every failure.

@@ -106,6 +106,7 @@ pub(super) fn conduct(
     common.input.lock().take();
     common.text.lock().take();
     common.networks.lock().take();
+    common.meters.lock().take();
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(hardware))) {
         common.note(
             "engine",

@@ -2,6 +2,7 @@
 //! full disk pauses the machine in any case; a request that no image could carry out is always the guest's own fault.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_channel::{Sender, bounded};
 use parking_lot::Mutex;
@@ -30,6 +31,8 @@ pub(super) struct FaultBridge {
     waiting: Mutex<Waiting>,
     /// By the drives' names.
     policies: HashMap<String, ErrorPolicy>,
+    read: AtomicU64,
+    written: AtomicU64,
     tell: Box<dyn Fn(Fault) + Send + Sync>,
 }
 
@@ -41,8 +44,16 @@ impl FaultBridge {
         Self {
             waiting: Mutex::default(),
             policies: names.zip(policies).collect(),
+            read: AtomicU64::new(0),
+            written: AtomicU64::new(0),
             tell: Box::new(tell),
         }
+    }
+
+    /// How many bytes the drives have read and written.
+    pub fn transferred(&self) -> (u64, u64) {
+        let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (value(&self.read), value(&self.written))
     }
 
     /// Lets all drives that wait make their requests again.
@@ -65,6 +76,11 @@ impl FaultBridge {
 }
 
 impl FaultHandler for FaultBridge {
+    fn transferred(&self, read: u64, written: u64) {
+        self.read.fetch_add(read, Ordering::Relaxed);
+        self.written.fetch_add(written, Ordering::Relaxed);
+    }
+
     fn failed(&self, drive: &str, error: &ImageError) -> Verdict {
         let pauses = match error {
             ImageError::NoSpace { .. } => true,

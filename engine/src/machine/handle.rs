@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::conductor::{self, Message};
 use super::log::Log;
 use super::networks::{CardStatus, Networks};
+use super::usage::{Meters, Usage};
 use super::{CommandError, MachineEvent, SerialConnection, StartError, State};
 use crate::definition::{Definition, NetworkCard};
 use crate::display::{ScreenshotError, Surface};
@@ -46,6 +47,8 @@ pub(super) struct Common {
     pub remote: RemoteServer,
     /// The network cards; none while the machine is off.
     pub networks: Mutex<Option<Arc<Networks>>>,
+    /// What it uses; none while the machine is off.
+    pub meters: Mutex<Option<Arc<Meters>>>,
 }
 
 impl Common {
@@ -165,6 +168,7 @@ impl Machine {
                 Options::default(),
             ),
             networks: Mutex::default(),
+            meters: Mutex::default(),
         });
         let (sender, receiver) = unbounded();
         let (started, outcome) = bounded(1);
@@ -313,6 +317,20 @@ impl Machine {
         }
         self.common.tell(&MachineEvent::Network { card });
         Ok(())
+    }
+
+    /// What it has used since it was started; nothing while it is off. It takes some milliseconds: not for a thread that draws.
+    pub fn usage(&self) -> Option<Usage> {
+        let meters = self.common.meters.lock().clone();
+        meters.map(|meters| meters.read())
+    }
+
+    /// Whether it was started with a memory balloon, and is not off.
+    pub fn has_balloon(&self) -> bool {
+        let meters = self.common.meters.lock();
+        meters
+            .as_ref()
+            .is_some_and(|meters| meters.balloon.is_some())
     }
 
     /// Asks the guest to give back `bytes` of its memory in all, and to take the rest again. When and how far it does is the

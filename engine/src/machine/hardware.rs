@@ -11,6 +11,7 @@ use super::isa::{IsaDevices, Surroundings};
 use super::memory_map::DirtyLog;
 use super::networks::Networks;
 use super::processors::{Processors, Reporter};
+use super::usage::Meters;
 use super::virtio::{self, VirtioCards};
 use super::{StartError, StartOptions};
 use crate::bus::{Shared, shared};
@@ -72,7 +73,7 @@ impl Hardware {
         options: StartOptions,
         reporter: &Reporter,
     ) -> Result<Self, StartError> {
-        let (definition, common) = (order.definition, order.common);
+        let (definition, common, faults) = (order.definition, order.common, order.faults);
         let lock = MachineLock::acquire(order.folder)?;
         check_start(order.folder, order.definition)?;
         check(definition)?;
@@ -142,6 +143,13 @@ impl Hardware {
         }));
 
         let processors = Processors::new(definition.name.as_str(), vcpus, &buses, reporter)?;
+        *common.meters.lock() = Some(Arc::new(Meters {
+            processors: processors.thread_numbers(),
+            memory: board.memory.clone(),
+            balloon: handles.balloon.clone(),
+            drives: Arc::clone(faults),
+            networks: Arc::clone(&networks),
+        }));
         Ok(Self {
             processors,
             _display: display,

@@ -21,6 +21,7 @@ mod memory_map;
 mod networks;
 mod processors;
 mod serial;
+mod usage;
 mod virtio;
 mod watch;
 
@@ -29,5 +30,6 @@ pub use event::{MachineEvent, State};
 pub use handle::{Machine, StartOptions};
 pub use networks::{CardStatus, ForwardStatus};
 pub use serial::SerialConnection;
+pub use usage::Usage;
 
 pub use crate::hypervisor::{Activity, ProcessorState};

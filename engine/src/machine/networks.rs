@@ -1,5 +1,6 @@
 //! The network cards of a running machine: made with it, and changed while it runs.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -42,6 +43,9 @@ pub struct CardStatus {
     /// Why it is not connected, or not captured, with what to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// The addresses that the guest uses with it, as far as the switch knows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<IpAddr>,
     /// Its forwards.
     pub forwards: Vec<ForwardStatus>,
     /// What passed it.
@@ -133,6 +137,11 @@ impl Networks {
         self.cards.len()
     }
 
+    /// What passed each card.
+    pub fn traffic(&self) -> impl Iterator<Item = Traffic> + '_ {
+        self.cards.iter().map(|card| card.cable.traffic())
+    }
+
     /// How all cards are doing.
     pub fn status(&self) -> Vec<CardStatus> {
         self.cards
@@ -145,6 +154,10 @@ impl Networks {
                     switch: plugged.definition.switch.clone(),
                     connected: plugged.connection.is_some(),
                     error: plugged.error.clone(),
+                    addresses: plugged
+                        .connection
+                        .as_ref()
+                        .map_or_else(Vec::new, |connection| connection.addresses(card.mac)),
                     forwards: plugged.forwards.clone(),
                     traffic: card.cable.traffic(),
                 }

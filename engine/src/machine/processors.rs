@@ -89,6 +89,8 @@ struct Control {
 pub(super) struct Processors {
     control: Arc<Control>,
     threads: Vec<(JoinHandle<()>, Kicker)>,
+    /// The kernel's numbers of the threads.
+    numbers: Arc<Mutex<Vec<i32>>>,
     buses: Buses,
 }
 
@@ -106,6 +108,7 @@ impl Processors {
         let mut this = Self {
             control: Arc::default(),
             threads: Vec::new(),
+            numbers: Arc::default(),
             buses: buses.clone(),
         };
         for vcpu in processors {
@@ -115,9 +118,13 @@ impl Processors {
                 Arc::clone(reporter),
             );
             let (kicker, index) = (vcpu.kicker(), vcpu.index());
+            let numbers = Arc::clone(&this.numbers);
             let thread = thread::Builder::new()
                 .name(format!("cpu{index} {name}"))
                 .spawn(move || {
+                    numbers
+                        .lock()
+                        .push(rustix::thread::gettid().as_raw_nonzero().get());
                     let outcome = catch_unwind(AssertUnwindSafe(|| {
                         processor(vcpu, &control, &buses, &reporter)
                     }));
@@ -161,6 +168,11 @@ impl Processors {
         }
         drop(orders);
         self.buses.settle();
+    }
+
+    /// The kernel's numbers of the threads that run them.
+    pub fn thread_numbers(&self) -> Arc<Mutex<Vec<i32>>> {
+        Arc::clone(&self.numbers)
     }
 
     /// What the processors hold. To be called while they stand still. One whose thread is gone is left out.

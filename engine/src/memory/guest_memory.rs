@@ -1,5 +1,6 @@
 //! Main memory as devices reach it by DMA: guest-physical addresses, with a hole below 4 GiB.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestRegionMmap};
@@ -69,6 +70,21 @@ impl GuestMemory {
             .sum()
     }
 
+    /// How much of it the host has given so far and not taken back, in bytes, about. Looked up in /proc/self/smaps, which takes some
+    /// milliseconds.
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub fn resident(&self) -> std::io::Result<u64> {
+        let text = std::fs::read_to_string("/proc/self/smaps")?;
+        let places: Vec<_> = self
+            .regions
+            .iter()
+            .map(|(_, region)| region.host_range())
+            .collect();
+        Ok(resident(&text, &places))
+    }
+
     /// Copies `data.len()` bytes at guest-physical `address` into `data`.
     ///
     /// # Errors
@@ -113,6 +129,30 @@ impl GuestMemory {
     }
 }
 
+/// What `smaps` says of the host addresses in `places`, in bytes. The kernel joins mappings that lie side by side: of such a one
+/// the places' share is taken.
+fn resident(smaps: &str, places: &[Range<u64>]) -> u64 {
+    let (mut total, mut ours, mut size) = (0_u64, 0_u64, 1_u64);
+    for line in smaps.lines() {
+        let mut words = line.split_ascii_whitespace();
+        let Some(first) = words.next() else { continue };
+        if first == "Rss:" && ours > 0 {
+            let kibibytes: u64 = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
+            let bytes = u128::from(kibibytes) * 1024 * u128::from(ours) / u128::from(size);
+            total = total.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        } else if let Some((start, end)) = first.split_once('-')
+            && let (Ok(start), Ok(end)) =
+                (u64::from_str_radix(start, 16), u64::from_str_radix(end, 16))
+        {
+            size = end.saturating_sub(start).max(1);
+            let overlap =
+                |place: &Range<u64>| place.end.min(end).saturating_sub(place.start.max(start));
+            ours = places.iter().map(overlap).sum();
+        }
+    }
+    total
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,5 +181,36 @@ mod tests {
     fn regions_out_of_order_are_refused() {
         let region = || MemoryRegion::new("region", 0x10000).unwrap();
         assert!(GuestMemory::new(vec![(0, region()), (0x8000, region())]).is_err());
+    }
+
+    #[test]
+    fn what_the_host_has_given_is_summed_up() {
+        let smaps = "\
+7f0000000000-7f0000400000 rw-p 00000000 00:00 0
+Size:               4096 kB
+Rss:                1024 kB
+Pss:                1024 kB
+7f0000400000-7f0000800000 rw-p 00000000 00:00 0 [anon:x y]
+Rss:                2048 kB
+7f0010000000-7f0010001000 r--p 00000000 00:00 0 /lib/x
+Rss:                   4 kB
+";
+        let one = 0x7f00_0000_0000..0x7f00_0040_0000;
+        let half = 0x7f00_0060_0000..0x7f00_0080_0000;
+        assert_eq!(resident(smaps, std::slice::from_ref(&one)), 1 << 20);
+        assert_eq!(resident(smaps, &[one, half]), 2 << 20);
+        assert_eq!(resident("", std::slice::from_ref(&(0..4096))), 0);
+    }
+
+    #[test]
+    fn memory_counts_once_it_is_touched() {
+        let region = MemoryRegion::new("test", 64 << 20).unwrap();
+        let memory = GuestMemory::new(vec![(0, region)]).unwrap();
+        let before = memory.resident().unwrap();
+        for page in 0..(32 << 20) / 4096_u64 {
+            memory.write(page * 4096, &[1]).unwrap();
+        }
+        let after = memory.resident().unwrap();
+        assert!(after >= before + (24 << 20), "{before} {after}");
     }
 }

@@ -65,6 +65,12 @@ impl MemoryRegion {
         self.mapping.size()
     }
 
+    /// Where it is in this process.
+    pub(super) fn host_range(&self) -> std::ops::Range<u64> {
+        let start = self.mapping.as_ptr().addr() as u64;
+        start..start.saturating_add(self.size() as u64)
+    }
+
     /// Copies from the region at `offset` into `data`. What lies beyond the region's end is left as it was in `data`; the
     /// number of bytes copied is returned.
     pub fn read(&self, offset: usize, data: &mut [u8]) -> usize {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Weak};
 
@@ -371,6 +371,12 @@ impl Connection {
             Some(nat) => nat.add_forward(owner, forward),
             None => Err(ForwardError::Private(forward.host())),
         }
+    }
+
+    /// The addresses that the guest whose card is `owner` uses, as far as the switch knows: private and external ones do not.
+    pub fn addresses(&self, owner: MacAddress) -> Vec<IpAddr> {
+        let nat = self.live.nat.as_ref();
+        nat.map_or_else(Vec::new, |nat| nat.addresses(owner))
     }
 
     /// Ends a forward.

@@ -309,7 +309,7 @@ impl Component for App {
                 widgets.split.set_show_content(true);
                 self.scan(&sender);
                 if start {
-                    self.start(machine, &sender);
+                    self.start(*machine, &sender);
                 }
             }
             AppInput::Page(folder, output) => self.asked(folder, output, widgets, &sender, root),

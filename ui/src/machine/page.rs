@@ -285,7 +285,9 @@ impl Component for MachinePage {
             }
             PageInput::State(state) => self.follow(state),
             PageInput::Event(MachineEvent::State(state)) => self.follow(state),
-            PageInput::Event(MachineEvent::Network { .. }) => {}
+            PageInput::Event(MachineEvent::Network { .. }) => {
+                self.hardware.emit(HardwareInput::Network);
+            }
             PageInput::Event(MachineEvent::Log { line }) => self.log.emit(LogInput::Line(line)),
             PageInput::Event(MachineEvent::Medium { .. }) => {
                 self.overview.emit(OverviewInput::Media);

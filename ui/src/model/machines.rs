@@ -11,8 +11,8 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
 
 use super::{
-    Definition, Deleted, Entry, Library, LibraryError, Machine, MachineEvent, NewDisk, StartError,
-    StartOptions, State, StoredMachine,
+    Definition, Deleted, Entry, Finding, Host, Library, LibraryError, Machine, MachineEvent,
+    NewDisk, StartError, StartOptions, State, StoredMachine, Switches,
 };
 
 /// Something that those who follow the machines may want to show.
@@ -190,6 +190,26 @@ impl Machines {
         let changed = self.library.update(machine, definition)?;
         self.tell(&Change::Library);
         Ok(changed)
+    }
+
+    /// Everything that speaks against `machine` as it is now; nothing where that cannot be found out.
+    pub fn findings(&self, machine: &StoredMachine, definition: &Definition) -> Vec<Finding> {
+        let found = Host::inspect()
+            .map_err(|error| error.to_string())
+            .and_then(|host| {
+                self.library
+                    .findings(definition, Some(&machine.folder), &host)
+                    .map_err(|error| error.to_string())
+            });
+        found.unwrap_or_else(|error| {
+            tracing::warn!(%error, "what speaks against a machine is not known");
+            Vec::new()
+        })
+    }
+
+    /// The virtual switches of the library, the one that is always there first.
+    pub fn switches(&self) -> Arc<Switches> {
+        Switches::of_library(self.library.folder())
     }
 
     /// Moves `machine` to the Trash; what is returned brings it back.

@@ -11,8 +11,9 @@ mod snapshots;
 
 pub use guesthouse_engine::backup::{About as BackupAbout, KeptIdentity};
 pub use guesthouse_engine::definition::{
-    Clock, Definition, Drive, DriveKind, Finding, Forward, Generation, Host, ImageFormat, NAT,
-    Name, Protocol, Severity, UNPLUGGED,
+    CardModel, Clock, Definition, Drive, DriveKind, Finding, Forward, Generation, Host,
+    ImageFormat, MAX_CARDS, MacAddress, NAT, Name, NetworkCard, Processor, Protocol, Severity,
+    UNPLUGGED,
 };
 pub use guesthouse_engine::disk::Space;
 pub use guesthouse_engine::disk::tools::{Cancel, Job, Phase, Progress, Source, TargetFormat};
@@ -23,12 +24,12 @@ pub use guesthouse_engine::library::{
     Original, StoredMachine, Suggestion, TrashedImage, copies_of, usable_name,
 };
 pub use guesthouse_engine::machine::{
-    CommandError, Machine, MachineEvent, StartError, StartOptions, State,
+    CardStatus, CommandError, ForwardStatus, Machine, MachineEvent, StartError, StartOptions, State,
 };
 pub use guesthouse_engine::media::operating_system::{Defaults, suited};
 pub use guesthouse_engine::media::{
     Database, Medium, MediumKind, OperatingSystem, Reason, Verdict, operating_systems,
 };
-pub use guesthouse_engine::network::Switches;
+pub use guesthouse_engine::network::{SwitchDefinition, SwitchKind, Switches};
 pub use guesthouse_engine::snapshot::{NewSnapshot, Snapshot, SnapshotError, Tree};
 pub use machines::{Change, Machines};

@@ -7,12 +7,14 @@ use relm4::{adw, gtk};
 
 use super::forward;
 use crate::access;
-use crate::model::{Forward, Protocol};
+use crate::model::{Forward, ForwardStatus, Protocol};
 use crate::text::{self, gettext, gettext_with};
 
 /// The list.
 pub struct Forwards {
     forwards: Vec<Forward>,
+    /// How they are doing in a running machine.
+    status: Vec<ForwardStatus>,
     rows: Vec<adw::ActionRow>,
 }
 
@@ -21,6 +23,8 @@ pub struct Forwards {
 pub enum ForwardsInput {
     /// These are the forwards.
     Show(Vec<Forward>),
+    /// A running machine says this of them.
+    Status(Vec<ForwardStatus>),
     /// A person wants the guest's SSH server.
     Ssh,
     /// A person wants another port.
@@ -84,6 +88,7 @@ impl Component for Forwards {
     fn init(_: (), root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
         let model = Self {
             forwards: Vec::new(),
+            status: Vec::new(),
             rows: Vec::new(),
         };
         let widgets = view_output!();
@@ -97,6 +102,12 @@ impl Component for Forwards {
                     return;
                 }
                 self.forwards = forwards;
+            }
+            ForwardsInput::Status(status) => {
+                if status == self.status {
+                    return;
+                }
+                self.status = status;
             }
             ForwardsInput::Ssh => {
                 self.forwards.push(forward::ssh(&self.forwards));
@@ -132,6 +143,14 @@ impl Forwards {
                 .title(text::escape(&title(forward)))
                 .subtitle(text::escape(&forward::reach(forward)))
                 .build();
+            let status = self.status.iter().find(|one| one.forward == *forward);
+            if let Some(error) = status.and_then(|status| status.error.as_ref()) {
+                row.set_subtitle(&text::escape(&text::sentence(error)));
+                row.add_css_class("error");
+                let icon = gtk::Image::from_icon_name("dialog-error-symbolic");
+                icon.set_accessible_role(gtk::AccessibleRole::Presentation);
+                row.add_prefix(&icon);
+            }
             let remove = gtk::Button::builder()
                 .icon_name("user-trash-symbolic")
                 .tooltip_text(gettext("Remove"))

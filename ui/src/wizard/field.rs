@@ -9,9 +9,7 @@ use relm4::{adw, gtk};
 
 use super::draft::Draft;
 use super::findings::{Field, Objection};
-use crate::access;
-use crate::model::Severity;
-use crate::text;
+use crate::reason;
 
 /// What the pages show.
 #[derive(Debug, Clone)]
@@ -62,34 +60,25 @@ impl Guard {
     }
 }
 
-/// A row beneath a field, visible while something speaks against the field.
+/// The row beneath a field of the wizard, visible while something speaks against the field.
 #[derive(Debug, Clone)]
 pub struct Reason {
-    row: adw::ActionRow,
-    icon: gtk::Image,
+    reason: reason::Reason,
     field: Field,
 }
 
 impl Reason {
     /// The row for `field`, which describes `widget` to a screen reader.
     pub fn new(field: Field, widget: &impl IsA<gtk::Widget>) -> Self {
-        let row = adw::ActionRow::builder()
-            .visible(false)
-            .activatable(false)
-            .selectable(false)
-            .focusable(false)
-            .css_classes(["reason"])
-            .build();
-        let icon = gtk::Image::from_icon_name("dialog-warning-symbolic");
-        icon.set_accessible_role(gtk::AccessibleRole::Presentation);
-        row.add_prefix(&icon);
-        access::describe(widget, &row);
-        Self { row, icon, field }
+        Self {
+            reason: reason::Reason::new(widget),
+            field,
+        }
     }
 
     /// The row, to be put beneath the field.
     pub fn row(&self) -> &adw::ActionRow {
-        &self.row
+        self.reason.row()
     }
 
     /// Shows what speaks against the field, if anything does.
@@ -98,25 +87,7 @@ impl Reason {
             .objections
             .iter()
             .filter(|objection| objection.field == self.field);
-        let worst = mine.clone().map(|objection| objection.severity).max();
-        let messages: Vec<&str> = mine.map(|objection| objection.message.as_str()).collect();
-        let message = messages.join(" ");
-        self.row.set_visible(worst.is_some());
-        self.row.set_title(&text::escape(&message));
-        for (class, severity) in [("error", Severity::Error), ("warning", Severity::Warning)] {
-            if worst == Some(severity) {
-                self.icon.add_css_class(class);
-                self.row.add_css_class(class);
-            } else {
-                self.icon.remove_css_class(class);
-                self.row.remove_css_class(class);
-            }
-        }
-        let icon = match worst {
-            Some(Severity::Error) => "dialog-error-symbolic",
-            _ => "dialog-warning-symbolic",
-        };
-        self.icon.set_icon_name(Some(icon));
-        access::name(&self.row, &message);
+        self.reason
+            .show(mine.map(|objection| (objection.severity, objection.message.as_str())));
     }
 }

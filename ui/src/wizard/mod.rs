@@ -82,7 +82,7 @@ pub enum WizardOutput {
     /// A machine was made.
     Created {
         /// Which.
-        machine: StoredMachine,
+        machine: Box<StoredMachine>,
         /// Whether it is to be started.
         start: bool,
     },
@@ -289,6 +289,7 @@ impl Component for Wizard {
             }
             WizardCommand::Created(Ok(machine)) => {
                 let start = self.draft.start;
+                let machine = Box::new(machine);
                 let _ = sender.output(WizardOutput::Created { machine, start });
                 root.close();
             }

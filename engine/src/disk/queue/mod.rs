@@ -83,6 +83,17 @@ pub enum Buffer {
     Bytes(Vec<u8>),
 }
 
+impl Buffer {
+    /// Its size in bytes.
+    fn len(&self) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::Guest(buffer) => buffer.len() as u64,
+            Self::Bytes(bytes) => bytes.len() as u64,
+        }
+    }
+}
+
 /// A request.
 #[derive(Debug)]
 pub struct Request {
@@ -361,6 +372,11 @@ impl Shared {
         let kind = job.request.kind;
         let abandoned = self.state.lock().generation != job.generation;
         let (completion, buffer) = (job.completion, job.request.buffer);
+        match kind {
+            Kind::Read if result.is_ok() => self.faults.transferred(buffer.len(), 0),
+            Kind::Write { .. } if result.is_ok() => self.faults.transferred(0, buffer.len()),
+            _ => {}
+        }
         let call = move || {
             if abandoned {
                 drop((completion, buffer));

@@ -37,7 +37,7 @@ pub use self::plan::{DEFAULT_NETWORK, Plan};
 use self::dhcp::Leases;
 use self::dns::Resolver;
 use self::icmp::{Icmp, Unreachable};
-use self::outlet::{Outlet, Rate};
+use self::outlet::{Known, Outlet, Rate};
 use self::packet::{Envelope, ICMP, ICMP6, Packet, TCP, UDP};
 use self::poll::{Events, Poll, Ready, Token};
 use self::tcp::{TICK, Tcp};
@@ -135,6 +135,7 @@ pub struct Nat {
     commands: Sender<Command>,
     bell: Arc<Bell>,
     forwards: Mutex<Vec<(MacAddress, Forward)>>,
+    known: Known,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -147,12 +148,9 @@ impl Nat {
         let bell = Arc::new(Bell::new()?);
         let (sender, receiver) = unbounded();
         let port = switch.connect(Arc::clone(&bell));
-        let engine = Engine::new(
-            Outlet::new(port, options.plan),
-            options,
-            Arc::clone(&bell),
-            receiver,
-        )?;
+        let outlet = Outlet::new(port, options.plan);
+        let known = outlet.known();
+        let engine = Engine::new(outlet, options, Arc::clone(&bell), receiver)?;
         let thread = thread::Builder::new()
             .name("network".to_owned())
             .spawn(move || {
@@ -173,8 +171,22 @@ impl Nat {
             commands: sender,
             bell,
             forwards: Mutex::default(),
+            known,
             thread: Some(thread),
         })
+    }
+
+    /// The addresses that `mac` was heard with, IPv4 first; link-local ones are left out.
+    pub fn addresses(&self, mac: MacAddress) -> Vec<IpAddr> {
+        let link_local = |address: &IpAddr| matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
+        let known = self.known.lock();
+        let mut addresses: Vec<IpAddr> = known
+            .iter()
+            .filter(|(address, owner)| **owner == mac && !link_local(address))
+            .map(|(address, _)| *address)
+            .collect();
+        addresses.sort_unstable();
+        addresses
     }
 
     fn command(&self, command: Command) {

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use super::packet::{Envelope, fragments, header_length};
 use super::plan::Plan;
@@ -19,11 +22,16 @@ struct Neighbour {
     heard: Instant,
 }
 
+/// Who has which address, for everybody who wants to know.
+pub(super) type Known = Arc<Mutex<HashMap<IpAddr, MacAddress>>>;
+
 /// The port and what is known of those behind it.
 pub(super) struct Outlet {
     pub port: Port,
     pub plan: Plan,
     neighbours: HashMap<IpAddr, Neighbour>,
+    /// The same for those who ask from elsewhere.
+    known: Known,
     identification: u16,
 }
 
@@ -33,8 +41,14 @@ impl Outlet {
             port,
             plan,
             neighbours: HashMap::new(),
+            known: Known::default(),
             identification: 0,
         }
+    }
+
+    /// Who has which address, now and later.
+    pub fn known(&self) -> Known {
+        Arc::clone(&self.known)
     }
 
     /// Notes that `address` was heard from `mac`.
@@ -45,6 +59,9 @@ impl Outlet {
             return;
         }
         if let Some(neighbour) = self.neighbours.get_mut(&address) {
+            if neighbour.mac != mac {
+                self.known.lock().insert(address, mac);
+            }
             *neighbour = Neighbour { mac, heard: now };
             return;
         }
@@ -55,10 +72,12 @@ impl Outlet {
                 .min_by_key(|(_, neighbour)| neighbour.heard);
             if let Some(oldest) = oldest.map(|(address, _)| *address) {
                 self.neighbours.remove(&oldest);
+                self.known.lock().remove(&oldest);
             }
         }
         self.neighbours
             .insert(address, Neighbour { mac, heard: now });
+        self.known.lock().insert(address, mac);
     }
 
     /// Who has `address`.
@@ -79,6 +98,7 @@ impl Outlet {
     pub fn forget(&mut self, gone: &[MacAddress]) {
         self.neighbours
             .retain(|_, neighbour| !gone.contains(&neighbour.mac));
+        self.known.lock().retain(|_, mac| !gone.contains(mac));
     }
 
     /// A number for the next packet.
