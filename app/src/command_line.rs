@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use guesthouse_engine::definition::Forward;
 use guesthouse_engine::library::Library;
+use guesthouse_engine::network::Uplink;
 
 use crate::disk_command_line::DiskCommand;
 
@@ -383,6 +384,10 @@ pub enum SwitchCommand {
     List,
     /// Make a switch
     Create(SwitchCreate),
+    /// Change a switch's network, or what an external one is connected with
+    Edit(SwitchEdit),
+    /// Say what of this computer an external switch can be connected with
+    Uplinks,
     /// Take a switch away
     Delete(Named),
 }
@@ -395,12 +400,65 @@ pub struct SwitchCreate {
     /// What is at it besides machines
     #[arg(long, value_name = "KIND")]
     pub kind: SwitchChoice,
+    /// How it is to be.
+    #[command(flatten)]
+    pub settings: SwitchSettings,
+}
+
+/// What is to be changed of a switch.
+#[derive(Debug, Args)]
+pub struct SwitchEdit {
+    /// The switch's name
+    pub name: String,
+    /// How it is to be.
+    #[command(flatten)]
+    pub settings: SwitchSettings,
+}
+
+/// What can be said of a switch; what is not said stays.
+#[derive(Debug, Args)]
+pub struct SwitchSettings {
     /// Its network, the first of 256 addresses [default: 10.0.2.0]
     #[arg(long, value_name = "ADDRESS")]
     pub network: Option<std::net::Ipv4Addr>,
-    /// Let machines reach services of this computer that listen on its loopback address, at the gateway's address
-    #[arg(long)]
-    pub host_loopback: bool,
+    /// Whether machines are given addresses by DHCP [default: on]
+    #[arg(long, value_name = "on|off")]
+    pub dhcp: Option<OnOff>,
+    /// The last numbers of the first and the last address that machines are given [default: 15-254]
+    #[arg(long, value_name = "FIRST-LAST")]
+    pub leases: Option<String>,
+    /// A name server that is asked for machines; may be given several times. "host" asks those of this computer [default: host]
+    #[arg(long, value_name = "ADDRESS|host")]
+    pub dns: Vec<String>,
+    /// Whether machines have IPv6 [default: auto, if this computer has it]
+    #[arg(long, value_name = "on|off|auto")]
+    pub ipv6: Option<Version6>,
+    /// Let machines reach services of this computer that listen on its loopback address, at the gateway's address [default: off]
+    #[arg(long, value_name = "on|off", num_args = 0..=1, default_missing_value = "on")]
+    pub host_loopback: Option<OnOff>,
+    /// What of this computer an external switch is connected with: tap:NAME or bridge:NAME
+    #[arg(long, value_name = "UPLINK")]
+    pub uplink: Option<Uplink>,
+}
+
+/// Something that is or is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnOff {
+    /// It is
+    On,
+    /// It is not
+    Off,
+}
+
+/// Whether machines have IPv6.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Version6 {
+    /// They have
+    On,
+    /// They have not
+    Off,
+    /// If this computer has a way into the IPv6 Internet
+    Auto,
 }
 
 /// What is at a switch.
@@ -412,6 +470,8 @@ pub enum SwitchChoice {
     Internal,
     /// Machines among themselves
     Private,
+    /// This computer's network itself, by a device of its own (--uplink)
+    External,
 }
 
 /// What a clock shows.

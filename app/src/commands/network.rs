@@ -2,12 +2,14 @@
 
 use anyhow::{Context, bail};
 use guesthouse_engine::definition::{Host, Severity};
-use guesthouse_engine::library::{Entry, Library};
+use guesthouse_engine::library::Library;
 use guesthouse_engine::machine::CardStatus;
-use guesthouse_engine::network::{SwitchDefinition, SwitchKind, Switches};
+use guesthouse_engine::network::{SwitchDefinition, SwitchKind, Switches, Uplinks};
 use serde_json::json;
 
-use crate::command_line::{ForwardChange, ForwardCommand, SwitchChoice, SwitchCommand};
+use crate::command_line::{
+    ForwardChange, ForwardCommand, OnOff, SwitchChoice, SwitchCommand, SwitchSettings, Version6,
+};
 use crate::control::{Client, Request};
 use crate::output::{print, print_json};
 
@@ -125,11 +127,17 @@ pub fn switch(library: &Library, command: &SwitchCommand, as_json: bool) -> anyh
                 return print_json(&json!(list));
             }
             for switch in list {
-                let network = match switch.kind {
-                    SwitchKind::Private => String::new(),
-                    SwitchKind::Nat | SwitchKind::Internal => format!("  {}/24", switch.network),
+                let about = match (&switch.uplink, switch.kind.has_network()) {
+                    (Some(uplink), _) => format!("  {uplink}"),
+                    (None, true) => format!("  {}/24", switch.network),
+                    (None, false) => String::new(),
                 };
-                print(&format!("{}  {}{network}", switch.name, switch.kind))?;
+                let users = library.users_of_switch(&switch.name)?;
+                let users = match users.is_empty() {
+                    true => String::new(),
+                    false => format!("  used by {}", users.join(", ")),
+                };
+                print(&format!("{}  {}{about}{users}", switch.name, switch.kind))?;
             }
             Ok(())
         }
@@ -138,29 +146,79 @@ pub fn switch(library: &Library, command: &SwitchCommand, as_json: bool) -> anyh
                 SwitchChoice::Nat => SwitchKind::Nat,
                 SwitchChoice::Internal => SwitchKind::Internal,
                 SwitchChoice::Private => SwitchKind::Private,
+                SwitchChoice::External => SwitchKind::External,
             };
             let mut definition = SwitchDefinition::new(&create.name, kind);
-            definition.network = create.network.unwrap_or(definition.network);
-            definition.host_loopback = create.host_loopback;
+            settle(&mut definition, &create.settings)?;
             Ok(switches.create(&definition)?)
         }
+        SwitchCommand::Edit(edit) => {
+            let mut definition = switches.find(&edit.name)?;
+            settle(&mut definition, &edit.settings)?;
+            Ok(switches.update(&definition)?)
+        }
+        SwitchCommand::Uplinks => {
+            let uplinks = Uplinks::of_host();
+            let names: Vec<String> = uplinks.possible.iter().map(ToString::to_string).collect();
+            if as_json {
+                return print_json(&json!({ "uplinks": names, "reason": uplinks.reason }));
+            }
+            for name in names {
+                print(&name)?;
+            }
+            match uplinks.reason {
+                Some(reason) => bail!("{reason}"),
+                None => Ok(()),
+            }
+        }
         SwitchCommand::Delete(named) => {
-            let users: Vec<String> = library
-                .scan()?
-                .into_iter()
-                .filter_map(|entry| match entry {
-                    Entry::Machine(machine) => Some(machine.definition),
-                    Entry::Broken(_) => None,
-                })
-                .filter(|definition| {
-                    definition
-                        .networks
-                        .iter()
-                        .any(|card| card.switch.to_lowercase() == named.name.to_lowercase())
-                })
-                .map(|definition| definition.name.to_string())
-                .collect();
-            Ok(switches.delete(&named.name, &users)?)
+            Ok(switches.delete(&named.name, &library.users_of_switch(&named.name)?)?)
         }
     }
+}
+
+/// Makes `definition` what `settings` say.
+fn settle(definition: &mut SwitchDefinition, settings: &SwitchSettings) -> anyhow::Result<()> {
+    let SwitchSettings {
+        network,
+        dhcp,
+        leases,
+        dns,
+        ipv6,
+        host_loopback,
+        uplink,
+    } = settings;
+    definition.network = network.unwrap_or(definition.network);
+    definition.dhcp = dhcp.map_or(definition.dhcp, |dhcp| dhcp == OnOff::On);
+    if let Some(leases) = leases {
+        definition.leases = leases
+            .split_once('-')
+            .and_then(|(first, last)| Some((first.trim().parse().ok()?, last.trim().parse().ok()?)))
+            .with_context(|| {
+                format!("{leases:?} is not FIRST-LAST, two numbers up to 254, as in 15-254")
+            })?;
+    }
+    if !dns.is_empty() {
+        let own = dns.iter().filter(|server| *server != "host");
+        definition.name_servers = own
+            .map(|server| {
+                let address = server.parse();
+                address.with_context(|| format!("{server:?} is not the address of a name server"))
+            })
+            .collect::<anyhow::Result<_>>()?;
+    }
+    match ipv6 {
+        Some(Version6::On) => definition.ipv6 = Some(true),
+        Some(Version6::Off) => definition.ipv6 = Some(false),
+        Some(Version6::Auto) => definition.ipv6 = None,
+        None => {}
+    }
+    definition.host_loopback = host_loopback.map_or(definition.host_loopback, |on| on == OnOff::On);
+    if uplink.is_some() {
+        if definition.kind != SwitchKind::External {
+            bail!("only an external switch is connected with a device of this computer");
+        }
+        definition.uplink.clone_from(uplink);
+    }
+    Ok(())
 }

@@ -77,6 +77,20 @@ impl Library {
         Ok(machines)
     }
 
+    /// The names of the machines with a card at the virtual switch `name`.
+    ///
+    /// # Errors
+    /// When the library's folder cannot be read.
+    pub fn users_of_switch(&self, name: &str) -> Result<Vec<String>, LibraryError> {
+        let mut machines = self.machines_except(None)?;
+        machines.retain(|machine| {
+            let mut cards = machine.definition.networks.iter();
+            cards.any(|card| card.switch.to_lowercase() == name.trim().to_lowercase())
+        });
+        let names = machines.iter().map(|machine| &machine.definition.name);
+        Ok(names.map(ToString::to_string).collect())
+    }
+
     /// Refuses if another machine uses something in the machine's folder.
     pub(super) fn check_unused(&self, folder: &Path) -> Result<(), LibraryError> {
         let real = real_path(folder);

@@ -17,6 +17,7 @@ mod port;
 mod segments;
 mod switch;
 mod switches;
+mod uplink;
 
 pub use bell::Bell;
 pub use cable::{Cable, Traffic};
@@ -29,3 +30,4 @@ pub use switch::Switch;
 pub use switches::{
     Connection, SWITCHES_FILE, SwitchDefinition, SwitchError, SwitchKind, Switches,
 };
+pub use uplink::{NotAnUplink, Uplink, Uplinks};

@@ -1,4 +1,4 @@
-//! The virtual switches of a library, in Hyper-V's words: NAT, internal, private. They are kept in `switches.toml` in the
+//! The virtual switches of a library, in Hyper-V's words: NAT, internal, private, external. They are kept in `switches.toml` in the
 //! library's folder, and each is alive in a process while a card of it is plugged in; machines of one process meet there.
 
 use std::collections::HashMap;
@@ -12,7 +12,8 @@ use std::sync::{Arc, LazyLock, Weak};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::nat::{DEFAULT_NETWORK, ForwardError, Nat, Options, Plan};
+use super::nat::{DEFAULT_LEASES, DEFAULT_NETWORK, ForwardError, Nat, Options, Plan};
+use super::uplink::{Connected, Uplink};
 use super::{Cable, Switch};
 use crate::definition::{Forward, MacAddress, NAT, Name, NameError, UNPLUGGED};
 use crate::disk::place::sync_folder;
@@ -21,6 +22,8 @@ use crate::disk::place::sync_folder;
 pub const SWITCHES_FILE: &str = "switches.toml";
 /// What the file is called until it is whole.
 const TEMPORARY: &str = ".switches.toml.part";
+/// The first number that a guest's address can end with: the gateway and the name server have those before.
+const FIRST_LEASE: u8 = 4;
 /// A longer file is none of ours.
 const LONGEST: u64 = 1 << 20;
 
@@ -34,11 +37,13 @@ pub enum SwitchKind {
     Internal,
     /// Nothing: machines are among themselves.
     Private,
+    /// The host's network itself: machines are stations on it, by a device of the host's.
+    External,
 }
 
 impl SwitchKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Nat, Self::Internal, Self::Private];
+    pub const ALL: [Self; 4] = [Self::Nat, Self::Internal, Self::Private, Self::External];
 
     /// As `switches.toml` and the command line write it.
     pub fn as_str(self) -> &'static str {
@@ -46,12 +51,18 @@ impl SwitchKind {
             Self::Nat => "nat",
             Self::Internal => "internal",
             Self::Private => "private",
+            Self::External => "external",
         }
     }
 
     /// Whether ports of the host can lead to machines at it.
     pub fn forwards(self) -> bool {
-        self != Self::Private
+        self.has_network()
+    }
+
+    /// Whether it has a network of its own, with addresses that Guesthouse gives.
+    pub fn has_network(self) -> bool {
+        matches!(self, Self::Nat | Self::Internal)
     }
 }
 
@@ -68,13 +79,40 @@ pub struct SwitchDefinition {
     pub name: String,
     /// What is at it.
     pub kind: SwitchKind,
-    /// The first address of its network, a /24; private switches have none.
+    /// The first address of its network, a /24; private and external switches have none.
     #[serde(default = "default_network")]
     pub network: Ipv4Addr,
     /// Whether guests reach services of the host's loopback network at the gateway's address. Such services count on hearing this
     /// computer only.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub host_loopback: bool,
+    /// Whether guests are given addresses by DHCP; those on a network without it have fixed ones.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub dhcp: bool,
+    /// The first and the last address that guests are given, by the last number of each.
+    #[serde(default = "default_leases", skip_serializing_if = "are_default_leases")]
+    pub leases: (u8, u8),
+    /// Name servers that are asked for guests instead of the host's, if there are any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub name_servers: Vec<IpAddr>,
+    /// Whether guests have IPv6; without it, if the host has a way into the IPv6 Internet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipv6: Option<bool>,
+    /// What of the host an external switch is connected with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uplink: Option<Uplink>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn default_leases() -> (u8, u8) {
+    DEFAULT_LEASES
+}
+
+fn are_default_leases(leases: &(u8, u8)) -> bool {
+    *leases == DEFAULT_LEASES
 }
 
 fn default_network() -> Ipv4Addr {
@@ -89,10 +127,38 @@ impl SwitchDefinition {
             kind,
             network: DEFAULT_NETWORK,
             host_loopback: false,
+            dhcp: true,
+            leases: DEFAULT_LEASES,
+            name_servers: Vec::new(),
+            ipv6: None,
+            uplink: None,
         }
     }
 
-    fn is_called(&self, name: &str) -> bool {
+    /// What is wrong with it, but for its name.
+    ///
+    /// # Errors
+    /// The first thing that cannot be.
+    pub fn check(&self) -> Result<(), SwitchError> {
+        if self.kind == SwitchKind::External {
+            return match self.uplink {
+                Some(_) => Ok(()),
+                None => Err(SwitchError::NoUplink),
+            };
+        }
+        let [.., last] = self.network.octets();
+        if last != 0 || !self.network.is_private() {
+            return Err(SwitchError::Network(self.network));
+        }
+        let (first, last) = self.leases;
+        if first < FIRST_LEASE || first > last || last == u8::MAX {
+            return Err(SwitchError::Leases(first, last));
+        }
+        Ok(())
+    }
+
+    /// Whether it is called `name`, without regard to case.
+    pub fn is_called(&self, name: &str) -> bool {
         self.name.to_lowercase() == name.trim().to_lowercase()
     }
 }
@@ -120,6 +186,24 @@ pub enum SwitchError {
         "{0} is not the beginning of a private network of 256 addresses; choose one such as 10.0.3.0 or 192.168.77.0"
     )]
     Network(Ipv4Addr),
+    /// Not addresses that guests could be given.
+    #[error(
+        "guests cannot be given the addresses {0} to {1}; choose a first number from {FIRST_LEASE} on (those before are the gateway's) and a last one up to 254 that is not before it"
+    )]
+    Leases(u8, u8),
+    /// An external switch that is connected with nothing.
+    #[error(
+        "an external switch needs a device of the host to be connected with: tap:NAME or bridge:NAME"
+    )]
+    NoUplink,
+    /// Its kind is what it is made for.
+    #[error("a virtual switch stays of its kind; create another one")]
+    Kind,
+    /// The host does not let it be connected.
+    #[error(
+        "the external switch could not be connected with {0}: {1}; see that the device is there, is yours to use and that no other program has it"
+    )]
+    Uplink(Uplink, io::Error),
     /// The file cannot be understood. It is never overwritten.
     #[error("{file} cannot be understood: {message}; correct the file in a text editor or restore it from a backup", file = .file.display())]
     Broken {
@@ -154,6 +238,7 @@ struct Live {
     definition: SwitchDefinition,
     // Before the switch's other holders go, its services do.
     nat: Option<Nat>,
+    _uplink: Option<Connected>,
     switch: Arc<Switch>,
 }
 
@@ -249,15 +334,36 @@ impl Switches {
         {
             return Err(SwitchError::Taken(name.to_string()));
         }
-        let [.., last] = definition.network.octets();
-        if last != 0 || !definition.network.is_private() {
-            return Err(SwitchError::Network(definition.network));
-        }
+        definition.check()?;
         let mut stored = self.read()?;
         stored.switches.push(SwitchDefinition {
             name: name.to_string(),
             ..definition.clone()
         });
+        self.write(&stored)
+    }
+
+    /// Changes the switch of that name to `definition`. Machines that run keep it as it was until none is at it any more.
+    ///
+    /// # Errors
+    /// When there is none, it cannot be so, or the file cannot be written; nothing changes then.
+    pub fn update(&self, definition: &SwitchDefinition) -> Result<(), SwitchError> {
+        let before = self.find(&definition.name)?;
+        if before.kind != definition.kind {
+            return Err(SwitchError::Kind);
+        }
+        definition.check()?;
+        let wanted = SwitchDefinition {
+            name: before.name,
+            ..definition.clone()
+        };
+        let mut stored = self.read()?;
+        let mut switches = stored.switches.iter_mut();
+        match switches.find(|switch| switch.is_called(&wanted.name)) {
+            Some(switch) => *switch = wanted,
+            // The one that is always there is written down when it is another than it always is.
+            None => stored.switches.insert(0, wanted),
+        }
         self.write(&stored)
     }
 
@@ -335,16 +441,32 @@ impl Switches {
 impl Live {
     fn start(definition: SwitchDefinition) -> Result<Self, SwitchError> {
         let switch = Switch::new();
-        let nat = if definition.kind == SwitchKind::Private {
-            None
-        } else {
+        let nat = if definition.kind.has_network() {
             let mut plan = Plan::new(definition.network, definition.kind == SwitchKind::Nat);
             plan.host_loopback = definition.host_loopback;
-            Some(Nat::start(&switch, Options::new(plan)).map_err(SwitchError::Start)?)
+            plan.dhcp = definition.dhcp;
+            plan.leases = definition.leases;
+            let options = Options {
+                name_servers: definition.name_servers.clone(),
+                version6: definition.ipv6,
+                ..Options::new(plan)
+            };
+            Some(Nat::start(&switch, options).map_err(SwitchError::Start)?)
+        } else {
+            None
+        };
+        let uplink = match (definition.kind, &definition.uplink) {
+            (SwitchKind::External, None) => return Err(SwitchError::NoUplink),
+            (SwitchKind::External, Some(uplink)) => {
+                let connected = Connected::start(&switch, uplink);
+                Some(connected.map_err(|error| SwitchError::Uplink(uplink.clone(), error))?)
+            }
+            _ => None,
         };
         Ok(Self {
             definition,
             nat,
+            _uplink: uplink,
             switch,
         })
     }
@@ -452,6 +574,76 @@ mod tests {
             switches.connect("lab", &cables[0]),
             Err(SwitchError::NotFound(_))
         ));
+    }
+
+    #[test]
+    fn switches_are_changed_within_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let switches = Switches::of_library(folder.path());
+        let nat = SwitchDefinition {
+            network: Ipv4Addr::new(192, 168, 77, 0),
+            leases: (100, 120),
+            name_servers: vec!["192.0.2.1".parse().unwrap()],
+            ipv6: Some(false),
+            ..SwitchDefinition::new("NAT", SwitchKind::Nat)
+        };
+        switches.update(&nat).unwrap();
+        let stored = switches.find("nat").unwrap();
+        assert_eq!(
+            stored,
+            SwitchDefinition {
+                name: "nat".into(),
+                ..nat.clone()
+            }
+        );
+        assert_eq!(switches.list().unwrap().len(), 1);
+        for wrong in [
+            SwitchDefinition {
+                leases: (3, 120),
+                ..nat.clone()
+            },
+            SwitchDefinition {
+                leases: (120, 100),
+                ..nat.clone()
+            },
+            SwitchDefinition {
+                leases: (100, 255),
+                ..nat.clone()
+            },
+            SwitchDefinition {
+                network: Ipv4Addr::new(8, 8, 8, 0),
+                ..nat.clone()
+            },
+            SwitchDefinition {
+                kind: SwitchKind::Private,
+                ..nat.clone()
+            },
+            SwitchDefinition {
+                name: "lab".into(),
+                ..nat.clone()
+            },
+        ] {
+            assert!(switches.update(&wrong).is_err(), "{wrong:?}");
+        }
+        assert_eq!(switches.find("nat").unwrap(), stored);
+        // Taken away, it is what it always is.
+        switches.delete("nat", &["Debian".to_owned()]).unwrap();
+        assert_eq!(switches.find("nat").unwrap().network, DEFAULT_NETWORK);
+    }
+
+    #[test]
+    fn an_external_switch_says_why_it_is_not_connected() {
+        let folder = tempfile::tempdir().unwrap();
+        let switches = Switches::of_library(folder.path());
+        let mut lan = SwitchDefinition::new("lan", SwitchKind::External);
+        assert!(matches!(switches.create(&lan), Err(SwitchError::NoUplink)));
+        lan.uplink = Some(Uplink::Tap("gh-not-there".to_owned()));
+        switches.create(&lan).unwrap();
+        assert_eq!(switches.find("lan").unwrap(), lan);
+        let cable = Cable::new().unwrap();
+        let error = switches.connect("lan", &cable).err().unwrap().to_string();
+        assert!(error.contains("tap:gh-not-there"), "{error}");
+        assert!(!cable.is_plugged());
     }
 
     #[test]

@@ -37,11 +37,12 @@ type Message = fn() -> AppInput;
 
 /// Gives `window` its actions, which send to `input`.
 pub fn install(window: &adw::ApplicationWindow, input: &relm4::Sender<AppInput>) {
-    let actions: [(&str, Message); 7] = [
+    let actions: [(&str, Message); 8] = [
         ("new-machine", || AppInput::NewMachine),
         ("import", || AppInput::Import),
         ("restore-backup", || AppInput::RestoreBackup),
         ("search", || AppInput::Search),
+        ("switches", || AppInput::Switches),
         ("full-screen", || AppInput::FullScreen),
         ("shortcuts", || AppInput::Shortcuts),
         ("about", || AppInput::About),
@@ -106,6 +107,7 @@ pub fn main_menu() -> gio::Menu {
         Some("win.restore-backup"),
     );
     menu.append_section(None, &machines);
+    menu.append(Some(&gettext("_Virtual Switches…")), Some("win.switches"));
     menu.append(Some(&gettext("_Keyboard Shortcuts")), Some("win.shortcuts"));
     menu.append(Some(&gettext("_About Guesthouse")), Some("win.about"));
     menu

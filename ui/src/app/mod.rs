@@ -26,6 +26,7 @@ use crate::model::{
     Change, Database, Deleted, Entry, MachineEvent, MachineLog, Machines, State, StoredMachine,
     operating_systems,
 };
+use crate::network::switches::SwitchManager;
 use crate::text::{self, gettext, gettext_with, message};
 use crate::wizard::{self, Place, Wizard, WizardInput, WizardOutput};
 use closing::Closing;
@@ -92,6 +93,7 @@ pub struct App {
     list: Controller<MachineList>,
     page: Option<(PathBuf, Page)>,
     wizard: Option<Controller<Wizard>>,
+    switches: Option<Controller<SwitchManager>>,
     surveying: bool,
     /// What the wizard is to begin with when the survey is done.
     medium: Option<PathBuf>,
@@ -118,6 +120,10 @@ pub enum AppInput {
     NewFrom(PathBuf),
     /// Bring a machine back from a backup.
     RestoreBackup,
+    /// Open the manager of virtual switches.
+    Switches,
+    /// It was closed.
+    SwitchesClosed,
     /// What the wizard did.
     Wizard(WizardOutput),
     /// What a machine's page asks for.
@@ -255,6 +261,7 @@ impl Component for App {
             list,
             page: None,
             wizard: None,
+            switches: None,
             surveying: false,
             medium: None,
             closing: Closing::default(),
@@ -302,6 +309,16 @@ impl Component for App {
                     self.new_machine(None, &sender);
                 }
             }
+            AppInput::Switches => {
+                if self.switches.is_none() {
+                    let manager = SwitchManager::builder()
+                        .launch(self.machines.clone())
+                        .forward(sender.input_sender(), |()| AppInput::SwitchesClosed);
+                    manager.widget().present(Some(root));
+                    self.switches = Some(manager);
+                }
+            }
+            AppInput::SwitchesClosed => self.switches = None,
             AppInput::Wizard(WizardOutput::Closed) => self.wizard = None,
             AppInput::Wizard(WizardOutput::Created { machine, start }) => {
                 // The scan that this machine caused may still be on its way; its page is opened when it arrives.

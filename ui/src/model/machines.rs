@@ -207,6 +207,14 @@ impl Machines {
         })
     }
 
+    /// The names of the machines with a network card at the virtual switch `name`.
+    ///
+    /// # Errors
+    /// When the library's folder cannot be read.
+    pub fn users_of_switch(&self, name: &str) -> Result<Vec<String>, LibraryError> {
+        self.library.users_of_switch(name)
+    }
+
     /// The virtual switches of the library, the one that is always there first.
     pub fn switches(&self) -> Arc<Switches> {
         Switches::of_library(self.library.folder())

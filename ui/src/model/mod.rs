@@ -30,6 +30,6 @@ pub use guesthouse_engine::media::operating_system::{Defaults, suited};
 pub use guesthouse_engine::media::{
     Database, Medium, MediumKind, OperatingSystem, Reason, Verdict, operating_systems,
 };
-pub use guesthouse_engine::network::{SwitchDefinition, SwitchKind, Switches};
+pub use guesthouse_engine::network::{SwitchDefinition, SwitchKind, Switches, Uplink, Uplinks};
 pub use guesthouse_engine::snapshot::{NewSnapshot, Snapshot, SnapshotError, Tree};
 pub use machines::{Change, Machines};

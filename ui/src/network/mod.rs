@@ -3,6 +3,7 @@
 
 mod forward;
 pub mod forwards;
+pub mod switches;
 
 use crate::model::{NAT, SwitchKind, UNPLUGGED};
 use crate::text::gettext;
@@ -22,6 +23,7 @@ pub fn kind_purpose(kind: SwitchKind) -> String {
         SwitchKind::Nat => gettext("To wherever this computer reaches, through its address"),
         SwitchKind::Internal => gettext("To this computer and the other machines at the switch"),
         SwitchKind::Private => gettext("To the other machines at the switch only"),
+        SwitchKind::External => gettext("To this computer’s own network, as a station of its own"),
     }
 }
 

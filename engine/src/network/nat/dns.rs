@@ -31,16 +31,23 @@ impl Default for ResolverFile {
 /// The host's name servers as they are now.
 pub(super) struct Resolver {
     file: ResolverFile,
+    /// Asked instead of those in the file.
+    fixed: bool,
     servers: Vec<SocketAddr>,
     looked: Option<Instant>,
     version: Option<(SystemTime, u64)>,
 }
 
 impl Resolver {
-    pub fn new(file: ResolverFile) -> Self {
+    /// Those of `file`, or the `fixed` ones, if there are any.
+    pub fn new(file: ResolverFile, fixed: &[IpAddr]) -> Self {
         Self {
+            fixed: !fixed.is_empty(),
+            servers: fixed
+                .iter()
+                .map(|address| SocketAddr::new(*address, PORT))
+                .collect(),
             file,
-            servers: Vec::new(),
             looked: None,
             version: None,
         }
@@ -51,7 +58,7 @@ impl Resolver {
         let due = self
             .looked
             .is_none_or(|looked| now.duration_since(looked) >= PATIENCE);
-        if due {
+        if due && !self.fixed {
             self.looked = Some(now);
             let version = fs::metadata(&self.file.path)
                 .and_then(|metadata| Ok((metadata.modified()?, metadata.len())))
@@ -98,10 +105,11 @@ mod tests {
     fn name_servers_are_read_and_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("resolv.conf");
-        let mut resolver = Resolver::new(ResolverFile {
+        let file = || ResolverFile {
             path: path.clone(),
             port: 53,
-        });
+        };
+        let mut resolver = Resolver::new(file(), &[]);
         let now = Instant::now();
         assert!(resolver.servers(now).is_empty());
         fs::write(&path, "# of the office\nsearch example.org\nnameserver 192.0.2.1\nnameserver fe80::1%eth0\nnameserver 2001:db8::1\n").unwrap();
@@ -121,6 +129,8 @@ mod tests {
             resolver.servers(now + 2 * PATIENCE),
             ["192.0.2.2:53".parse().unwrap()]
         );
+        let mut fixed = Resolver::new(file(), &["192.0.2.9".parse().unwrap()]);
+        assert_eq!(fixed.servers(now), ["192.0.2.9:53".parse().unwrap()]);
     }
 
     #[test]

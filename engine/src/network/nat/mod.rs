@@ -32,7 +32,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
 
 pub use self::dns::ResolverFile;
-pub use self::plan::{DEFAULT_NETWORK, Plan};
+pub use self::plan::{DEFAULT_LEASES, DEFAULT_NETWORK, Plan};
 
 use self::dhcp::Leases;
 use self::dns::Resolver;
@@ -61,6 +61,8 @@ pub struct Options {
     pub plan: Plan,
     /// Where the host's name servers are written down.
     pub resolver: ResolverFile,
+    /// Name servers that are asked instead of the host's, if there are any.
+    pub name_servers: Vec<IpAddr>,
     /// Whether guests are told of IPv6; without it, if the host has a way into the IPv6 Internet.
     pub version6: Option<bool>,
 }
@@ -71,6 +73,7 @@ impl Options {
         Self {
             plan,
             resolver: ResolverFile::default(),
+            name_servers: Vec::new(),
             version6: None,
         }
     }
@@ -279,7 +282,7 @@ impl Engine {
             poll,
             bell,
             commands,
-            resolver: Resolver::new(options.resolver),
+            resolver: Resolver::new(options.resolver, &options.name_servers),
             leases: Leases::default(),
             tcp: Tcp::new(now),
             udp: Udp::new(),
@@ -480,6 +483,9 @@ impl Engine {
             return false;
         };
         let plan = self.outlet.plan;
+        if !plan.dhcp {
+            return true;
+        }
         if let Some(answer) = self.leases.answer(&plan, payload) {
             if let Some((address, mac)) = answer.lease {
                 self.outlet.hear(address.into(), mac, now);

@@ -21,7 +21,14 @@ pub struct Plan {
     pub uplink: bool,
     /// Whether what guests send to the gateway's address goes to the host's loopback address.
     pub host_loopback: bool,
+    /// Whether guests are given addresses by DHCP.
+    pub dhcp: bool,
+    /// The first and the last address that guests are given, by the last number of each.
+    pub leases: (u8, u8),
 }
+
+/// The addresses that guests are given unless their switch says otherwise.
+pub const DEFAULT_LEASES: (u8, u8) = (15, 254);
 
 impl Plan {
     /// The /24 that begins at `network`.
@@ -31,6 +38,8 @@ impl Plan {
             network: [a, b, c],
             uplink,
             host_loopback: false,
+            dhcp: true,
+            leases: DEFAULT_LEASES,
         }
     }
 
@@ -56,7 +65,7 @@ impl Plan {
 
     /// The addresses that are given to guests, in the order they are given.
     pub fn leases(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
-        (15..=254).map(|last| self.address(last))
+        (self.leases.0..=self.leases.1).map(|last| self.address(last))
     }
 
     /// The first address of the /64: a unique local prefix, the same on every host, since it is never seen outside.
