@@ -88,6 +88,11 @@ fn every_topic_of_the_hardware_is_changed_by_keyboard() {
 }
 
 #[test]
+fn virtual_switches_are_made_changed_and_kept_while_used() {
+    work_window("switches", &[]);
+}
+
+#[test]
 fn drives_are_added_changed_and_removed() {
     work_window("hardware", &[]);
 }

@@ -1,9 +1,11 @@
 //! Commands that copy, rename and change machines that are off.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use guesthouse_engine::definition::{Clock, Definition, Drive, DriveKind, Host, Name, Severity};
+use guesthouse_engine::definition::{
+    CardModel, Clock, Definition, Drive, DriveKind, Generation, Host, Name, NetworkCard, Severity,
+};
 use guesthouse_engine::library::{Library, StoredMachine};
 use serde_json::json;
 
@@ -76,7 +78,7 @@ pub fn set(library: &Library, command: &Set) -> anyhow::Result<()> {
     Ok(())
 }
 
-const KEYS: &str = "name, memory, cpus, clock (utc, local), boot-menu (on, off), boot (the drives' numbers in the order they are tried: 2,1; or none), drive.N.file (a path, or none for an empty optical drive), drive.N.read-only (on, off), operating-system";
+const KEYS: &str = "name, notes, memory, cpus, sockets, threads (of a core: 1, 2), generation (1, 2), secure-boot (on, off), clock (utc, local), input, balloon, entropy (virtio devices: on, off), boot-menu (on, off), boot (the drives' numbers in the order they are tried: 2,1; or none), drive.N.file (a path, or none for an empty optical drive), drive.N.read-only (on, off), network.N.switch, network.N.model (automatic, virtio, e1000), network.N.mac, network.N.link (on, off), network.N.capture (a file, or none), network.N.forward (2222:22,8080:80; or none), network (add:SWITCH, or remove:N), operating-system";
 
 fn change(definition: &mut Definition, key: &str, value: &str) -> anyhow::Result<()> {
     match key {
@@ -94,6 +96,41 @@ fn change(definition: &mut Definition, key: &str, value: &str) -> anyhow::Result
                 .ok()
                 .filter(|count| *count > 0)
                 .context("the number of processors is 1 or more")?;
+        }
+        "sockets" | "threads" => shape(definition, key, value)?,
+        "notes" => definition.notes = value.to_owned(),
+        "generation" => {
+            let number = value.parse().ok();
+            let generation = number
+                .and_then(Generation::from_number)
+                .context("a machine is of generation 1 or 2")?;
+            let (changed, warnings) = definition.with_generation(generation);
+            *definition = changed;
+            for warning in warnings {
+                eprintln!("guesthouse: {warning}");
+            }
+        }
+        "secure-boot" => definition.firmware.secure_boot = switch(value)?,
+        "input" => definition.devices.input = switch(value)?,
+        "balloon" => definition.devices.balloon = switch(value)?,
+        "entropy" => definition.devices.entropy = switch(value)?,
+        "network" => match value.split_once(':') {
+            Some(("add", name)) => definition.add_network_card(name),
+            Some(("remove", number)) => {
+                let number = place(number, definition.networks.len())?;
+                definition.remove_network_card(number);
+            }
+            _ => bail!("write network=add:SWITCH or network=remove:N"),
+        },
+        _ if key.starts_with("network.") => {
+            let rest = key.strip_prefix("network.").unwrap_or_default();
+            let (number, key) = rest.split_once('.').context("write network.N.KEY")?;
+            let number = place(number, definition.networks.len())?;
+            let card = definition
+                .networks
+                .get_mut(number)
+                .context("there is no such network card")?;
+            card_key(card, key, value)?;
         }
         "clock" => {
             definition.clock = match value {
@@ -126,6 +163,83 @@ fn change(definition: &mut Definition, key: &str, value: &str) -> anyhow::Result
                 _ => bail!("a drive has no key {key:?}; the keys are {KEYS}"),
             }
         }
+    }
+    Ok(())
+}
+
+/// The place of what people call `number`, counting from 1, of `count`.
+fn place(number: &str, count: usize) -> anyhow::Result<usize> {
+    let place = number.trim().parse::<usize>().ok();
+    place
+        .and_then(|number| number.checked_sub(1))
+        .filter(|place| *place < count)
+        .with_context(|| {
+            format!(
+                "there is no network card number {number:?}; the machine has {count}, counted from 1"
+            )
+        })
+}
+
+fn shape(definition: &mut Definition, key: &str, value: &str) -> anyhow::Result<()> {
+    let number: u32 = value.parse().context("it is a number")?;
+    let processor = &mut definition.processor;
+    if key == "threads" {
+        processor.threads = number;
+    } else {
+        let cores = (processor.count / processor.threads.max(1)).checked_div(number);
+        processor.cores = cores.filter(|_| number > 1);
+    }
+    let topology = processor.topology();
+    if topology.is_none() || (key == "sockets" && topology.map(|it| it.sockets) != Some(number)) {
+        bail!(
+            "{} processors cannot be put together like that: sockets have the same number of cores, which is 1, 2, 4, 8 and so on where there are several, and cores one or two threads",
+            processor.count
+        );
+    }
+    Ok(())
+}
+
+fn card_key(card: &mut NetworkCard, key: &str, value: &str) -> anyhow::Result<()> {
+    match key {
+        "switch" => value.clone_into(&mut card.switch),
+        "model" => {
+            card.model = match value {
+                "automatic" => None,
+                _ => Some(
+                    CardModel::ALL
+                        .into_iter()
+                        .find(|model| model.as_str() == value)
+                        .context("a network card is automatic, virtio or e1000")?,
+                ),
+            }
+        }
+        "mac" => card.mac = Some(value.parse()?),
+        "link" => card.link = switch(value)?,
+        "capture" => {
+            card.capture = Some(value)
+                .filter(|value| !value.is_empty() && *value != "none")
+                .map(PathBuf::from);
+        }
+        "boot" => {
+            card.boot = match value {
+                "none" => None,
+                _ => Some(
+                    value
+                        .parse()
+                        .context("a place in the boot order is a number")?,
+                ),
+            }
+        }
+        "forward" => {
+            card.forwards = match value {
+                "none" | "" => Vec::new(),
+                _ => value
+                    .split(',')
+                    .map(|forward| forward.trim().parse())
+                    .collect::<Result<_, _>>()?,
+            }
+        }
+        _ => bail!("a network card has no key {key:?}; the keys are {KEYS}"),
     }
     Ok(())
 }
@@ -206,12 +320,40 @@ mod tests {
             ("boot", "2,1"),
             ("drive.1.read-only", "on"),
             ("drive.2.file", "none"),
+            ("notes", "for tests"),
+            ("cpus", "4"),
+            ("sockets", "2"),
+            ("threads", "2"),
+            ("balloon", "on"),
+            ("network", "add:nat"),
+            ("network", "add:lab"),
+            ("network.1.model", "e1000"),
+            ("network.1.forward", "2222:22, udp:53:53"),
+            ("network.1.link", "off"),
+            ("network.2.mac", "02:12:34:56:78:9a"),
+            ("network.2.switch", "other"),
+            ("network.2.capture", "lab.pcap"),
+            ("generation", "2"),
+            ("secure-boot", "on"),
         ] {
             change(&mut definition, key, value).unwrap();
         }
         assert_eq!(definition.name.as_str(), "Other");
         assert_eq!(definition.memory.mebibytes, 2048);
-        assert_eq!(definition.processor.count, 3);
+        let topology = definition.processor.topology().unwrap();
+        assert_eq!(
+            (topology.sockets, topology.cores, topology.threads),
+            (2, 1, 2)
+        );
+        assert_eq!(definition.notes, "for tests");
+        assert!(definition.devices.balloon && definition.firmware.secure_boot);
+        assert_eq!(definition.generation, Generation::Two);
+        assert_eq!(definition.networks.len(), 2);
+        assert_eq!(definition.networks[0].forwards.len(), 2);
+        assert!(!definition.networks[0].link);
+        assert_eq!(definition.networks[1].switch, "other");
+        change(&mut definition, "network", "remove:1").unwrap();
+        assert_eq!(definition.networks[0].switch, "other");
         assert_eq!(definition.clock, Clock::Local);
         assert!(definition.firmware.boot_menu);
         assert!(definition.drives[0].read_only);
@@ -235,6 +377,12 @@ mod tests {
             ("drive.2.read-only", "off"),
             ("drive.2.colour", "blue"),
             ("drive.2.file", "/nowhere/at/all.iso"),
+            ("generation", "3"),
+            ("sockets", "3"),
+            ("threads", "2"),
+            ("network", "remove:1"),
+            ("network", "nat"),
+            ("network.1.switch", "nat"),
         ] {
             assert!(change(&mut machine(), key, value).is_err(), "{key}={value}");
         }

@@ -341,6 +341,20 @@ impl Definition {
         });
     }
 
+    /// Takes card number `index`, counting from 0, away. The others keep their addresses although their places change.
+    pub fn remove_network_card(&mut self, index: usize) {
+        if index >= self.networks.len() {
+            return;
+        }
+        let addresses: Vec<_> = (0..self.networks.len())
+            .map(|index| self.mac_address(index))
+            .collect();
+        for (card, address) in self.networks.iter_mut().zip(addresses) {
+            card.mac = Some(address);
+        }
+        self.networks.remove(index);
+    }
+
     /// Gives every card with an address of its own another one, for a machine that was made from this definition.
     pub fn renew_mac_addresses(&mut self) {
         let uuid = self.uuid;

@@ -152,7 +152,6 @@ impl App {
                     machines: self.machines.clone(),
                     machine: machine.clone(),
                     state: self.state(&folder),
-                    system: self.system(machine),
                 };
                 let asked = folder.clone();
                 let page = MachinePage::builder()

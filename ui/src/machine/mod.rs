@@ -5,6 +5,7 @@ mod broken;
 mod clone;
 mod drives;
 mod export;
+mod graph;
 mod hardware;
 mod keys;
 mod log;
@@ -13,7 +14,9 @@ mod page;
 mod screen;
 mod screenshot;
 mod snapshots;
+mod usage;
 
 pub use broken::{BrokenOutput, BrokenPage};
+pub use hardware::GENERATIONS;
 pub use page::{MachinePage, PageInit, PageInput, PageOutput};
 pub use snapshots::machine_name_objection;

@@ -1,26 +1,42 @@
-//! What a machine is: its name, operating system, processors, memory, drives and folder. The name can be changed while the
-//! machine is off, and so can processors and memory, at once and without a button to apply; what cannot be changed now says why.
+//! What a machine is and does, at a glance: its system, graphs of what it uses with a minute of history, its network with guests'
+//! addresses and forwards, its drives and its folder. What it is made of is changed in the Hardware view.
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use relm4::adw::prelude::*;
 use relm4::prelude::*;
 use relm4::{adw, gtk};
 
 use super::drives::{self, Wish};
-use crate::access;
+use super::hardware::card_title;
+use super::usage::{Graphs, Sample};
 use crate::dialogs::file_choice::{self, FileKind};
-use crate::model::{Definition, Host, Machines, Name, State};
-use crate::text::{self, gettext, gettext_with};
+use crate::model::{
+    CardStatus, Definition, Generation, Machine, Machines, OperatingSystem, State,
+    operating_systems,
+};
+use crate::network::forwards;
+use crate::network::switch_name;
+use crate::text::{self, gettext, gettext_with, ngettext_with};
 
 /// The view.
 pub struct Overview {
     machines: Arc<Machines>,
     folder: PathBuf,
     definition: Definition,
-    system: Option<String>,
+    systems: &'static [OperatingSystem],
+    alive: bool,
+    /// Figures are being asked for.
+    asking: bool,
+    /// How the network cards were doing when that was asked last.
+    cards: Vec<CardStatus>,
+    absolute: bool,
+    graphs: Graphs,
+    timer: Option<gtk::glib::SourceId>,
     drives: Vec<adw::ActionRow>,
+    networks: Vec<adw::ActionRow>,
 }
 
 /// What it is told.
@@ -32,12 +48,10 @@ pub enum OverviewInput {
     State(State),
     /// A medium was changed.
     Media,
+    /// Ask for the figures.
+    Tick,
     /// Something is wanted of a drive.
     Wish(Wish),
-    /// The name was typed and applied.
-    Rename,
-    /// Processors or memory were changed.
-    Changed,
     /// Show the folder in the file manager.
     OpenFolder,
 }
@@ -55,52 +69,64 @@ pub enum OverviewOutput {
     Failed(String),
 }
 
-/// The machine, and its operating system's name if it is known.
-pub type OverviewInit = (Arc<Machines>, PathBuf, Definition, Option<String>);
+/// What a worker found out.
+#[derive(Debug)]
+pub enum OverviewCommand {
+    /// What the machine uses, how its cards are doing, and whether its pointer goes where it is put; nothing when it is off.
+    Used(Option<(Sample, Vec<CardStatus>, bool)>),
+    /// The operating systems were read.
+    Systems(&'static [OperatingSystem]),
+}
+
+/// The machine.
+pub type OverviewInit = (Arc<Machines>, PathBuf, Definition);
 
 #[relm4::component(pub)]
 impl Component for Overview {
     type Init = OverviewInit;
     type Input = OverviewInput;
     type Output = OverviewOutput;
-    type CommandOutput = ();
+    type CommandOutput = OverviewCommand;
 
     view! {
         #[root]
         adw::PreferencesPage {
+            #[name = "use_group"]
             add = &adw::PreferencesGroup {
-                #[name = "name"]
-                add = &adw::EntryRow {
-                    set_title: &gettext("Name"),
-                    set_show_apply_button: true,
-                    connect_apply => OverviewInput::Rename,
-                },
+                set_title: &gettext("Use"),
+                add: model.graphs.widget(),
+            },
+            add = &adw::PreferencesGroup {
+                #[name = "system"]
                 add = &adw::ActionRow {
                     set_title: &gettext("Operating System"),
-                    set_subtitle: &text::escape(&model.system.clone().unwrap_or_else(|| gettext("Unknown"))),
                     add_css_class: "property",
                 },
+                #[name = "kind"]
                 add = &adw::ActionRow {
                     set_title: &gettext("Generation"),
-                    set_subtitle: &gettext("1, a compatible PC with a BIOS"),
+                    add_css_class: "property",
+                },
+                #[name = "size"]
+                add = &adw::ActionRow {
+                    set_title: &gettext("Processors and Memory"),
+                    add_css_class: "property",
+                },
+                #[name = "pointer"]
+                add = &adw::ActionRow {
+                    set_title: &gettext("Pointer"),
+                    add_css_class: "property",
+                },
+                #[name = "notes"]
+                add = &adw::ActionRow {
+                    set_title: &gettext("Notes"),
+                    set_subtitle_selectable: true,
                     add_css_class: "property",
                 },
             },
-            #[name = "hardware"]
+            #[name = "network"]
             add = &adw::PreferencesGroup {
-                set_title: &gettext("Processors and Memory"),
-                #[local_ref]
-                add = processors -> adw::SpinRow {
-                    set_title: &gettext("Processors"),
-                    set_numeric: true,
-                    connect_value_notify => OverviewInput::Changed,
-                },
-                #[local_ref]
-                add = memory -> adw::SpinRow {
-                    set_title: &gettext("Memory in MiB"),
-                    set_numeric: true,
-                    connect_value_notify => OverviewInput::Changed,
-                },
+                set_title: &gettext("Network"),
             },
             #[name = "drives"]
             add = &adw::PreferencesGroup {
@@ -127,38 +153,29 @@ impl Component for Overview {
     }
 
     fn init(
-        (machines, folder, definition, system): OverviewInit,
+        (machines, folder, definition): OverviewInit,
         root: Self::Root,
         sender: ComponentSender<Self>,
     ) -> ComponentParts<Self> {
+        let alive = machines.state(&folder).is_alive();
         let mut model = Self {
             machines,
             folder,
             definition,
-            system,
+            systems: &[],
+            alive: false,
+            asking: false,
+            cards: Vec::new(),
+            absolute: false,
+            graphs: Graphs::new(),
+            timer: None,
             drives: Vec::new(),
+            networks: Vec::new(),
         };
-        let (processors, memory) = (&access::spin_row(), &access::spin_row());
         let widgets = view_output!();
-        let host = Host::inspect().ok();
-        let processors = host.map_or(256, |host| host.processors);
-        let memory = host.map_or(u64::from(u32::MAX), |host| host.memory >> 20);
-        let memory = f64::from(u32::try_from(memory).unwrap_or(u32::MAX));
-        // A machine from elsewhere may have more than this host; the rows must not cut that down by themselves.
-        let processors = f64::from(processors.max(model.definition.processor.count));
-        let present = u32::try_from(model.definition.memory.mebibytes).unwrap_or(u32::MAX);
-        widgets
-            .processors
-            .set_adjustment(Some(&gtk::Adjustment::new(
-                1.0, 1.0, processors, 1.0, 2.0, 0.0,
-            )));
-        let memory = memory.max(f64::from(present));
-        widgets.memory.set_adjustment(Some(&gtk::Adjustment::new(
-            1.0, 1.0, memory, 256.0, 1024.0, 0.0,
-        )));
+        sender.spawn_oneshot_command(|| OverviewCommand::Systems(operating_systems().systems()));
+        model.follow(alive, &sender);
         model.show(&widgets, &sender);
-        let state = model.machines.state(&model.folder);
-        show_state(&widgets, &state);
         ComponentParts { model, widgets }
     }
 
@@ -174,32 +191,25 @@ impl Component for Overview {
                 self.definition = definition;
                 self.show(widgets, &sender);
             }
-            OverviewInput::State(state) => show_state(widgets, &state),
+            OverviewInput::State(state) => {
+                self.follow(state.is_alive(), &sender);
+                self.show(widgets, &sender);
+            }
             OverviewInput::Media => self.show_drives(widgets, &sender),
+            OverviewInput::Tick => self.ask(&sender),
             OverviewInput::Wish(Wish::Eject(drive)) => {
                 let _ = sender.output(OverviewOutput::Eject(drive));
             }
             OverviewInput::Wish(Wish::Change(drive)) => {
                 let (root, output) = (root.clone(), sender.output_sender().clone());
                 relm4::spawn_local(async move {
-                    if let Some(path) =
-                        file_choice::open(&root, &gettext("Choose a Medium"), FileKind::Optical)
-                            .await
-                    {
+                    let title = gettext("Choose a Medium");
+                    let chosen = file_choice::open(&root, &title, FileKind::Optical);
+                    if let Some(path) = chosen.await {
                         let _ = output.send(OverviewOutput::Insert(drive, path));
                     }
                 });
             }
-            OverviewInput::Rename => match Name::new(&widgets.name.text()) {
-                Ok(name) => self.change(&sender, |definition| definition.name = name),
-                Err(error) => {
-                    widgets.name.set_text(self.definition.name.as_str());
-                    let text =
-                        gettext_with("The name was not changed: {reason}.", &[("reason", &error)]);
-                    let _ = sender.output(OverviewOutput::Failed(text));
-                }
-            },
-            OverviewInput::Changed => self.changed(widgets, &sender),
             OverviewInput::OpenFolder => {
                 let file = gtk::gio::File::for_path(&self.folder);
                 let output = sender.output_sender().clone();
@@ -207,27 +217,179 @@ impl Component for Overview {
                     let launcher = gtk::FileLauncher::new(Some(&file));
                     if let Err(error) = launcher.launch_future(gtk::Window::NONE).await {
                         let _ = output.send(OverviewOutput::Failed(gettext_with(
-                            "The folder could not be opened: {reason}.",
-                            &[("reason", &error)],
+                            "The folder could not be opened: {error}.",
+                            &[("error", &error)],
                         )));
                     }
                 });
             }
         }
     }
+
+    fn update_cmd_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        message: OverviewCommand,
+        sender: ComponentSender<Self>,
+        _: &Self::Root,
+    ) {
+        match message {
+            OverviewCommand::Used(used) => {
+                self.asking = false;
+                if let Some((sample, cards, absolute)) = used.filter(|_| self.alive) {
+                    self.graphs.add(&sample, &self.definition);
+                    if cards != self.cards || absolute != self.absolute {
+                        let news = stands(&cards) != stands(&self.cards);
+                        (self.cards, self.absolute) = (cards, absolute);
+                        if news {
+                            self.show_networks(widgets);
+                        }
+                        self.show_facts(widgets);
+                    }
+                }
+            }
+            OverviewCommand::Systems(systems) => {
+                self.systems = systems;
+                self.show(widgets, &sender);
+            }
+        }
+    }
+
+    fn shutdown(&mut self, _: &mut Self::Widgets, _: relm4::Sender<OverviewOutput>) {
+        if let Some(timer) = self.timer.take() {
+            timer.remove();
+        }
+    }
+}
+
+/// What of the cards' state is shown: not how much passed them.
+fn stands(cards: &[CardStatus]) -> Vec<CardStatus> {
+    let stand = |card: &CardStatus| CardStatus {
+        traffic: Default::default(),
+        ..card.clone()
+    };
+    cards.iter().map(stand).collect()
 }
 
 impl Overview {
-    fn show(&mut self, widgets: &OverviewWidgets, sender: &ComponentSender<Self>) {
-        if widgets.name.text() != self.definition.name.as_str() {
-            widgets.name.set_text(self.definition.name.as_str());
+    fn handle(&self) -> Option<Machine> {
+        self.machines.handle(&self.folder)
+    }
+
+    /// Asks for figures every second while the machine is alive.
+    fn follow(&mut self, alive: bool, sender: &ComponentSender<Self>) {
+        if alive == self.alive {
+            return;
         }
-        let memory = u32::try_from(self.definition.memory.mebibytes).unwrap_or(u32::MAX);
-        widgets.memory.set_value(f64::from(memory));
-        widgets
-            .processors
-            .set_value(f64::from(self.definition.processor.count));
+        self.alive = alive;
+        self.graphs.clear();
+        self.cards.clear();
+        self.absolute = false;
+        if let Some(timer) = self.timer.take() {
+            timer.remove();
+        }
+        if alive {
+            let input = sender.input_sender().clone();
+            self.timer = Some(gtk::glib::timeout_add_seconds_local(1, move || match input
+                .send(OverviewInput::Tick)
+            {
+                Ok(()) => gtk::glib::ControlFlow::Continue,
+                Err(_) => gtk::glib::ControlFlow::Break,
+            }));
+        }
+    }
+
+    fn ask(&mut self, sender: &ComponentSender<Self>) {
+        let Some(machine) = self.handle().filter(|_| !self.asking) else {
+            return;
+        };
+        self.asking = true;
+        sender.spawn_oneshot_command(move || {
+            if machine.has_balloon() {
+                // It answers by and by, if the guest has a driver.
+                let _ = machine.ask_memory();
+            }
+            OverviewCommand::Used(machine.usage().map(|usage| {
+                let sample = Sample {
+                    usage,
+                    time: Instant::now(),
+                };
+                (sample, machine.networks(), machine.pointer_is_absolute())
+            }))
+        });
+    }
+
+    fn show(&mut self, widgets: &OverviewWidgets, sender: &ComponentSender<Self>) {
+        widgets.use_group.set_visible(self.alive);
+        self.show_facts(widgets);
+        self.show_networks(widgets);
         self.show_drives(widgets, sender);
+    }
+
+    fn show_facts(&self, widgets: &OverviewWidgets) {
+        let definition = &self.definition;
+        let known = definition.operating_system.as_ref().map(|id| {
+            let found = self.systems.iter().find(|system| system.id == *id);
+            found.map_or_else(|| id.clone(), |system| system.name.clone())
+        });
+        let system = known.unwrap_or_else(|| gettext("Unknown"));
+        widgets.system.set_subtitle(&text::escape(&system));
+        widgets.kind.set_subtitle(&match definition.generation {
+            Generation::One => gettext("1, a compatible PC with a BIOS"),
+            Generation::Two if definition.firmware.secure_boot => {
+                gettext("2, with UEFI and Secure Boot")
+            }
+            Generation::Two => gettext("2, with UEFI"),
+        });
+        widgets.size.set_subtitle(&ngettext_with(
+            "{number} processor, {memory}",
+            "{number} processors, {memory}",
+            u64::from(definition.processor.count),
+            &[("memory", &text::bytes(definition.memory.bytes()))],
+        ));
+        widgets.pointer.set_visible(self.alive);
+        widgets.pointer.set_subtitle(&if self.absolute {
+            gettext("Goes where you point; nothing needs to be grabbed")
+        } else {
+            gettext("Moves as a mouse does; click the guest’s screen to grab it")
+        });
+        widgets.notes.set_visible(!definition.notes.is_empty());
+        widgets.notes.set_subtitle(&text::escape(&definition.notes));
+    }
+
+    fn show_networks(&mut self, widgets: &OverviewWidgets) {
+        for row in self.networks.drain(..) {
+            widgets.network.remove(&row);
+        }
+        for (number, card) in self.definition.networks.iter().enumerate() {
+            let status = self.cards.get(number).filter(|_| self.alive);
+            let row = adw::ActionRow::builder()
+                .title(card_title(&self.definition, number))
+                .subtitle(text::escape(&network(&card.switch, status)))
+                .subtitle_selectable(true)
+                .css_classes(["property"])
+                .build();
+            self.networks.push(row);
+            for forward in &card.forwards {
+                let state = status.and_then(|status| {
+                    let mut all = status.forwards.iter();
+                    all.find(|one| one.forward == *forward)
+                });
+                let fault = state.and_then(|state| state.error.as_ref());
+                let row = adw::ActionRow::builder()
+                    .title(text::escape(&forwards::title(forward)))
+                    .build();
+                if let Some(fault) = fault {
+                    row.set_subtitle(&text::escape(&text::sentence(fault)));
+                    row.add_css_class("error");
+                }
+                self.networks.push(row);
+            }
+        }
+        widgets.network.set_visible(!self.networks.is_empty());
+        for row in &self.networks {
+            widgets.network.add(row);
+        }
     }
 
     fn show_drives(&mut self, widgets: &OverviewWidgets, sender: &ComponentSender<Self>) {
@@ -252,32 +414,21 @@ impl Overview {
             widgets.drives.add(row);
         }
     }
-
-    fn changed(&mut self, widgets: &OverviewWidgets, sender: &ComponentSender<Self>) {
-        let processors = text::whole(widgets.processors.value());
-        let memory = text::whole(widgets.memory.value());
-        self.change(sender, |definition| {
-            definition.processor.count = u32::try_from(processors).unwrap_or(u32::MAX);
-            definition.memory.mebibytes = memory;
-        });
-    }
-
-    fn change(&mut self, sender: &ComponentSender<Self>, change: impl FnOnce(&mut Definition)) {
-        let mut definition = self.definition.clone();
-        change(&mut definition);
-        if definition != self.definition {
-            self.definition = definition.clone();
-            let _ = sender.output(OverviewOutput::Update(definition));
-        }
-    }
 }
 
-/// What can be changed while the machine is in `state`, and why the rest cannot.
-fn show_state(widgets: &OverviewWidgets, state: &State) {
-    let alive = state.is_alive();
-    widgets.name.set_sensitive(!alive);
-    widgets.processors.set_sensitive(!alive);
-    widgets.memory.set_sensitive(!alive);
-    let reason = alive.then(|| gettext("Turn the machine off to change these or its name."));
-    widgets.hardware.set_description(reason.as_deref());
+/// Where a card ends and what the guest is called there.
+fn network(switch: &str, status: Option<&CardStatus>) -> String {
+    let name = switch_name(switch);
+    let Some(status) = status else { return name };
+    if let Some(error) = &status.error {
+        return text::sentence(error);
+    }
+    if !status.connected {
+        return gettext_with("{switch}, not connected", &[("switch", &name)]);
+    }
+    let addresses: Vec<String> = status.addresses.iter().map(ToString::to_string).collect();
+    if addresses.is_empty() {
+        return name;
+    }
+    format!("{name} · {}", addresses.join(", "))
 }

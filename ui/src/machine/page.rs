@@ -48,8 +48,6 @@ pub struct PageInit {
     pub machine: StoredMachine,
     /// What it is doing.
     pub state: State,
-    /// Its operating system's name, if known.
-    pub system: Option<String>,
 }
 
 /// What it is told.
@@ -218,7 +216,6 @@ impl Component for MachinePage {
             machines,
             machine,
             state,
-            system,
         } = init;
         let input = sender.input_sender().clone();
         let actions = Actions::new(move |act| {
@@ -229,7 +226,6 @@ impl Component for MachinePage {
             machines.clone(),
             machine.folder.clone(),
             machine.definition.clone(),
-            system,
         );
         let model = Self {
             screen: Screen::builder()

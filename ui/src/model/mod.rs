@@ -24,7 +24,8 @@ pub use guesthouse_engine::library::{
     Original, StoredMachine, Suggestion, TrashedImage, copies_of, usable_name,
 };
 pub use guesthouse_engine::machine::{
-    CardStatus, CommandError, ForwardStatus, Machine, MachineEvent, StartError, StartOptions, State,
+    CardStatus, CommandError, ForwardStatus, Machine, MachineEvent, StartError, StartOptions,
+    State, Usage,
 };
 pub use guesthouse_engine::media::operating_system::{Defaults, suited};
 pub use guesthouse_engine::media::{

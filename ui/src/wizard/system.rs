@@ -10,22 +10,9 @@ use super::draft::{Choice, Place};
 use super::field::{Guard, Reason, View};
 use super::findings::Field;
 use crate::access;
+use crate::machine::GENERATIONS;
 use crate::model::Generation;
-use crate::text::{self, gettext, gettext_with, message, whole};
-
-/// The kinds of machine: what the list calls each, and what it is.
-const GENERATIONS: [(Generation, &str, &str); 2] = [
-    (
-        Generation::One,
-        "1",
-        message("A compatible PC with a BIOS, for any operating system"),
-    ),
-    (
-        Generation::Two,
-        "2",
-        message("UEFI and faster devices, for today’s operating systems"),
-    ),
-];
+use crate::text::{self, gettext, gettext_with, whole};
 
 /// The page.
 pub struct SystemPage {

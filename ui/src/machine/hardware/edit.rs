@@ -97,18 +97,7 @@ impl Edit {
                 }
             }
             Self::AddCard(switch) => definition.add_network_card(&switch),
-            Self::RemoveCard(number) => {
-                if number < definition.networks.len() {
-                    // The others keep their addresses although their places change.
-                    let addresses: Vec<_> = (0..definition.networks.len())
-                        .map(|number| definition.mac_address(number))
-                        .collect();
-                    for (card, address) in definition.networks.iter_mut().zip(addresses) {
-                        card.mac = Some(address);
-                    }
-                    definition.networks.remove(number);
-                }
-            }
+            Self::RemoveCard(number) => definition.remove_network_card(number),
             Self::Card(number, wanted) => {
                 if let Some(card) = definition.networks.get_mut(number) {
                     *card = wanted;

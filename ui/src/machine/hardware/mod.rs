@@ -17,6 +17,8 @@ mod network;
 mod processors;
 mod topic;
 
+pub use firmware::GENERATIONS;
+
 use std::sync::Arc;
 
 use relm4::adw::prelude::*;
@@ -551,18 +553,28 @@ impl Mark {
     fn show(&self, title: &str, summary: &str, worst: Option<Severity>) {
         self.summary.set_label(summary);
         self.summary.set_visible(!summary.is_empty());
-        let (icon, class, word) = match worst {
-            Some(Severity::Error) => ("dialog-error-symbolic", "error", ", has an error"),
-            Some(Severity::Warning) => ("dialog-warning-symbolic", "warning", ", has a warning"),
-            None => ("", "", ""),
+        let (icon, class) = match worst {
+            Some(Severity::Error) => ("dialog-error-symbolic", "error"),
+            Some(Severity::Warning) => ("dialog-warning-symbolic", "warning"),
+            None => ("", ""),
         };
         self.icon.set_visible(worst.is_some());
         self.icon
             .set_icon_name(Some(icon).filter(|icon| !icon.is_empty()));
         self.icon.set_css_classes(&[class]);
-        let summary = Some(summary).filter(|summary| !summary.is_empty());
-        let summary = summary.map_or_else(String::new, |summary| format!(", {summary}"));
-        access::name(&self.row, &format!("{title}{summary}{word}"));
+        let name = match summary {
+            "" => title.to_owned(),
+            summary => format!("{title}, {summary}"),
+        };
+        let places: &[(&str, &dyn std::fmt::Display)] = &[("topic", &name)];
+        access::name(
+            &self.row,
+            &match worst {
+                Some(Severity::Error) => gettext_with("{topic}, has an error", places),
+                Some(Severity::Warning) => gettext_with("{topic}, has a warning", places),
+                None => name.clone(),
+            },
+        );
     }
 }
 
@@ -630,7 +642,7 @@ fn adapt(bin: &adw::BreakpointBin, split: &adw::NavigationSplitView) {
 }
 
 /// What people call network card `number`.
-fn card_title(definition: &Definition, number: usize) -> String {
+pub fn card_title(definition: &Definition, number: usize) -> String {
     if definition.networks.len() == 1 {
         gettext("Network Card")
     } else {

@@ -67,6 +67,7 @@ fn combo(title: &str, names: &[String], selected: usize) -> adw::ComboRow {
 fn number(title: &str, value: u8) -> adw::SpinRow {
     let row = access::spin_row();
     row.set_title(title);
+    row.set_subtitle(&gettext("Of the addresses that are given"));
     let value = f64::from(value);
     row.set_adjustment(Some(&gtk::Adjustment::new(
         value, 4.0, 254.0, 1.0, 10.0, 0.0,
