@@ -247,6 +247,7 @@ pub fn template(messages: &BTreeMap<Message, Vec<String>>) -> anyhow::Result<Vec
     metadata.mime_version = "1.0".to_owned();
     metadata.content_type = "text/plain; charset=UTF-8".to_owned();
     metadata.content_transfer_encoding = "8bit".to_owned();
+    metadata.plural_rules.nplurals = 2;
     let mut catalog = Catalog::new(metadata);
     for (message, places) in messages {
         let source = places.join(" ");
