@@ -12,6 +12,7 @@ mod machine;
 pub mod model;
 mod network;
 mod reason;
+mod settings;
 mod text;
 mod wizard;
 

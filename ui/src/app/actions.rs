@@ -7,13 +7,15 @@ use relm4::adw::prelude::*;
 use relm4::gtk::{self, gio};
 
 use super::AppInput;
+use crate::settings;
 use crate::text::gettext;
 
 /// The shortcuts of every action, the machine's page's included.
-const SHORTCUTS: [(&str, &[&str]); 16] = [
+const SHORTCUTS: [(&str, &[&str]); 17] = [
     ("win.new-machine", &["<Control>n"]),
     ("win.search", &["<Control>f"]),
     ("win.full-screen", &["F11"]),
+    ("win.preferences", &["<Control>comma"]),
     ("win.shortcuts", &["<Control>question"]),
     ("window.close", &["<Control>w"]),
     ("app.quit", &["<Control>q"]),
@@ -37,13 +39,14 @@ type Message = fn() -> AppInput;
 
 /// Gives `window` its actions, which send to `input`.
 pub fn install(window: &adw::ApplicationWindow, input: &relm4::Sender<AppInput>) {
-    let actions: [(&str, Message); 8] = [
+    let actions: [(&str, Message); 9] = [
         ("new-machine", || AppInput::NewMachine),
         ("import", || AppInput::Import),
         ("restore-backup", || AppInput::RestoreBackup),
         ("search", || AppInput::Search),
         ("switches", || AppInput::Switches),
         ("full-screen", || AppInput::FullScreen),
+        ("preferences", || AppInput::Preferences),
         ("shortcuts", || AppInput::Shortcuts),
         ("about", || AppInput::About),
     ];
@@ -108,6 +111,9 @@ pub fn main_menu() -> gio::Menu {
     );
     menu.append_section(None, &machines);
     menu.append(Some(&gettext("_Virtual Switches…")), Some("win.switches"));
+    if settings::get().kept() {
+        menu.append(Some(&gettext("_Preferences")), Some("win.preferences"));
+    }
     menu.append(Some(&gettext("_Keyboard Shortcuts")), Some("win.shortcuts"));
     menu.append(Some(&gettext("_About Guesthouse")), Some("win.about"));
     menu

@@ -3,14 +3,19 @@
 
 use std::cell::Cell;
 
+use ashpd::desktop::background::Background;
 use relm4::adw;
 use relm4::adw::prelude::*;
-use relm4::gtk::ApplicationInhibitFlags;
+use relm4::gtk::{ApplicationInhibitFlags, gio};
 
 use super::AppInput;
 use crate::dialogs::question::{self, Weight};
 use crate::model::{Machines, State};
+use crate::settings::{self, WhenClosed};
 use crate::text::{gettext, ngettext_with};
+
+/// The notification that the program runs without a window.
+const KEEPS_RUNNING: &str = "keeps-running";
 
 /// What a person said about the machines that run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +24,8 @@ pub enum Answer {
     ShutDown,
     /// Pull their plugs.
     ForceOff,
+    /// Let them run without the window.
+    KeepRunning,
     /// Stay.
     Stay,
 }
@@ -30,6 +37,8 @@ pub struct Closing {
     asking: bool,
     /// The window is closed when all machines are off.
     leaving: Cell<bool>,
+    /// The window is away while machines run.
+    hidden: Cell<bool>,
     inhibition: Cell<Option<u32>>,
 }
 
@@ -41,10 +50,18 @@ impl Closing {
         window: &adw::ApplicationWindow,
         input: &relm4::Sender<AppInput>,
     ) {
+        settings::get().keep_window(window);
         let alive = machines.alive().len();
+        let when_closed = settings::get().when_closed();
         if alive == 0 {
             leave();
-        } else if !self.asking {
+        } else if self.asking {
+            // The answer is on its way.
+        } else if when_closed == WhenClosed::KeepRunning {
+            self.answered(Answer::KeepRunning, machines, window, input);
+        } else if when_closed == WhenClosed::ShutDown {
+            self.answered(Answer::ShutDown, machines, window, input);
+        } else {
             let heading = ngettext_with(
                 "{number} Machine Is Still Running",
                 "{number} Machines Are Still Running",
@@ -52,7 +69,7 @@ impl Closing {
                 &[],
             );
             let body = gettext(
-                "Closing the window ends them. Shut them down as if their power buttons were pressed, or force them off and lose what the guests have not saved.",
+                "They can keep running without the window; start Guesthouse again to see them. Or shut them down as if their power buttons were pressed, or force them off and lose what the guests have not saved.",
             );
             self.ask(heading, body, true, window, input);
         }
@@ -73,6 +90,7 @@ impl Closing {
         }
         match answer {
             Answer::Stay => self.leaving.set(false),
+            Answer::KeepRunning => self.hide(machines, window),
             Answer::ShutDown => {
                 self.leaving.set(true);
                 for (_, machine) in machines.alive() {
@@ -116,22 +134,54 @@ impl Closing {
         relm4::spawn_local(async move {
             let mut answers = vec![(gettext("_Force Off"), Weight::Destructive)];
             if shut_down {
-                answers.push((gettext("_Shut Down"), Weight::Suggested));
+                answers.push((gettext("_Shut Down"), Weight::Plain));
+                answers.push((gettext("_Keep Running"), Weight::Suggested));
             }
             let answer = match question::ask(&window, &heading, &body, &answers).await {
                 Some(0) => Answer::ForceOff,
-                Some(_) => Answer::ShutDown,
+                Some(1) => Answer::ShutDown,
+                Some(_) => Answer::KeepRunning,
                 None => Answer::Stay,
             };
             let _ = input.send(AppInput::Closing(answer));
         });
     }
 
+    /// Puts the window away; the machines go on, and the program ends with the last of them.
+    fn hide(&self, machines: &Machines, window: &adw::ApplicationWindow) {
+        self.hidden.set(true);
+        window.set_visible(false);
+        let number = machines.alive().len().try_into().unwrap_or(u64::MAX);
+        let notification = gio::Notification::new(&gettext("Guesthouse Keeps Running"));
+        notification.set_body(Some(&ngettext_with(
+            "{number} machine runs without a window. Start Guesthouse again to see it.",
+            "{number} machines run without a window. Start Guesthouse again to see them.",
+            number,
+            &[],
+        )));
+        relm4::main_application().send_notification(Some(KEEPS_RUNNING), &notification);
+        relm4::spawn(async move {
+            // A sandboxed program has to ask; who is none gets no answer.
+            let request =
+                Background::request().reason(gettext("Virtual machines are running").as_str());
+            if let Err(error) = request.send().await.and_then(|request| request.response()) {
+                tracing::debug!(%error, "no portal was told that machines run in the background");
+            }
+        });
+    }
+
+    /// The window is shown again.
+    pub fn shown(&self) {
+        if self.hidden.replace(false) {
+            relm4::main_application().withdraw_notification(KEEPS_RUNNING);
+        }
+    }
+
     /// Follows the machines' states: closes the window when the last one of those it waits for is off, and keeps the session
     /// from ending exactly while there are machines alive.
     pub fn follow(&self, machines: &Machines, window: &adw::ApplicationWindow) {
         let alive = !machines.alive().is_empty();
-        if self.leaving.get() && !alive {
+        if (self.leaving.get() || self.hidden.get()) && !alive {
             leave();
             return;
         }

@@ -27,6 +27,7 @@ use crate::model::{
     operating_systems,
 };
 use crate::network::switches::SwitchManager;
+use crate::settings;
 use crate::text::{self, gettext, gettext_with, message};
 use crate::wizard::{self, Place, Wizard, WizardInput, WizardOutput};
 use closing::Closing;
@@ -66,6 +67,7 @@ pub fn run(options: Options) -> ExitCode {
     application.connect_startup(|_| {
         relm4::set_global_css(include_str!("style.css"));
         gtk::Window::set_default_icon_name(APPLICATION_ID);
+        settings::get().follow_colour_scheme();
     });
     RelmApp::from_app(application)
         .with_args(arguments)
@@ -140,6 +142,10 @@ pub enum AppInput {
     FullScreened(bool),
     /// What program this is.
     About,
+    /// Show the preferences.
+    Preferences,
+    /// The window appeared, for the first time or again.
+    Shown,
     /// The keyboard shortcuts.
     Shortcuts,
     /// The window is to be closed.
@@ -182,7 +188,7 @@ impl Component for App {
         #[root]
         adw::ApplicationWindow {
             set_title: Some(&gettext("Guesthouse")),
-            set_default_size: (1080, 720),
+            connect_show => AppInput::Shown,
             set_size_request: (360, 294),
             connect_close_request[sender] => move |_| {
                 sender.input(AppInput::Close);
@@ -268,6 +274,9 @@ impl Component for App {
             _monitor: monitor,
         };
         let widgets = view_output!();
+        let ((width, height), maximised) = settings::get().window();
+        root.set_default_size(width, height);
+        root.set_maximized(maximised);
         actions::install(&root, sender.input_sender());
         relay(&model.machines, sender.input_sender().clone());
         sender.spawn_oneshot_command(|| AppCommand::Systems(operating_systems()));
@@ -357,6 +366,8 @@ impl Component for App {
                 widgets.split.set_show_content(true);
                 self.tell(PageInput::FullScreen(on));
             }
+            AppInput::Shown => self.closing.shown(),
+            AppInput::Preferences => settings::show(root),
             AppInput::About => about::about(root),
             AppInput::Shortcuts => about::shortcuts(root),
             AppInput::Close => self

@@ -36,6 +36,7 @@ const SHORTCUTS: [(&str, &[(&str, &str)]); 3] = [
             (message("Search machines"), "<Control>f"),
             (message("Full screen"), "F11"),
             (message("Main menu"), "F10"),
+            (message("Preferences"), "<Control>comma"),
             (message("Keyboard shortcuts"), "<Control>question"),
             (message("Close window"), "<Control>w"),
             (message("Quit"), "<Control>q"),

@@ -1,7 +1,7 @@
 //! Who has the keyboard and the pointer: the guest or this computer.
 //!
 //! While the screen has the keyboard focus, keys go to the guest. A click grabs the pointer as well, and the desktop's own shortcuts.
-//! Ctrl+Alt gives everything back: then keys do what they do elsewhere in the window (Tab goes on to the next widget), until the
+//! The release keys, Ctrl+Alt unless a person chose others, give everything back: then keys do what they do elsewhere in the window (Tab goes on to the next widget), until the
 //! screen is clicked, Return or the space bar is pressed there, or it is focused anew.
 
 use std::cell::{Cell, RefCell};
@@ -10,6 +10,8 @@ use std::rc::Rc;
 use guesthouse_engine::input::ScanCode;
 use relm4::gtk::{self, gdk, glib, prelude::*};
 use tokio::sync::mpsc;
+
+use crate::settings;
 
 use super::keyboard::{Keyboard, combination, scan_code};
 use super::pointer::{Pointer, PointerEvent};
@@ -246,6 +248,10 @@ impl Grab {
     }
 
     fn hold(&self, held: Held) {
+        if self.held.get() == Held::Nothing && held != Held::Nothing {
+            let keys = settings::get().release_keys();
+            self.keyboard.borrow_mut().set_release_keys(keys);
+        }
         if self.held.replace(held) != held {
             self.show_pointer();
             (self.changed)(held);

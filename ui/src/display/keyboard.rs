@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 
 use guesthouse_engine::{input::ScanCode, remote::us_keysym};
 
+use crate::settings::ReleaseKeys;
+
 /// What the toolkit adds to the kernel's number.
 const OFFSET: u32 = 8;
 
@@ -93,6 +95,16 @@ pub fn scan_code(keycode: u32) -> Option<ScanCode> {
 
 const CONTROLS: [u8; 2] = [0x1d, 0x9d];
 const ALTS: [u8; 2] = [0x38, 0xb8];
+const SHIFTS: [u8; 2] = [0x2a, 0x36];
+
+/// The keys that release the keyboard: one of each group.
+fn groups(keys: ReleaseKeys) -> &'static [&'static [u8]] {
+    match keys {
+        ReleaseKeys::ControlAlt => &[&CONTROLS, &ALTS],
+        ReleaseKeys::RightControl => &[&[0x9d]],
+        ReleaseKeys::ControlShift => &[&CONTROLS, &SHIFTS],
+    }
+}
 
 /// What a key does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,27 +119,34 @@ pub struct KeyEvent {
 #[derive(Debug, Default)]
 pub struct Keyboard {
     held: BTreeSet<u8>,
-    /// Ctrl and Alt, and nothing else, have been down since all keys were up.
+    /// Release keys, and nothing else, have been down since all keys were up.
     only_release_keys: bool,
+    release_keys: ReleaseKeys,
 }
 
 impl Keyboard {
+    /// From now on these keys release the keyboard.
+    pub fn set_release_keys(&mut self, keys: ReleaseKeys) {
+        self.release_keys = keys;
+        self.only_release_keys = false;
+    }
+
     /// A key went down, or repeats.
     pub fn press(&mut self, code: ScanCode) -> Option<KeyEvent> {
         let keysym = us_keysym(code)?;
-        let release_key = CONTROLS.contains(&code.0) || ALTS.contains(&code.0);
+        let mut keys = groups(self.release_keys).iter();
+        let release_key = keys.any(|group| group.contains(&code.0));
         self.only_release_keys = release_key && (self.held.is_empty() || self.only_release_keys);
         self.held.insert(code.0);
         Some(KeyEvent { keysym, down: true })
     }
 
-    /// A key went up; also tells whether the keyboard is to be released by it: Ctrl and Alt were pressed together, and nothing else.
-    /// So Ctrl+Alt+F2 reaches the guest.
+    /// A key went up; also tells whether the keyboard is to be released by it: the release keys were pressed together, and nothing
+    /// else. So Ctrl+Alt+F2 reaches the guest.
     pub fn release(&mut self, code: ScanCode) -> (Option<KeyEvent>, bool) {
-        let both = [CONTROLS, ALTS]
-            .iter()
-            .all(|keys| keys.iter().any(|key| self.held.contains(key)));
-        let releases = both && self.only_release_keys;
+        let mut keys = groups(self.release_keys).iter();
+        let all = keys.all(|group| group.iter().any(|key| self.held.contains(key)));
+        let releases = all && self.only_release_keys;
         let event = self
             .held
             .remove(&code.0)
@@ -208,6 +227,41 @@ mod tests {
         }
         for keycode in [0, 7, 8, 500, u32::MAX] {
             assert_eq!(scan_code(keycode), None);
+        }
+    }
+
+    #[test]
+    fn other_keys_release_when_a_person_wants_it() {
+        const RIGHT_CONTROL: ScanCode = ScanCode(0x9d);
+        const SHIFT: ScanCode = ScanCode(0x36);
+        for (keys, releasing, others) in [
+            (
+                ReleaseKeys::RightControl,
+                [RIGHT_CONTROL].as_slice(),
+                [CONTROL, ALT].as_slice(),
+            ),
+            (
+                ReleaseKeys::ControlShift,
+                &[CONTROL, SHIFT],
+                &[CONTROL, ALT],
+            ),
+        ] {
+            let mut keyboard = Keyboard::default();
+            keyboard.set_release_keys(keys);
+            for (codes, expected) in [(releasing, true), (others, false), (releasing, true)] {
+                for code in codes {
+                    keyboard.press(*code);
+                }
+                let released: Vec<_> = codes.iter().map(|code| keyboard.release(*code).1).collect();
+                assert_eq!(released.contains(&true), expected, "{keys:?} {codes:?}");
+            }
+            // With another key they are the guest's.
+            keyboard.press(RIGHT_CONTROL);
+            keyboard.press(SHIFT);
+            keyboard.press(ScanCode(0x1e));
+            for code in [ScanCode(0x1e), SHIFT, RIGHT_CONTROL] {
+                assert!(!keyboard.release(code).1);
+            }
         }
     }
 

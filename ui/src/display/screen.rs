@@ -45,12 +45,8 @@ mod imp {
             screen.set_focusable(true);
             screen.set_hexpand(true);
             screen.set_vexpand(true);
-            screen.update_property(&[
-                gtk::accessible::Property::Label(&gettext("Guest screen")),
-                gtk::accessible::Property::Description(&gettext(
-                    "Keys go to the guest. Press Ctrl+Alt to release them.",
-                )),
-            ]);
+            let label = gettext("Guest screen");
+            screen.update_property(&[gtk::accessible::Property::Label(&label)]);
         }
     }
 
@@ -117,6 +113,11 @@ impl Screen {
         self.imp().picture.replace(Some(picture));
         self.imp().textures.take();
         self.queue_resize();
+    }
+
+    /// Tells screen readers how the keyboard is released.
+    pub fn describe(&self, way_out: &str) {
+        self.update_property(&[relm4::gtk::accessible::Property::Description(way_out)]);
     }
 
     /// Chooses how the picture is fitted.

@@ -1,6 +1,5 @@
 //! The component: a guest's screen, or a page that says that there is none.
 
-use crate::text::{gettext, message};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -9,6 +8,9 @@ use relm4::adw;
 use relm4::gtk::{self, gdk, glib, prelude::*};
 use relm4::prelude::*;
 use tokio::sync::mpsc;
+
+use crate::settings::{self, ReleaseKeys};
+use crate::text::{gettext, message};
 
 use super::geometry::Scaling;
 use super::grab::{Grab, Held};
@@ -20,13 +22,28 @@ const REMINDER: Duration = Duration::from_secs(4);
 /// What a person does that may wait to be sent.
 const MOST_COMMANDS: usize = 1024;
 /// The way out, in words.
-const WAY_OUT: &str = message("Press Ctrl+Alt to release the keyboard and the pointer");
+/// What releases the keyboard and the pointer.
+fn way_out() -> String {
+    let keys = settings::get().release_keys();
+    gettext(match keys {
+        ReleaseKeys::ControlAlt => {
+            message("Press Ctrl+Alt to release the keyboard and the pointer")
+        }
+        ReleaseKeys::RightControl => {
+            message("Press the right Ctrl key to release the keyboard and the pointer")
+        }
+        ReleaseKeys::ControlShift => {
+            message("Press Ctrl+Shift to release the keyboard and the pointer")
+        }
+    })
+}
 
 /// A guest's screen.
 pub struct Viewer {
     screen: Screen,
     scroller: gtk::ScrolledWindow,
     reminder: gtk::Revealer,
+    words: gtk::Label,
     reminder_ends: Option<glib::SourceId>,
     grab: Rc<Grab>,
     /// The number of the session that is shown: what others still tell is nobody's business.
@@ -101,8 +118,9 @@ impl Component for Viewer {
             .child(&screen)
             .focusable(false)
             .build();
+        screen.describe(&way_out());
         let words = gtk::Label::builder()
-            .label(gettext(WAY_OUT))
+            .label(way_out())
             .wrap(true)
             .css_classes(["osd", "toolbar"])
             .build();
@@ -124,6 +142,7 @@ impl Component for Viewer {
             screen,
             scroller,
             reminder,
+            words,
             reminder_ends: None,
             grab,
             session: 0,
@@ -257,10 +276,11 @@ impl Viewer {
         let shown = held != Held::Nothing && self.connected;
         self.reminder.set_reveal_child(shown);
         if shown {
-            self.screen.announce(
-                &gettext(WAY_OUT),
-                gtk::AccessibleAnnouncementPriority::Medium,
-            );
+            let way_out = way_out();
+            self.words.set_label(&way_out);
+            self.screen.describe(&way_out);
+            self.screen
+                .announce(&way_out, gtk::AccessibleAnnouncementPriority::Medium);
             let news = sender.command_sender().clone();
             let ends = glib::timeout_add_local_once(REMINDER, move || {
                 news.emit(News::HideReminder);

@@ -26,6 +26,7 @@ use crate::dialogs::host_check::{HostCheck, HostCheckOutput};
 use crate::dialogs::{progress, question};
 use crate::model::media::{self, Found};
 use crate::model::{Machines, Name, Severity, StoredMachine, check_host};
+use crate::settings;
 use crate::text::gettext;
 pub use draft::Place;
 use draft::{Choice, Draft};
@@ -180,6 +181,7 @@ impl Component for Wizard {
         let place = Arc::new(place);
         let input = sender.input_sender();
         let mut draft = Draft::new(&place);
+        draft.start = settings::get().start_after_creating();
         if file.is_some() {
             // What is imported is there to be had, not to be installed at once.
             draft.take(Choice::Start(false), &place);

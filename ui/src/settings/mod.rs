@@ -1,0 +1,186 @@
+//! What a person prefers, kept by GSettings under the application's name: `data/*.gschema.xml` says what there is.
+
+mod dialog;
+
+use std::path::{Path, PathBuf};
+
+use relm4::adw::prelude::*;
+use relm4::gtk::gio;
+use relm4::{adw, gtk};
+
+pub use dialog::show;
+
+use crate::text::message;
+
+const COLOUR_SCHEME: &str = "colour-scheme";
+const CLOSING: &str = "closing";
+const RELEASE_KEYS: &str = "release-keys";
+const START: &str = "start-after-creating";
+const SIZE: &str = "window-size";
+const MAXIMISED: &str = "window-maximised";
+
+/// What closing the window does while machines run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenClosed {
+    /// A question.
+    Ask,
+    /// They go on without a window.
+    KeepRunning,
+    /// Their power buttons are pressed.
+    ShutDown,
+}
+
+/// The keys that, pressed together and let go without another, give the keyboard and the pointer back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReleaseKeys {
+    /// Ctrl and Alt of either side.
+    #[default]
+    ControlAlt,
+    /// The right Ctrl alone, as VirtualBox's users are used to.
+    RightControl,
+    /// Ctrl and Shift of either side.
+    ControlShift,
+}
+
+impl ReleaseKeys {
+    /// All of them in the order of the settings' numbers, with what they are called.
+    pub const ALL: [(Self, &'static str); 3] = [
+        (Self::ControlAlt, message("Ctrl+Alt")),
+        (Self::RightControl, message("Right Ctrl")),
+        (Self::ControlShift, message("Ctrl+Shift")),
+    ];
+}
+
+/// The settings, or what they are at first where the program's schema is not installed.
+#[derive(Debug, Clone)]
+pub struct Settings(Option<gio::Settings>);
+
+thread_local! {
+    static SETTINGS: Settings = Settings::open();
+}
+
+/// The settings of this program.
+pub fn get() -> Settings {
+    SETTINGS.with(Clone::clone)
+}
+
+impl Settings {
+    fn open() -> Self {
+        let schema = schema();
+        if schema.is_none() {
+            tracing::warn!(
+                "the schema of the settings is not installed: preferences cannot be kept"
+            );
+        }
+        Self(
+            schema.map(|schema| gio::Settings::new_full(&schema, gio::SettingsBackend::NONE, None)),
+        )
+    }
+
+    /// Whether they can be kept.
+    pub fn kept(&self) -> bool {
+        self.0.is_some()
+    }
+
+    fn number(&self, key: &str) -> usize {
+        let number = self.0.as_ref().map_or(0, |settings| settings.enum_(key));
+        usize::try_from(number).unwrap_or(0)
+    }
+
+    fn set_number(&self, key: &str, number: u32) {
+        let Some(settings) = &self.0 else { return };
+        let number = i32::try_from(number).unwrap_or(0);
+        if let Err(error) = settings.set_enum(key, number) {
+            tracing::warn!(%error, key, "a preference was not kept");
+        }
+    }
+
+    fn set(&self, key: &str, value: impl Into<gtk::glib::Variant>) {
+        let Some(settings) = &self.0 else { return };
+        if let Err(error) = settings.set_value(key, &value.into()) {
+            tracing::warn!(%error, key, "a preference was not kept");
+        }
+    }
+
+    /// What closing the window does while machines run.
+    pub fn when_closed(&self) -> WhenClosed {
+        match self.number(CLOSING) {
+            1 => WhenClosed::KeepRunning,
+            2 => WhenClosed::ShutDown,
+            _ => WhenClosed::Ask,
+        }
+    }
+
+    /// The keys that release the keyboard and the pointer.
+    pub fn release_keys(&self) -> ReleaseKeys {
+        let found = ReleaseKeys::ALL.get(self.number(RELEASE_KEYS));
+        found.map_or_else(ReleaseKeys::default, |(keys, _)| *keys)
+    }
+
+    /// Whether the wizard suggests to start a machine that it makes.
+    pub fn start_after_creating(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_none_or(|settings| settings.boolean(START))
+    }
+
+    /// The window's width and height, and whether it is maximised.
+    pub fn window(&self) -> ((i32, i32), bool) {
+        const USUAL: (i32, i32) = (1080, 720);
+        let Some(settings) = &self.0 else {
+            return (USUAL, false);
+        };
+        let size = settings.value(SIZE).get::<(i32, i32)>();
+        let size = size.filter(|(width, height)| *width > 0 && *height > 0);
+        (size.unwrap_or(USUAL), settings.boolean(MAXIMISED))
+    }
+
+    /// Keeps the window's size for the next time.
+    pub fn keep_window(&self, window: &impl IsA<gtk::Window>) {
+        let window = window.as_ref();
+        if !window.is_maximized() && !window.is_fullscreen() {
+            self.set(SIZE, window.default_size());
+        }
+        self.set(MAXIMISED, window.is_maximized());
+    }
+
+    /// Lets the windows look as the settings say, now and whenever they change.
+    pub fn follow_colour_scheme(&self) {
+        let apply = |number: i32| {
+            adw::StyleManager::default().set_color_scheme(match number {
+                1 => adw::ColorScheme::ForceLight,
+                2 => adw::ColorScheme::ForceDark,
+                _ => adw::ColorScheme::Default,
+            });
+        };
+        if let Some(settings) = &self.0 {
+            apply(settings.enum_(COLOUR_SCHEME));
+            settings.connect_changed(Some(COLOUR_SCHEME), move |settings, key| {
+                apply(settings.enum_(key))
+            });
+        }
+    }
+}
+
+/// The schema: the system's, or that beside a program that was just built.
+fn schema() -> Option<gio::SettingsSchema> {
+    let installed = gio::SettingsSchemaSource::default();
+    let found = installed
+        .as_ref()
+        .and_then(|source| source.lookup(crate::APPLICATION_ID, true));
+    found.or_else(|| {
+        let program = std::env::current_exe().ok()?;
+        places(&program).find_map(|folder| {
+            let source =
+                gio::SettingsSchemaSource::from_directory(folder, installed.as_ref(), false)
+                    .ok()?;
+            source.lookup(crate::APPLICATION_ID, false)
+        })
+    })
+}
+
+/// Where the compiled schemas may be for a `program` that was installed under a prefix the system does not know, or just built.
+fn places(program: &Path) -> impl Iterator<Item = PathBuf> + use<'_> {
+    let above = program.ancestors().skip(2).take(3);
+    above.map(|folder| folder.join("share/glib-2.0/schemas"))
+}
