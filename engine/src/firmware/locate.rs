@@ -94,11 +94,11 @@ pub enum LocateError {
         /// The host's word.
         source: io::Error,
     },
-    /// There are no keys for Secure Boot.
+    /// No build has Secure Boot, keys for it, and no need of system management mode.
     #[error(
-        "no firmware with keys for Secure Boot is installed (variables with Microsoft's keys, OVMF_VARS_4M.ms.fd in Debian's package ovmf); install it, or switch Secure Boot off"
+        "no UEFI firmware is installed that knows Secure Boot without system management mode, which machines here do not have (the builds of most distributions need it); switch Secure Boot off, or describe such a build in /etc/qemu/firmware"
     )]
-    NoKeys,
+    NoSecureBoot,
     /// It is something else.
     #[error("{path} is not the firmware it should be: {fault}; reinstall the package {packages}", path = .path.display())]
     Unsuitable {

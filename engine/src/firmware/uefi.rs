@@ -1,8 +1,8 @@
 //! Finds OVMF, the UEFI firmware: by the descriptors that distributions install for this purpose (specification: QEMU's
 //! docs/interop/firmware.json), and at the paths that distributions without descriptors use.
 //!
-//! A build that requires system management mode is of no use here: there is none. Secure Boot does not need it: the ordinary
-//! build enforces it with variables that hold keys, only that a guest's kernel could change them.
+//! A build that requires system management mode is of no use here: there is none. Secure Boot does not need it, only that without it
+//! a guest's kernel could change the keys; but the build must know Secure Boot, which its descriptor says and ordinary builds do not.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -24,32 +24,27 @@ const DESCRIPTORS: [&str; 5] = [
     "/usr/share/qemu/firmware",
     "/run/current-system/sw/share/qemu/firmware",
 ];
-/// Code, variables, and variables with keys, where there are no descriptors.
-const PATHS: [(&str, &str, &str); 5] = [
+/// Code and variables where there are no descriptors.
+const PATHS: [(&str, &str); 5] = [
     (
         "/usr/share/OVMF/OVMF_CODE_4M.fd",
         "/usr/share/OVMF/OVMF_VARS_4M.fd",
-        "/usr/share/OVMF/OVMF_VARS_4M.ms.fd",
     ),
     (
         "/usr/share/edk2/x64/OVMF_CODE.4m.fd",
         "/usr/share/edk2/x64/OVMF_VARS.4m.fd",
-        "",
     ),
     (
         "/usr/share/edk2/ovmf/OVMF_CODE.fd",
         "/usr/share/edk2/ovmf/OVMF_VARS.fd",
-        "/usr/share/edk2/ovmf/OVMF_VARS.secboot.fd",
     ),
     (
         "/usr/share/qemu/ovmf-x86_64-4m-code.bin",
         "/usr/share/qemu/ovmf-x86_64-4m-vars.bin",
-        "",
     ),
     (
         "/usr/share/OVMF/OVMF_CODE.fd",
         "/usr/share/OVMF/OVMF_VARS.fd",
-        "/usr/share/OVMF/OVMF_VARS.ms.fd",
     ),
 ];
 /// The largest firmware, code and variables together, in bytes.
@@ -99,7 +94,7 @@ struct Candidate {
     code: PathBuf,
     variables: PathBuf,
     needs_management_mode: bool,
-    /// The variables hold keys for Secure Boot.
+    /// The code knows Secure Boot, and the variables hold keys for it.
     keys: bool,
 }
 
@@ -122,7 +117,7 @@ impl Candidate {
             code: code.filename,
             variables: variables.filename,
             needs_management_mode: has("requires-smm"),
-            keys: has("enrolled-keys"),
+            keys: has("secure-boot") && has("enrolled-keys"),
         })
     }
 
@@ -174,11 +169,8 @@ fn candidates(root: &Path, chosen: Option<&Path>) -> Vec<Candidate> {
             Err(error) => tracing::warn!(file = %path.display(), %error, "a firmware descriptor"),
         }
     }
-    for (code, variables, keyed) in PATHS {
+    for (code, variables) in PATHS {
         found.push(pair(below(code), below(variables), false));
-        if !keyed.is_empty() {
-            found.push(pair(below(code), below(keyed), true));
-        }
     }
     found.retain(Candidate::is_there);
     found
@@ -228,20 +220,12 @@ impl Uefi {
         if !secure_boot {
             return Self::load(&plain.code, &plain.variables);
         }
-        if let Some(keyed) = candidates
-            .iter()
-            .find(|it| !it.needs_management_mode && it.keys)
-        {
-            return Self::load(&keyed.code, &keyed.variables);
-        }
-        // Keys that come with a build that needs system management mode do as well for the ordinary one, if the variables are laid
-        // out alike.
-        let size = |path: &Path| path.metadata().map(|metadata| metadata.len()).ok();
+        // Keys alone do not make it: an ordinary build, which lacks Secure Boot, takes them and then starts whatever there is.
         let keyed = candidates
             .iter()
-            .find(|it| it.keys && size(&it.variables) == size(&plain.variables))
-            .ok_or(LocateError::NoKeys)?;
-        Self::load(&plain.code, &keyed.variables)
+            .find(|it| !it.needs_management_mode && it.keys)
+            .ok_or(LocateError::NoSecureBoot)?;
+        Self::load(&keyed.code, &keyed.variables)
     }
 
     fn load(code_file: &Path, template: &Path) -> Result<Self, LocateError> {
@@ -346,22 +330,31 @@ mod tests {
         let root = debian();
         let uefi = Uefi::find(root.path(), None, false).unwrap();
         assert_eq!((uefi.code[0], uefi.variables[0]), (1, 2));
-        let uefi = Uefi::find(root.path(), None, true).unwrap();
-        assert_eq!((uefi.code[0], uefi.variables[0]), (1, 3));
-        assert!(uefi.template.ends_with("fw/keys.fd"));
     }
 
     #[test]
-    fn without_keys_secure_boot_is_refused_with_a_remedy() {
+    fn secure_boot_needs_a_build_that_has_it_without_management_mode() {
         let root = debian();
-        put(
-            root.path(),
-            "/fw/keys.fd",
-            &[&variables(3)[..], &[0; PAGE]].concat(),
-        );
         let error = Uefi::find(root.path(), None, true).unwrap_err();
-        assert!(matches!(error, LocateError::NoKeys));
-        assert!(error.to_string().contains("OVMF_VARS_4M.ms.fd"));
+        assert!(matches!(error, LocateError::NoSecureBoot));
+        assert!(error.to_string().contains("switch Secure Boot off"));
+        for (features, suits) in [
+            (r#""enrolled-keys""#, false),
+            (r#""secure-boot""#, false),
+            (r#""enrolled-keys", "secure-boot""#, true),
+        ] {
+            put(
+                root.path(),
+                "/etc/qemu/firmware/70-own.json",
+                descriptor("/fw/own.fd", "/fw/keys.fd", features).as_bytes(),
+            );
+            put(root.path(), "/fw/own.fd", &[7; PAGE]);
+            let found = Uefi::find(root.path(), None, true);
+            assert_eq!(found.is_ok(), suits, "{features}");
+            if let Ok(uefi) = found {
+                assert_eq!((uefi.code[0], uefi.variables[0]), (7, 3));
+            }
+        }
     }
 
     #[test]
