@@ -8,8 +8,9 @@ ENTER = build-aux/enter
 # Where cargo leaves what it builds.
 CARGO_TARGET_DIR ?= target
 BUILT = $(CARGO_TARGET_DIR)/release
+SHARE = $(CARGO_TARGET_DIR)/share
 
-.PHONY: help run build test test-guests check bench shell dependencies media flatpak install uninstall clean
+.PHONY: help run build data test test-guests check bench shell dependencies media flatpak install uninstall clean
 
 help:
 	@echo 'make run           start Guesthouse (under a virtual display where there is none)'
@@ -26,17 +27,21 @@ help:
 dependencies:
 	@build-aux/dependencies
 
-build: dependencies
+build: data
 	$(ENTER) cargo build --release --locked --package guesthouse
 	$(ENTER) $(BUILT)/guesthouse document $(BUILT)/share
 
 run: build
 	build-aux/run target/release/guesthouse
 
+# Translations, settings and descriptions, where the program looks for them beside itself.
+data: dependencies
+	$(ENTER) build-aux/data
+
 media: dependencies
 	@build-aux/media >/dev/null
 
-test: dependencies media
+test: data media
 	$(ENTER) cargo test --workspace --locked
 
 test-guests: dependencies
@@ -63,8 +68,14 @@ install:
 	@test -x $(BUILT)/guesthouse && test -d $(BUILT)/share || { echo 'run `make build` first' >&2; exit 1; }
 	install -D -m 755 $(BUILT)/guesthouse '$(DESTDIR)$(PREFIX)/bin/guesthouse'
 	install -D -m 755 $(BUILT)/guesthouse-window '$(DESTDIR)$(PREFIX)/libexec/guesthouse/guesthouse-window'
-	install -D -m 644 data/$(APPLICATION).desktop '$(DESTDIR)$(PREFIX)/share/applications/$(APPLICATION).desktop'
-	install -D -m 644 data/$(APPLICATION).metainfo.xml '$(DESTDIR)$(PREFIX)/share/metainfo/$(APPLICATION).metainfo.xml'
+	install -D -m 644 $(SHARE)/applications/$(APPLICATION).desktop '$(DESTDIR)$(PREFIX)/share/applications/$(APPLICATION).desktop'
+	install -D -m 644 $(SHARE)/metainfo/$(APPLICATION).metainfo.xml '$(DESTDIR)$(PREFIX)/share/metainfo/$(APPLICATION).metainfo.xml'
+	install -D -m 644 data/$(APPLICATION).gschema.xml '$(DESTDIR)$(PREFIX)/share/glib-2.0/schemas/$(APPLICATION).gschema.xml'
+	for language in $$(grep -v '^#' po/LINGUAS); do \
+		install -D -m 644 $(SHARE)/locale/$$language/LC_MESSAGES/guesthouse.mo \
+			"$(DESTDIR)$(PREFIX)/share/locale/$$language/LC_MESSAGES/guesthouse.mo" || exit 1; \
+	done
+	test -n '$(DESTDIR)' || glib-compile-schemas '$(PREFIX)/share/glib-2.0/schemas'
 	install -D -m 644 icons/scalable/$(APPLICATION).svg \
 		'$(DESTDIR)$(PREFIX)/share/icons/hicolor/scalable/apps/$(APPLICATION).svg'
 	install -D -m 644 icons/symbolic/$(APPLICATION)-symbolic.svg \
@@ -84,6 +95,8 @@ uninstall:
 		'$(DESTDIR)$(PREFIX)/share/icons/hicolor/scalable/apps/$(APPLICATION).svg' \
 		'$(DESTDIR)$(PREFIX)/share/icons/hicolor/symbolic/apps/$(APPLICATION)-symbolic.svg' \
 		'$(DESTDIR)$(PREFIX)/share/licenses/guesthouse/LICENSE' \
+		'$(DESTDIR)$(PREFIX)/share/glib-2.0/schemas/$(APPLICATION).gschema.xml' \
+		'$(DESTDIR)$(PREFIX)'/share/locale/*/LC_MESSAGES/guesthouse.mo \
 		'$(DESTDIR)$(PREFIX)/share/man/man1/guesthouse.1' '$(DESTDIR)$(PREFIX)'/share/man/man1/guesthouse-*.1 \
 		'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/guesthouse' \
 		'$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_guesthouse' \

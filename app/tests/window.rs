@@ -106,3 +106,14 @@ fn machines_and_disks_come_in_and_go_out() {
 fn disks_are_checked_mended_and_changed_in_the_window() {
     work_window("disk_tools", &[]);
 }
+
+#[test]
+fn preferences_hold() {
+    let (_folder, medium) = hello();
+    work_window("preferences", &[&medium]);
+}
+
+#[test]
+fn the_window_speaks_other_languages() {
+    work_window("language", &[]);
+}

@@ -99,6 +99,7 @@ def scenario(window):
     step("check and repair")
     window.find(Role.LIST_ITEM, re.compile("^Box, Off"))
     window.keys("ctrl+3")
+    window.topic("Drives")
     window.wait_for_text("disk.qcow2 · qcow2 · 64 MiB")
     window.open_row("Hard Disk 1")
     window.press("Check and Repair")

@@ -8,7 +8,7 @@ use relm4::prelude::*;
 use relm4::{adw, gtk};
 
 use crate::model::BrokenMachine;
-use crate::text::{self, gettext};
+use crate::text::{self, gettext, gettext_with};
 
 /// The page.
 pub struct BrokenPage {
@@ -125,9 +125,10 @@ impl SimpleComponent for BrokenPage {
 impl BrokenPage {
     fn place(&self) -> String {
         let file = self.broken.file.display();
-        self.broken
-            .line
-            .map_or_else(|| file.to_string(), |line| format!("{file}, line {line}"))
+        self.broken.line.map_or_else(
+            || file.to_string(),
+            |line| gettext_with("{file}, line {line}", &[("file", &file), ("line", &line)]),
+        )
     }
 }
 

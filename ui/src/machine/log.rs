@@ -38,7 +38,7 @@ impl Component for LogView {
             add_named[Some("empty")] = &adw::StatusPage {
                 set_icon_name: Some("text-x-generic-symbolic"),
                 set_title: &gettext("Nothing Logged"),
-                set_description: Some(&gettext("What the machine's firmware and engine say while it runs appears here.")),
+                set_description: Some(&gettext("What the machine’s firmware and engine say while it runs appears here.")),
             },
             add_named[Some("lines")] = &gtk::ScrolledWindow {
                 #[name = "text"]

@@ -28,12 +28,10 @@ pub fn prepare() {
 }
 
 /// Where the catalogues may be for a `program` that is installed (`bin/` or `libexec/guesthouse/` beside `share/`) or just built (in
-/// `target/`, whose `locale/` has them).
+/// `target/`, whose `share/` `build-aux/data` fills).
 fn places(program: &Path) -> impl Iterator<Item = PathBuf> + use<'_> {
-    let above = program.ancestors().skip(2);
-    above
-        .take(3)
-        .flat_map(|folder| [folder.join("share/locale"), folder.join("locale")])
+    let above = program.ancestors().skip(2).take(3);
+    above.map(|folder| folder.join("share/locale"))
 }
 
 /// Whether a folder has a catalogue of ours in any language.
@@ -141,7 +139,8 @@ mod tests {
                 .contains(&"/app/share/locale".into())
         );
         assert!(
-            places("/src/target/debug/guesthouse-window").contains(&"/src/target/locale".into())
+            places("/src/target/debug/guesthouse-window")
+                .contains(&"/src/target/share/locale".into())
         );
     }
 }

@@ -96,12 +96,12 @@ impl Component for SystemPage {
                                 let Some((generation, _, about)) = usize::try_from(row.selected()).ok().and_then(|number| GENERATIONS.get(number)) else {
                                     return;
                                 };
-                                row.set_subtitle(about);
+                                row.set_subtitle(&gettext(*about));
                                 if guard.touch() {
                                     let _ = sender.output(SystemOutput::Choose(Choice::Generation(*generation)));
                                 }
                             },
-                            set_subtitle: GENERATIONS[0].2,
+                            set_subtitle: &gettext(GENERATIONS[0].2),
                         },
                         add: model.generation.1.row(),
                         #[name = "secure_boot"]

@@ -162,7 +162,9 @@ fn now_row(depth: usize) -> adw::ActionRow {
 
 /// A time as people write it.
 fn time(milliseconds: i64) -> String {
+    // Translators: a day and a time, as g_date_time_format() takes it.
+    let format = gettext("%-e %B %Y, %H:%M");
     glib::DateTime::from_unix_local(milliseconds / 1000)
-        .and_then(|time| time.format("%-e %B %Y, %H:%M"))
+        .and_then(|time| time.format(&format))
         .map_or_else(|_| String::new(), Into::into)
 }

@@ -16,8 +16,8 @@ use crate::text::{self, gettext, message, whole};
 /// What can be said of IPv6.
 const VERSION6: [(Option<bool>, &str); 3] = [
     (None, message("If this computer has it")),
-    (Some(true), message("On")),
-    (Some(false), message("Off")),
+    (Some(true), message("Always")),
+    (Some(false), message("Never")),
 ];
 
 /// The page.
