@@ -300,11 +300,10 @@ fn a_definition_that_cannot_be_read_is_shown_with_its_line_and_kept() {
     let broken = sound.replace("mebibytes = 64", "mebibytes = \"lots\"");
     let newer = sound.replace("schema = 1", "schema = 999");
     let name = definition.to_str().unwrap();
-    let commands: [&[&str]; 6] = [
+    let commands: [&[&str]; 5] = [
         &["show", "t"],
         &["run", "t"],
         &["start", "t"],
-        &["delete", "t"],
         &["pause", "t"],
         &["type", "t", "x"],
     ];

@@ -184,7 +184,11 @@ fn shape(definition: &mut Definition, key: &str, value: &str) -> anyhow::Result<
     let number: u32 = value.parse().context("it is a number")?;
     let processor = &mut definition.processor;
     if key == "threads" {
+        // The sockets stay as many as they were, where that fits.
+        let sockets = processor.topology().map_or(1, |it| it.sockets);
         processor.threads = number;
+        let cores = (processor.count / number.max(1)).checked_div(sockets);
+        processor.cores = cores.filter(|cores| sockets > 1 && *cores > 0);
     } else {
         let cores = (processor.count / processor.threads.max(1)).checked_div(number);
         processor.cores = cores.filter(|_| number > 1);

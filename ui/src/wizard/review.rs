@@ -166,6 +166,8 @@ impl ReviewPage {
                 .build();
             let image = gtk::Image::from_icon_name(icon);
             image.add_css_class(class);
+            // What it says stands beside it.
+            image.set_accessible_role(gtk::AccessibleRole::Presentation);
             row.add_prefix(&image);
             widgets.against.add(&row);
             self.objections.push(row);
