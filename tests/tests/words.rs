@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use guesthouse_tests::words::{self, Message};
 use polib::catalog::Catalog;
-use polib::message::MessageView;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
