@@ -115,6 +115,7 @@ def scenario(window):
     becomes("the address", lambda one: one["network"][0].get("mac") == "02:12:34:56:78:9a")
     window.press("SSH")
     becomes("a forward", lambda one: one["network"][0]["forward"][0]["guest_port"] == 22)
+    window.wait_for_text("to the guest’s port 22")
     window.press("Capture Traffic", Role.CHECK_BOX)
     becomes("a capture", lambda one: one["network"][0].get("capture") == "network-1.pcap")
     window.picture("network")
