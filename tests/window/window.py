@@ -291,7 +291,13 @@ class Window:
     def press(self, name, role=Role.BUTTON):
         """Presses a button, switch or the like with the space bar."""
         step(f"press {name!r}")
-        self.focus(self.find(role, name))
+        for _ in range(5):
+            node = self.find(role, name)
+            self.focus(node)
+            # What is being shown anew just now may take the keyboard away again.
+            time.sleep(0.3)
+            if self.holder() in {(inner.bus, inner.path) for inner in node.walk()}:
+                break
         self.keys("space")
 
     def open_row(self, title):
