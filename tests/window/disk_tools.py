@@ -6,21 +6,10 @@ import re
 import struct
 import subprocess
 
+import plain_machine
 from window import Role, run, step
 
-MACHINE = """schema = 1
-uuid = "0b2e7f5e-54c8-4a5c-8f0b-6f6e5f3c5b0e"
-name = "Box"
-generation = 1
-
-[memory]
-mebibytes = 64
-
-[[drive]]
-kind = "disk"
-file = "disk.qcow2"
-format = "qcow2"
-
+MORE = """
 [[drive]]
 kind = "disk"
 file = "top.qcow2"
@@ -42,10 +31,7 @@ def qemu_img(*arguments):
 
 
 def prepare(machines):
-    folder = os.path.join(machines, "box")
-    os.mkdir(folder)
-    with open(os.path.join(folder, "machine.toml"), "w") as file:
-        file.write(MACHINE)
+    folder = plain_machine.make(machines, MORE)
     before = os.getcwd()
     os.chdir(folder)
     qemu_img("create", "-q", "-f", "qcow2", "disk.qcow2", "64M")

@@ -5,21 +5,10 @@ import os
 import re
 import subprocess
 
+import plain_machine
 from window import Role, run, step
 
-MACHINE = """schema = 1
-uuid = "0b2e7f5e-54c8-4a5c-8f0b-6f6e5f3c5b0e"
-name = "Box"
-generation = 1
-
-[memory]
-mebibytes = 64
-
-[[drive]]
-kind = "disk"
-file = "disk.qcow2"
-format = "qcow2"
-boot = 1
+MORE = """boot = 1
 """
 
 
@@ -28,10 +17,7 @@ def qemu_img(*arguments):
 
 
 def prepare(machines):
-    folder = os.path.join(machines, "box")
-    os.mkdir(folder)
-    with open(os.path.join(folder, "machine.toml"), "w") as file:
-        file.write(MACHINE)
+    folder = plain_machine.make(machines, MORE)
     disk = os.path.join(folder, "disk.qcow2")
     qemu_img("create", "-q", "-f", "qcow2", disk, "64M")
     subprocess.run(["qemu-io", "-c", "write -P 7 1M 64k", disk], check=True, capture_output=True)

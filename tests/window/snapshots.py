@@ -5,28 +5,12 @@ import os
 import re
 import subprocess
 
+import plain_machine
 from window import Role, run, step
-
-MACHINE = """schema = 1
-uuid = "0b2e7f5e-54c8-4a5c-8f0b-6f6e5f3c5b0e"
-name = "Box"
-generation = 1
-
-[memory]
-mebibytes = 64
-
-[[drive]]
-kind = "disk"
-file = "disk.qcow2"
-format = "qcow2"
-"""
 
 
 def prepare(machines):
-    folder = os.path.join(machines, "box")
-    os.mkdir(folder)
-    with open(os.path.join(folder, "machine.toml"), "w") as file:
-        file.write(MACHINE)
+    folder = plain_machine.make(machines)
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", os.path.join(folder, "disk.qcow2"), "64M"], check=True)
     write(os.path.join(folder, "disk.qcow2"), 1)
 

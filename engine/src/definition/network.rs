@@ -541,6 +541,7 @@ mod tests {
             processors: 4,
             memory: 8 << 30,
             available: 4 << 30,
+            secure_boot: true,
         };
         assert_eq!(machine().findings(&host), []);
         let check = |change: &dyn Fn(&mut Definition), field: &str, severity: Severity| {

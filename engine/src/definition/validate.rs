@@ -1,6 +1,7 @@
 //! What speaks against a definition on this host: each finding belongs to a field, so that a form can show it beneath it.
 
 use super::{Bus, Definition, DriveKind, Generation, SCHEMA};
+use crate::firmware::Uefi;
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +50,8 @@ pub struct Host {
     pub memory: u64,
     /// What of it programs could have now, in bytes.
     pub available: u64,
+    /// Whether it has UEFI firmware that knows Secure Boot.
+    pub secure_boot: bool,
 }
 
 impl Host {
@@ -75,6 +78,7 @@ impl Host {
             processors: u32::try_from(processors).unwrap_or(u32::MAX),
             memory: value("MemTotal:"),
             available: value("MemAvailable:"),
+            secure_boot: Uefi::has_secure_boot(),
         })
     }
 }
@@ -88,7 +92,7 @@ impl Definition {
         }
         self.check_processor(host, &mut found);
         self.check_memory(host, &mut found);
-        self.check_firmware(&mut found);
+        self.check_firmware(host, &mut found);
         self.check_drives(&mut found);
         self.check_networks(&mut found);
         found
@@ -145,11 +149,19 @@ impl Definition {
         }
     }
 
-    fn check_firmware(&self, found: &mut Vec<Finding>) {
-        if self.firmware.secure_boot && self.generation == Generation::One {
+    fn check_firmware(&self, host: &Host, found: &mut Vec<Finding>) {
+        if !self.firmware.secure_boot {
+            return;
+        }
+        if self.generation == Generation::One {
             found.push(Finding::error(
                 "firmware.secure_boot",
                 "A generation 1 machine has a BIOS, which knows no Secure Boot; switch it off or choose generation 2.",
+            ));
+        } else if !host.secure_boot {
+            found.push(Finding::warning(
+                "firmware.secure_boot",
+                "No UEFI firmware on this computer knows Secure Boot without system management mode: the machine does not start before it is switched off.",
             ));
         }
     }
@@ -209,6 +221,7 @@ mod tests {
         processors: 4,
         memory: 8 << 30,
         available: 4 << 30,
+        secure_boot: false,
     };
 
     fn machine() -> Definition {
@@ -302,6 +315,14 @@ mod tests {
             &|d| d.firmware.secure_boot = true,
             "firmware.secure_boot",
             Severity::Error,
+        );
+        check(
+            &|d| {
+                d.generation = Generation::Two;
+                d.firmware.secure_boot = true;
+            },
+            "firmware.secure_boot",
+            Severity::Warning,
         );
         check(
             &|d| {

@@ -184,6 +184,13 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(data)
 }
 
+/// The folder of firmware that the environment names.
+fn chosen() -> Option<PathBuf> {
+    std::env::var_os(DIRECTORY_VARIABLE)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
+}
+
 /// A UEFI firmware: its code, which is never changed, and what a new machine's variables are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uefi {
@@ -201,10 +208,19 @@ impl Uefi {
     /// # Errors
     /// When there is none, or it cannot be read.
     pub fn of_host(secure_boot: bool) -> Result<Self, LocateError> {
-        let chosen = std::env::var_os(DIRECTORY_VARIABLE)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from);
-        Self::find(Path::new("/"), chosen.as_deref(), secure_boot)
+        Self::find(Path::new("/"), chosen().as_deref(), secure_boot)
+    }
+
+    /// Whether this host has a build that knows Secure Boot; looks for files only.
+    pub fn has_secure_boot() -> bool {
+        Self::with_keys(&candidates(Path::new("/"), chosen().as_deref())).is_some()
+    }
+
+    /// Keys alone do not make Secure Boot: an ordinary build, which lacks it, takes them and then starts whatever there is.
+    fn with_keys(candidates: &[Candidate]) -> Option<&Candidate> {
+        candidates
+            .iter()
+            .find(|it| !it.needs_management_mode && it.keys)
     }
 
     fn find(root: &Path, chosen: Option<&Path>, secure_boot: bool) -> Result<Self, LocateError> {
@@ -220,11 +236,7 @@ impl Uefi {
         if !secure_boot {
             return Self::load(&plain.code, &plain.variables);
         }
-        // Keys alone do not make it: an ordinary build, which lacks Secure Boot, takes them and then starts whatever there is.
-        let keyed = candidates
-            .iter()
-            .find(|it| !it.needs_management_mode && it.keys)
-            .ok_or(LocateError::NoSecureBoot)?;
+        let keyed = Self::with_keys(&candidates).ok_or(LocateError::NoSecureBoot)?;
         Self::load(&keyed.code, &keyed.variables)
     }
 

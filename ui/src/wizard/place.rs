@@ -14,6 +14,7 @@ pub fn survey(machines: &Machines) -> Place {
             processors: u32::MAX,
             memory: u64::MAX,
             available: u64::MAX,
+            secure_boot: true,
         }
     });
     let entries = machines.scan().unwrap_or_else(|error| {

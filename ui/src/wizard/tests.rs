@@ -56,6 +56,7 @@ fn place() -> Place {
             processors: 4,
             memory: 8 * GIBIBYTE,
             available: 8 * GIBIBYTE,
+            secure_boot: true,
         },
         names: vec![name("Debian 12"), name("other")],
         images: vec![("/images/taken.qcow2".into(), name("other"))],

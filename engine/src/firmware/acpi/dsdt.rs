@@ -66,13 +66,14 @@ fn processor_scope(count: u8) -> Code {
     Code::of(&[&Scope::new("_PR_".into(), vec![&all])])
 }
 
-fn host_bridge(pci_hole: &RangeInclusive<u64>) -> Code {
+/// What a host bridge passes on to its bus: the numbers of buses, the ports and the memory; it keeps the configuration ports itself.
+pub(super) fn bridge_windows(pci_hole: &RangeInclusive<u64>) -> Code {
     let ports =
         |first: u16, last: u16| -> AddressSpace<u16> { AddressSpace::new_io(first, last, None) };
     let memory = |first: u32, last: u32, cacheable| -> AddressSpace<u32> {
         AddressSpace::new_memory(cacheable, true, first, last, None)
     };
-    let windows = Code::of(&[&ResourceTemplate::new(vec![
+    Code::of(&[&ResourceTemplate::new(vec![
         &AddressSpace::new_bus_number(0_u16, 0xff),
         &IO::new(0xcf8, 0xcf8, 1, 8),
         &ports(0, 0xcf7),
@@ -83,7 +84,11 @@ fn host_bridge(pci_hole: &RangeInclusive<u64>) -> Code {
             below_4_gib(*pci_hole.end()),
             AddressSpaceCacheable::NotCacheable,
         ),
-    ])]);
+    ])])
+}
+
+fn host_bridge(pci_hole: &RangeInclusive<u64>) -> Code {
+    let windows = bridge_windows(pci_hole);
     Code::of(&[&Device::new(
         "PCI0".into(),
         vec![

@@ -6,14 +6,14 @@
 use std::ops::RangeInclusive;
 
 use acpi_tables::aml::{
-    AddressSpace, AddressSpaceCacheable, And, Arg, CreateDWordField, Device, EISAName, Equal,
-    Field, FieldAccessType, FieldEntry, FieldLockRule, FieldUpdateRule, IO, If, Memory32Fixed,
-    Method, Name, OpRegion, OpRegionSpace, Or, PackageBuilder, Path, ResourceTemplate, Return,
-    Scope, Store, Uuid, ZERO,
+    And, Arg, CreateDWordField, Device, EISAName, Equal, Field, FieldAccessType, FieldEntry,
+    FieldLockRule, FieldUpdateRule, If, Memory32Fixed, Method, Name, OpRegion, OpRegionSpace, Or,
+    PackageBuilder, Path, Return, Scope, Store, Uuid, ZERO,
 };
 
 use super::dsdt::{
-    below_4_gib, isa_device, legacy_devices, name, name_bytes, ports, routed_link, sleep_states,
+    below_4_gib, bridge_windows, isa_device, legacy_devices, name, name_bytes, ports, routed_link,
+    sleep_states,
 };
 use super::header;
 use super::resource::Code;
@@ -72,23 +72,7 @@ fn all_processors(count: u8) -> Code {
 }
 
 fn host_bridge(pci_hole: &RangeInclusive<u64>) -> Code {
-    let io =
-        |first: u16, last: u16| -> AddressSpace<u16> { AddressSpace::new_io(first, last, None) };
-    let memory = |first: u32, last: u32, cacheable| -> AddressSpace<u32> {
-        AddressSpace::new_memory(cacheable, true, first, last, None)
-    };
-    let windows = Code::of(&[&ResourceTemplate::new(vec![
-        &AddressSpace::new_bus_number(0_u16, 0xff),
-        &IO::new(0xcf8, 0xcf8, 1, 8),
-        &io(0, 0xcf7),
-        &io(0xd00, 0xffff),
-        &memory(0xa_0000, 0xb_ffff, AddressSpaceCacheable::Cacheable),
-        &memory(
-            below_4_gib(*pci_hole.start()),
-            below_4_gib(*pci_hole.end()),
-            AddressSpaceCacheable::NotCacheable,
-        ),
-    ])]);
+    let windows = bridge_windows(pci_hole);
     let mode = Path::new(MODE);
     Code::of(&[&Device::new(
         "PCI0".into(),

@@ -73,6 +73,7 @@ fn a_machine_goes_out_as_an_ova_and_comes_in_again() {
         processors: 1,
         memory: 64 * MIB,
         available: 32 * MIB,
+        secure_boot: true,
     };
     let suggestion = Suggestion::new(&appliance, &host, &Database::default());
     assert_eq!(suggestion.name, Some(name("Box")));

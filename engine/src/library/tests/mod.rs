@@ -250,6 +250,7 @@ fn findings_name_files_names_and_other_machines() {
         processors: 4,
         memory: 8 << 30,
         available: 8 << 30,
+        secure_boot: true,
     };
     let machine = create(&library, "First");
     let found = |definition: &Definition, folder: Option<&Path>| {

@@ -9,7 +9,7 @@ use crate::dialogs::form::{self, Field};
 use crate::dialogs::question::{self, Weight};
 use crate::dialogs::{progress, toast};
 use crate::model::images::Facts;
-use crate::model::{Drive, ImageFormat, Machines, StoredMachine};
+use crate::model::{Drive, ImageFormat, Job, Machines, StoredMachine};
 use crate::text::{self, gettext, gettext_with, message, ngettext_with};
 
 /// A tool.
@@ -60,10 +60,15 @@ impl Tool {
 
 /// What a tool works on.
 #[derive(Clone)]
-struct Work {
+struct Image {
     machines: Arc<Machines>,
     machine: StoredMachine,
     drive: usize,
+}
+
+/// A tool in use: what it works on, and where it asks.
+struct Work {
+    image: Image,
     root: adw::PreferencesGroup,
 }
 
@@ -77,9 +82,11 @@ pub async fn run(
     root: adw::PreferencesGroup,
 ) {
     let work = Work {
-        machines,
-        machine,
-        drive,
+        image: Image {
+            machines,
+            machine,
+            drive,
+        },
         root: root.clone(),
     };
     let outcome = match tool {
@@ -100,6 +107,16 @@ pub async fn run(
 type Outcome = Option<Result<String, (String, String)>>;
 
 impl Work {
+    /// Lets a worker do `work` on the image, with progress called `heading`; nothing where it ended in a panic.
+    async fn run<T: Send + 'static>(
+        &self,
+        heading: String,
+        work: impl FnOnce(&Image, &Job<'_>) -> T + Send + 'static,
+    ) -> Option<T> {
+        let image = self.image.clone();
+        progress::run(&self.root, heading, move |job| work(&image, job)).await
+    }
+
     async fn grow(self, size: u64) -> Outcome {
         let heading = gettext("Grow Hard Disk");
         let body = gettext(
@@ -118,14 +135,8 @@ impl Work {
         )
         .await?;
         let wanted = text::gibibytes(values.first()?.text())?;
-        let Self {
-            machines,
-            machine,
-            drive,
-            root,
-        } = self;
-        let grown = progress::run(&root, gettext("Growing the Disk"), move |job| {
-            machines.grow(&machine, drive, wanted, job)
+        let grown = self.run(gettext("Growing the Disk"), move |work, job| {
+            work.machines.grow(&work.machine, work.drive, wanted, job)
         });
         Some(match grown.await? {
             Ok(()) => Ok(gettext_with(
@@ -137,8 +148,7 @@ impl Work {
     }
 
     async fn check(self) -> Outcome {
-        let work = self.clone();
-        let checked = progress::run(&self.root, gettext("Checking the Disk"), move |job| {
+        let checked = self.run(gettext("Checking the Disk"), |work, job| {
             work.machines.check_disk(&work.machine, work.drive, job)
         });
         let checked = match checked.await? {
@@ -176,14 +186,8 @@ impl Work {
             &[(&gettext("_Repair"), Weight::Suggested)],
         )
         .await?;
-        let Self {
-            machines,
-            machine,
-            drive,
-            root,
-        } = self;
-        let mended = progress::run(&root, gettext("Repairing the Disk"), move |job| {
-            machines.repair_disk(&machine, drive, job)
+        let mended = self.run(gettext("Repairing the Disk"), move |work, job| {
+            work.machines.repair_disk(&work.machine, work.drive, job)
         });
         let mended = match mended.await? {
             Ok(mended) => mended,
@@ -219,14 +223,8 @@ impl Work {
     }
 
     async fn compact(self) -> Outcome {
-        let Self {
-            machines,
-            machine,
-            drive,
-            root,
-        } = self;
-        let done = progress::run(&root, gettext("Compacting the Disk"), move |job| {
-            machines.compact_disk(&machine, drive, job)
+        let done = self.run(gettext("Compacting the Disk"), move |work, job| {
+            work.machines.compact_disk(&work.machine, work.drive, job)
         });
         Some(match done.await? {
             Ok(0) => Ok(gettext("The disk was as small as it can be")),
@@ -239,7 +237,7 @@ impl Work {
     }
 
     async fn convert(self) -> Outcome {
-        let now = self.machine.definition.drives.get(self.drive)?;
+        let now = self.image.machine.definition.drives.get(self.image.drive)?;
         let raw = now.format == ImageFormat::Raw;
         let heading = gettext("Convert Hard Disk");
         let body = gettext(
@@ -257,14 +255,9 @@ impl Work {
             0 => ImageFormat::Qcow2,
             _ => ImageFormat::Raw,
         };
-        let Self {
-            machines,
-            machine,
-            drive,
-            root,
-        } = self;
-        let done = progress::run(&root, gettext("Converting the Disk"), move |job| {
-            machines.convert_disk(&machine, drive, format, job)
+        let done = self.run(gettext("Converting the Disk"), move |work, job| {
+            work.machines
+                .convert_disk(&work.machine, work.drive, format, job)
         });
         Some(match done.await? {
             Ok(Some(_)) => Ok(gettext(
@@ -276,14 +269,8 @@ impl Work {
     }
 
     async fn detach(self) -> Outcome {
-        let Self {
-            machines,
-            machine,
-            drive,
-            root,
-        } = self;
-        let done = progress::run(&root, gettext("Detaching the Disk"), move |job| {
-            machines.detach_disk(&machine, drive, job)
+        let done = self.run(gettext("Detaching the Disk"), move |work, job| {
+            work.machines.detach_disk(&work.machine, work.drive, job)
         });
         Some(match done.await? {
             Ok(()) => Ok(gettext("The disk stands on its own now")),
@@ -303,14 +290,8 @@ impl Work {
             &[(&gettext("_Merge"), Weight::Destructive)],
         )
         .await?;
-        let Self {
-            machines,
-            machine,
-            drive,
-            root,
-        } = self;
-        let done = progress::run(&root, gettext("Merging the Disk"), move |job| {
-            machines.commit_disk(&machine, drive, job)
+        let done = self.run(gettext("Merging the Disk"), move |work, job| {
+            work.machines.commit_disk(&work.machine, work.drive, job)
         });
         Some(match done.await? {
             Ok(_) => Ok(gettext("The disk was merged into its base")),

@@ -228,6 +228,7 @@ mod tests {
             processors: 4,
             memory: 8 << 30,
             available: 8 << 30,
+            secure_boot: true,
         };
         assert!(definition.findings(&host).is_empty());
     }

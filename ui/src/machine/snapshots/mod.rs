@@ -36,6 +36,8 @@ pub struct SnapshotsView {
     /// A change is under way.
     busy: bool,
     rows: Vec<adw::ActionRow>,
+    /// What the rows were made of: the snapshots, and whether they can be changed.
+    shown: Option<(Vec<Snapshot>, bool)>,
 }
 
 /// What it is told.
@@ -205,6 +207,7 @@ impl Component for SnapshotsView {
             reclaiming: None,
             busy: false,
             rows: Vec::new(),
+            shown: None,
         };
         let widgets = view_output!();
         model.read(&sender);
@@ -307,10 +310,16 @@ impl SnapshotsView {
     }
 
     fn show(&mut self, widgets: &SnapshotsViewWidgets, sender: &ComponentSender<Self>) {
+        let able = !self.alive && !self.busy && self.reclaiming.is_none();
+        // The library is read again whenever something moves in its folder. Rows that stay as they are keep the keyboard.
+        let shown = Some((self.snapshots.clone(), able));
+        if self.shown == shown {
+            return;
+        }
+        self.shown = shown;
         for row in self.rows.drain(..) {
             widgets.group.remove(&row);
         }
-        let able = !self.alive && !self.busy && self.reclaiming.is_none();
         let input = sender.input_sender();
         self.rows = row::rows(&self.snapshots, able, |id| {
             let input = input.clone();
