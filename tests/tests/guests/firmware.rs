@@ -22,7 +22,7 @@ pub fn grub(kind: Kind) {
     row.boots();
     guest.press("c");
     guest.wait_for("grub>", 120);
-    guest.type_text("ls (cd0)/\n");
+    guest.type_text("ls (cd)/\n");
     guest.wait_for("boot/", 120);
     row.works(Cell::Keyboard);
     row.works(Cell::Cd);

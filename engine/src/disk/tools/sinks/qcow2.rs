@@ -47,6 +47,8 @@ struct Table {
 struct State {
     /// The first byte of the file that nothing has taken.
     next: u64,
+    /// Where the next compressed cluster goes: up to the next border of clusters the place is taken for it, and for no other kind.
+    packed: u64,
     /// References to each cluster of the file.
     counts: Vec<u16>,
     l1: Vec<u64>,
@@ -89,6 +91,7 @@ impl<'a> Qcow2Sink<'a> {
         }
         let state = State {
             next: cluster,
+            packed: cluster,
             counts: vec![1],
             l1: vec![0; index(entries)],
             tables: BTreeMap::new(),
@@ -219,8 +222,7 @@ impl<'a> Qcow2Sink<'a> {
         let length = packed.len() as u64;
         let place = {
             let mut state = self.state.lock();
-            let place = state.next;
-            state.next += length;
+            let place = state.take_packed(cluster, length);
             let first = place & !511;
             let end = (place + length).next_multiple_of(512);
             for touched in first / cluster..end.div_ceil(cluster) {
@@ -381,11 +383,27 @@ impl State {
 
     /// Takes clusters that lie side by side.
     fn take(&mut self, cluster: u64, count: u64) -> u64 {
-        let place = self.next.next_multiple_of(cluster);
+        let place = self.next;
         self.next = place + count * cluster;
-        let end = index(self.next / cluster);
         self.counts.resize(index(place / cluster), 0);
-        self.counts.resize(end, 1);
+        self.counts.resize(index(self.next / cluster), 1);
+        place
+    }
+
+    /// Takes `length` bytes, less than a cluster, right after the last compressed cluster, where they fit in what is left there or
+    /// the file goes on behind it. Compressed clusters have clusters of the file to themselves: were they to lie wherever
+    /// something else ended, each would cost as much as a whole one once threads write both kinds in turn.
+    fn take_packed(&mut self, cluster: u64, length: u64) -> u64 {
+        let end = self.packed.next_multiple_of(cluster);
+        if length > end - self.packed {
+            if self.next != end {
+                self.packed = self.next;
+            }
+            // Who refers to it counts it.
+            self.next += cluster;
+        }
+        let place = self.packed;
+        self.packed += length;
         place
     }
 }
@@ -418,5 +436,50 @@ impl Sink for Qcow2Sink<'_> {
 
     fn absent(&self, _turn: &Turn<'_>, offset: u64, length: u64) -> Result<(), ToolError> {
         self.enter(offset, length, None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+
+    use super::*;
+    use crate::disk::tools::tests::{Folder, assert_sound, content};
+
+    /// Two threads bring what deflates well and what does not at all in turn: neither may cost the other place.
+    #[test]
+    fn clusters_of_both_kinds_in_turn_leave_no_gaps() {
+        const CLUSTER: usize = 64 << 10;
+        const COUNT: usize = 64;
+        let folder = Folder::new();
+        let path = folder.path("mixed.qcow2");
+        let mut state = 1_u64;
+        let disk: Vec<u8> = (0..COUNT * CLUSTER)
+            .map(|number| {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                match number / CLUSTER % 2 {
+                    0 => state.to_be_bytes()[0],
+                    _ => b"a text that repeats "[number % 20],
+                }
+            })
+            .collect();
+        let file = File::create_new(&path).unwrap();
+        let writing = Qcow2Writing {
+            cluster_size: CLUSTER as u64,
+            compress: true,
+            backing: None,
+        };
+        let sink = Qcow2Sink::new(&file, &path, disk.len() as u64, writing).unwrap();
+        for (number, cluster) in disk.chunks(CLUSTER).enumerate() {
+            sink.write_compressed((number * CLUSTER) as u64, cluster)
+                .unwrap();
+        }
+        let length = sink.finish().unwrap();
+        // Noise, all the text in one cluster, and the header, two tables and the counts.
+        let clusters = length / CLUSTER as u64;
+        assert!(clusters <= COUNT as u64 / 2 + 6, "{clusters}");
+        assert!(content("qcow2", &path) == disk);
+        assert_sound(&path);
     }
 }

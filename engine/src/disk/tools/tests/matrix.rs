@@ -426,7 +426,8 @@ fn what_compresses_badly_and_well_survives() {
         let target = folder.path("target");
         convert(&Source::new(&raw), &target, format, true, &Job::quiet()).unwrap();
         same(&super::content(qemu, &target), &content, qemu);
-        assert!(fs::metadata(&target).unwrap().len() < 3 << 20, "{qemu}");
+        // A quarter is noise, and stays as large as it is.
+        assert!(fs::metadata(&target).unwrap().len() < 5 << 19, "{qemu}");
         fs::remove_file(target).unwrap();
     }
 }
