@@ -1,9 +1,11 @@
 //! Debian on a disk, with systemd and X, as `build-aux/media-recipes/desktop.sh` makes it.
 
 use guesthouse_engine::Definition;
-use guesthouse_engine::definition::{Drive, ImageFormat};
+use guesthouse_engine::definition::{Bus, Drive, ImageFormat};
+use guesthouse_engine::disk;
 use guesthouse_engine::machine::State;
 use guesthouse_tests::guest::Guest;
+use guesthouse_tests::image::assert_sound;
 use guesthouse_tests::matrix::{Cell, Row};
 use guesthouse_tests::media::gathered;
 use guesthouse_tests::picture::Picture;
@@ -85,6 +87,56 @@ pub fn debian_desktop(kind: Kind) {
         State::Off
     );
     row.works(Cell::ShutsDown);
+}
+
+/// fio writes and verifies a disk on each bus that the machine has: IDE or AHCI, and virtio, each as qcow2 and raw.
+pub fn verified_disks(kind: Kind) {
+    let mut definition = machine(kind, 1024, 2);
+    for name in ["own.qcow2", "virtio.qcow2", "virtio.raw"] {
+        let format = if name.ends_with("raw") {
+            ImageFormat::Raw
+        } else {
+            ImageFormat::Qcow2
+        };
+        definition.drives.push(Drive::disk(name.into(), format));
+    }
+    (kind.change)(&mut definition);
+    for drive in definition.drives.iter_mut().skip(2) {
+        drive.bus = Bus::Virtio;
+    }
+    let guest = Guest::start(definition.clone(), |folder| {
+        std::fs::copy(gathered("debian-desktop.qcow2"), folder.join("disk.qcow2")).unwrap();
+        for drive in definition.drives.iter().skip(1) {
+            disk::create_disk(&drive.path(folder).unwrap(), drive.format, 256 << 20).unwrap();
+        }
+    });
+    guest.log_in(2 * BOOT);
+    let disks = guest.shell(
+        "root=$(findmnt -no SOURCE / | tr -d 0-9); ls /dev/[sv]d[a-z] | grep -v $root",
+        COMMAND,
+    );
+    let disks: Vec<_> = disks.split_whitespace().collect();
+    assert_eq!(disks.len(), 3, "{disks:?}");
+    for name in disks {
+        let said = guest.shell(
+            &format!(
+                "fio --name=verify --filename={name} --direct=1 --ioengine=libaio --iodepth=16 --rw=randwrite --bsrange=4k-128k \
+                 --size=96M --verify=crc32c --verify_fatal=1 --verify_dump=0 --fsync=64 --minimal >/tmp/fio && echo verified"
+            ),
+            4 * COMMAND,
+        );
+        assert!(said.contains("verified"), "{name}: {said}");
+        eprintln!("    {name} verified, {:.0} s", guest.age().as_secs_f64());
+    }
+    guest.judge_kernel_messages(COMMAND);
+    guest.machine.shutdown().unwrap();
+    assert_eq!(
+        guest.wait_for_state(BOOT, |state| !state.is_alive()),
+        State::Off
+    );
+    for name in ["own.qcow2", "virtio.qcow2"] {
+        assert_sound(&guest.folder().join(name));
+    }
 }
 
 /// stress-ng's workers for processors, memory, system calls, pipes, files and interrupts.

@@ -124,11 +124,13 @@ on! {
         network::ipxe_on_e1000,
         network::ipxe_on_virtio,
         network::two_at_a_private_switch,
+        network::much_and_many,
         network::network_boot,
         alpine::alpine,
         debian::debian_installer_in_text_mode,
         debian::debian_installer_in_graphics,
         desktop::debian_desktop,
+        desktop::verified_disks,
         desktop::stress,
         strain::twenty_restarts,
         strain::four_processors_under_load,
@@ -147,6 +149,7 @@ on! {
         alpine::alpine,
         debian::debian_installer_in_graphics,
         desktop::debian_desktop,
+        desktop::verified_disks,
     ];
     generation_2_virtio = GENERATION_2_VIRTIO: [
         linux::linux_from_a_cd,

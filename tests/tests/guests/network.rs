@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::process::{ChildStdin, Command, Stdio};
 use std::sync::Once;
 use std::thread;
 use std::time::Duration;
@@ -197,6 +198,111 @@ pub fn linux_on_e1000(kind: Kind) {
 
 pub fn linux_on_virtio(kind: Kind) {
     linux_on(kind, CardModel::Virtio);
+}
+
+/// How much goes each way when it is to be much.
+const VERY_MUCH: u64 = 1 << 30;
+/// Connections that are open at once.
+const CONNECTIONS: usize = 200;
+
+/// The sum that sha256sum gives for what `feed` writes.
+fn sum_of(feed: impl FnOnce(&mut ChildStdin)) -> String {
+    let mut child = Command::new("sha256sum")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    feed(&mut child.stdin.take().unwrap());
+    let said = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    first_word(&said)
+}
+
+fn first_word(text: &str) -> String {
+    text.split_whitespace().next().unwrap_or("").to_owned()
+}
+
+/// 1 GiB to the guest and 1 GiB from it by the NAT, compared by their sums, and two hundred connections at once, each with an answer of its own.
+pub fn much_and_many(kind: Kind) {
+    let definition = kind.with_medium("linux.iso", 512, 2);
+    let (guest, _library) = start(kind, definition, CardModel::Virtio, Vec::new());
+    guest.wait_for_serial("guest login: ", BOOT);
+    guest.log_in(COMMAND);
+    guest.shell("ip link set eth0 up; udhcpc -i eth0 -n -q -t 10", COMMAND);
+    let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = server.local_addr().unwrap().port();
+    // Threads that are left to themselves: one that still waits for the guest must not keep a failure from being told.
+    let serve = |work: fn(TcpListener) -> String| {
+        let server = server.try_clone().unwrap();
+        thread::spawn(move || work(server))
+    };
+
+    let before = guest.age();
+    let sending = serve(|server| {
+        let (mut stream, _) = server.accept().unwrap();
+        sum_of(|sum| {
+            let mut state = 1_u64;
+            let mut data = vec![0; 1 << 20];
+            for _ in 0..VERY_MUCH >> 20 {
+                for word in data.chunks_mut(8) {
+                    state ^= state << 13;
+                    state ^= state >> 7;
+                    state ^= state << 17;
+                    word.copy_from_slice(&state.to_le_bytes());
+                }
+                stream.write_all(&data).unwrap();
+                sum.write_all(&data).unwrap();
+            }
+        })
+    });
+    let command = format!("nc.openbsd -d 10.0.2.2 {port} | sha256sum");
+    let received = first_word(&guest.shell(&command, 10 * COMMAND));
+    assert_eq!(received, sending.join().unwrap());
+    let took = guest.age() - before;
+    eprintln!("    1 GiB to the guest, {:.0} s", took.as_secs_f64());
+
+    let before = guest.age();
+    let receiving = serve(|server| {
+        let (mut stream, _) = server.accept().unwrap();
+        sum_of(|sum| {
+            let length = std::io::copy(&mut stream, sum).unwrap();
+            assert_eq!(length, VERY_MUCH);
+        })
+    });
+    let command = format!(
+        "mkfifo /tmp/copy; sha256sum /tmp/copy >/tmp/sum & head -c 1024m /dev/urandom | tee /tmp/copy | \
+         nc.openbsd -N 10.0.2.2 {port} >/dev/null; wait; cat /tmp/sum"
+    );
+    let sent = first_word(&guest.shell(&command, 10 * COMMAND));
+    assert_eq!(sent, receiving.join().unwrap());
+    let took = guest.age() - before;
+    eprintln!("    1 GiB from the guest, {:.0} s", took.as_secs_f64());
+
+    serve(|server| {
+        let mut streams = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let (mut stream, _) = server.accept().unwrap();
+            let mut question = [0; 4];
+            stream.read_exact(&mut question).unwrap();
+            streams.push((stream, question));
+        }
+        // Nobody hears anything before all have asked.
+        for (mut stream, question) in streams {
+            stream.write_all(b"answer to ").unwrap();
+            stream.write_all(&question).unwrap();
+        }
+        String::new()
+    });
+    let heard = guest.shell(
+        &format!(
+            "mkdir /tmp/heard; for number in $(seq 1000 {}); do ( echo -n $number | nc.openbsd 10.0.2.2 {port} >/tmp/heard/$number ) & done; wait; \
+             cd /tmp/heard && for number in *; do [ \"$(cat $number)\" = \"answer to $number\" ] && echo right; done | wc -l",
+            999 + CONNECTIONS
+        ),
+        2 * COMMAND,
+    );
+    assert_eq!(heard.trim(), CONNECTIONS.to_string());
+    eprintln!("    {CONNECTIONS} connections at once");
+    guest.judge_kernel_messages(COMMAND);
 }
 
 /// Two machines at a private switch reach each other and nothing else.

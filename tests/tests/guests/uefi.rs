@@ -1,7 +1,7 @@
 //! The firmware of generation 2 machines: its shell, its variables, and what it starts from disks and media.
 
-use guesthouse_engine::definition::{Drive, ImageFormat};
-use guesthouse_engine::machine::State;
+use guesthouse_engine::definition::{Drive, Host, ImageFormat};
+use guesthouse_engine::machine::{Machine, StartOptions, State};
 use guesthouse_tests::guest::Guest;
 use guesthouse_tests::matrix::{Cell, Row};
 use guesthouse_tests::media::gathered;
@@ -101,11 +101,20 @@ fn entry(guest: &Guest, entries: &str) -> String {
     ours.unwrap_or_else(|| guest.fail(&format!("no entry: {entries}")))
 }
 
-/// With Secure Boot, what Debian's signatures vouch for starts, and the kernel knows that it is on.
+/// With Secure Boot, what Debian's signatures vouch for starts, and the kernel knows that it is on. Without a firmware for it nothing does.
 pub fn secure_boot(kind: Kind) {
     let mut definition = kind.with_medium("linux.iso", 512, 1);
     (kind.change)(&mut definition);
     definition.firmware.secure_boot = true;
+    if !Host::inspect().unwrap().secure_boot {
+        // No build of the firmware here has it: nothing may start as if it had.
+        let folder = tempfile::tempdir().unwrap();
+        let started = Machine::start(&definition, folder.path(), StartOptions::default());
+        let refused = started.err().map(|error| error.to_string());
+        eprintln!("    {refused:?}");
+        assert!(refused.is_some_and(|reason| reason.contains("Secure Boot")));
+        return;
+    }
     let guest = Guest::start(definition.clone(), |_| {});
     guest.log_in(BOOT);
     let messages = guest.judge_kernel_messages(COMMAND);
