@@ -33,6 +33,28 @@ fn a_guest_that_lost_its_way_is_told_with_its_registers() {
     guest.wait_for_log("cs a000 base a0000", 10);
 }
 
+/// The kernel carries out by itself what reaches for a device, and does not know every instruction.
+#[test]
+fn an_instruction_that_cannot_be_carried_out_is_told_with_its_bytes() {
+    // mov eax, cr4; or ax, 200h (SSE); mov cr4, eax; mov ax, a000h (the video window); mov ds, ax; pand xmm0, [0]
+    let guest = Guest::boot(&el_torito(
+        "FAULT",
+        &program::message_then(
+            "ready",
+            &[
+                0x0f, 0x20, 0xe0, 0x0d, 0x00, 0x02, 0x0f, 0x22, 0xe0, 0xb8, 0x00, 0xa0, 0x8e, 0xd8,
+                0x66, 0x0f, 0xdb, 0x06, 0x00, 0x00,
+            ],
+        ),
+    ));
+    let state = guest.wait_for_state(FIRMWARE, |state| !state.is_alive());
+    let State::Crashed { reason } = state else {
+        panic!("{state:?}");
+    };
+    assert!(reason.contains("66 0f db 06 00 00"), "{reason}");
+    guest.wait_for_log("processor 0: running, real mode", 10);
+}
+
 #[test]
 fn a_register_that_is_not_there_is_told_and_the_guest_goes_on() {
     // mov ecx, 12345h; rdmsr; inc eax; wrmsr; mov al, '!'; mov ah, 0eh; int 10h; hlt
