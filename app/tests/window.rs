@@ -108,6 +108,15 @@ fn disks_are_checked_mended_and_changed_in_the_window() {
 }
 
 #[test]
+fn the_serial_line_is_a_terminal() {
+    let folder = tempfile::tempdir().expect("a folder for the medium");
+    let medium = folder.path().join("serial.iso");
+    let program = program::serial_echo("\x1b[2J\x1b[HThis guest has no screen: ");
+    std::fs::write(&medium, el_torito("SERIAL", &program)).expect("the medium is written");
+    work_window("serial", &[&medium]);
+}
+
+#[test]
 fn preferences_hold() {
     let (_folder, medium) = hello();
     work_window("preferences", &[&medium]);

@@ -85,6 +85,24 @@ pub mod program {
         )
     }
 
+    /// Sends `text` over the first serial port, then every byte that it receives there.
+    pub fn serial_echo(text: &str) -> Vec<u8> {
+        let mut code = vec![
+            0xfc, 0x31, 0xc0, 0x8e, 0xd8, 0xbe, 0, 0, // cld; ds = 0; mov si, text
+            0xba, 0xf8, 0x03, // mov dx, 3f8h
+            0xac, 0x84, 0xc0, 0x74, 0x03, 0xee, 0xeb,
+            0xf8, // next: lodsb; test al, al; jz again; out dx, al; jmp next
+            0xf4, 0xba, 0xfd, 0x03, 0xec, 0xa8, 0x01, 0x74,
+            0xf7, // again: hlt; in al, 3fdh; test al, 1; jz again
+            0xba, 0xf8, 0x03, 0xec, 0xee, 0xeb, 0xf0, // in al, 3f8h; out 3f8h, al; jmp again
+        ];
+        let place = u16::try_from(0x7c00 + code.len()).unwrap().to_le_bytes();
+        code[6..8].copy_from_slice(&place);
+        code.extend_from_slice(text.as_bytes());
+        code.push(0);
+        code
+    }
+
     /// Prints `text` and halts for good.
     pub fn message(text: &str) -> Vec<u8> {
         print(text, &[0xf4, 0xeb, 0xfd])

@@ -210,6 +210,10 @@ class Window:
         """Everything that is written on the screen."""
         return "\n".join(node.name for node in self.tree().walk() if node.name)
 
+    def content(self, node):
+        """The text in `node`, as a screen reader reads it."""
+        return self.call(node.bus, node.path, "org.a11y.atspi.Text", "GetText", GLib.Variant("(ii)", (0, -1)))[0]
+
     def unnamed(self):
         """What a screen reader could only call "button": controls on the screen without a name."""
 
@@ -329,7 +333,7 @@ class Window:
     def enter(self, name, text):
         """Replaces what stands in a field."""
         step(f"enter {text!r} into {name!r}")
-        self.focus(self.find(Role.TEXT, name))
+        self.focus(self.find((Role.TEXT, Role.ENTRY), name))
         self.keys("ctrl+a", "BackSpace")
         self.type(text)
 

@@ -29,7 +29,7 @@ pub use error::{CommandError, StartError};
 pub use event::{MachineEvent, State};
 pub use handle::{Machine, StartOptions};
 pub use networks::{CardStatus, ForwardStatus};
-pub use serial::SerialConnection;
+pub use serial::{SerialConnection, SerialConsole, SerialReader};
 pub use usage::Usage;
 
 pub use crate::hypervisor::{Activity, ProcessorState};

@@ -1,6 +1,7 @@
 //! Looks now and then whether the guest hangs, and says so once. A processor that waits with interrupts off never goes on, and one
 //! that stays at the same instruction with interrupts off does nothing that could change it; a guest that is merely idle lets
-//! interrupts in.
+//! interrupts in. Boot loaders wait for a key in a loop with interrupts off, where a few looks may find them at the same instruction by
+//! chance: many looks, one soon after the other, do not.
 
 use std::time::Duration;
 
@@ -11,6 +12,9 @@ use crate::hypervisor::{Activity, ProcessorState};
 pub(super) const INTERVAL: Duration = Duration::from_secs(10);
 /// How many looks in a row must find it in the same place.
 const LOOKS: u32 = 3;
+/// How many more looks, [`SOON`] apart, must find a processor that works there too before it is said.
+const MORE_LOOKS: u32 = 20;
+const SOON: Duration = Duration::from_millis(7);
 
 /// What the looks before found.
 #[derive(Default)]
@@ -32,24 +36,19 @@ impl Watch {
     /// Looks at the guest, which has run for [`INTERVAL`] without anything to report; that stops it for less than a millisecond. Tells when it
     /// was found to hang for the first time at this place.
     pub fn look(&mut self, hardware: &Hardware) -> Option<String> {
-        self.judge(&hardware.look_at_processors())
+        self.judge(&hardware.look_at_processors(), || {
+            std::thread::sleep(SOON);
+            hardware.look_at_processors()
+        })
     }
 
-    /// Compares where the processors are with where they were.
-    fn judge(&mut self, states: &[ProcessorState]) -> Option<String> {
-        let started = states
-            .iter()
-            .filter(|state| state.activity != Activity::NotStarted);
-        let places: Option<Vec<Place>> = started
-            .map(|state| {
-                (!state.interrupts).then_some(Place {
-                    index: state.index,
-                    halted: state.activity == Activity::Halted,
-                    instruction: state.instruction,
-                })
-            })
-            .collect();
-        let places = places.unwrap_or_default();
+    /// Compares where the processors are with where they were; `again` looks once more.
+    fn judge(
+        &mut self,
+        states: &[ProcessorState],
+        mut again: impl FnMut() -> Vec<ProcessorState>,
+    ) -> Option<String> {
+        let places = places(states);
         if places.is_empty() || places != self.places {
             self.looks = u32::from(!places.is_empty());
             self.places = places;
@@ -60,8 +59,13 @@ impl Watch {
         if self.looks < LOOKS || self.told {
             return None;
         }
+        let halted = self.places.iter().all(|place| place.halted);
+        if !halted && (0..MORE_LOOKS).any(|_| self::places(&again()) != self.places) {
+            self.looks = 0;
+            return None;
+        }
         self.told = true;
-        Some(if self.places.iter().all(|place| place.halted) {
+        Some(if halted {
             "The guest hangs: its processors wait for interrupts and let none in, so it will never go on. It has crashed, or has shut \
              down without switching the machine off. Reset the machine, or force it off."
                 .to_owned()
@@ -87,6 +91,23 @@ impl Watch {
     }
 }
 
+/// Where the processors that were started are; nothing if one of them lets interrupts in.
+fn places(states: &[ProcessorState]) -> Vec<Place> {
+    let started = states
+        .iter()
+        .filter(|state| state.activity != Activity::NotStarted);
+    let places: Option<Vec<Place>> = started
+        .map(|state| {
+            (!state.interrupts).then_some(Place {
+                index: state.index,
+                halted: state.activity == Activity::Halted,
+                instruction: state.instruction,
+            })
+        })
+        .collect();
+    places.unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,22 +123,39 @@ mod tests {
             state(0, KVM_MP_STATE_HALTED, false, 0x1000),
             state(1, KVM_MP_STATE_UNINITIALIZED, false, 0xfff0),
         ];
+        let still =
+            |watch: &mut Watch, states: &[ProcessorState]| watch.judge(states, || states.to_vec());
         let mut watch = Watch::default();
-        assert_eq!([watch.judge(&halted), watch.judge(&halted)], [None, None]);
-        assert!(watch.judge(&halted).unwrap().contains("never go on"));
-        assert_eq!(watch.judge(&halted), None);
+        assert_eq!(still(&mut watch, &halted), None);
+        assert_eq!(still(&mut watch, &halted), None);
+        assert!(still(&mut watch, &halted).unwrap().contains("never go on"));
+        assert_eq!(still(&mut watch, &halted), None);
 
         let idle = [state(0, KVM_MP_STATE_HALTED, true, 0x1000)];
         let mut watch = Watch::default();
         for _ in 0..10 {
-            assert_eq!(watch.judge(&idle), None);
+            assert_eq!(still(&mut watch, &idle), None);
         }
         let moving = |at| [state(0, KVM_MP_STATE_RUNNABLE, false, at)];
         for at in 0..10 {
-            assert_eq!(watch.judge(&moving(at)), None);
+            assert_eq!(still(&mut watch, &moving(at)), None);
         }
-        assert_eq!(watch.judge(&moving(9)), None);
-        let text = watch.judge(&moving(9)).unwrap();
+        assert_eq!(still(&mut watch, &moving(9)), None);
+        let text = still(&mut watch, &moving(9)).unwrap();
         assert!(text.contains("processor 0 at address 0x9"), "{text}");
+    }
+
+    #[test]
+    fn a_loop_that_was_found_at_one_instruction_by_chance_does_not_hang() {
+        let at = |place| vec![state(0, KVM_MP_STATE_RUNNABLE, false, place)];
+        let mut watch = Watch::default();
+        for _ in 0..12 {
+            let mut later = 0;
+            let told = watch.judge(&at(7), || {
+                later += 1;
+                at(if later < MORE_LOOKS { 7 } else { 8 })
+            });
+            assert_eq!(told, None);
+        }
     }
 }

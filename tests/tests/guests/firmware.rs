@@ -26,7 +26,7 @@ pub fn grub(kind: Kind) {
     guest.wait_for("boot/", 120);
     row.works(Cell::Keyboard);
     row.works(Cell::Cd);
-    guest.type_text("clear; terminal_output gfxterm\n");
+    guest.type_text("clear; insmod all_video; loadfont unicode; terminal_output gfxterm\n");
     guest.wait_for_picture("a graphics mode", 120, 2, |picture| {
         picture.width >= 640 && picture.height >= 480 && guest.machine.screen_text().is_none()
     });
@@ -35,6 +35,8 @@ pub fn grub(kind: Kind) {
     guest.type_text("terminal_output console; reboot\n");
     guest.wait_for("The highlighted entry", 300);
     row.works(Cell::Reboots);
+    let log = guest.machine.log();
+    assert!(!log.iter().any(|line| line.contains("hang")), "{log:?}");
 }
 
 pub fn memtest86(kind: Kind) {

@@ -11,7 +11,7 @@ use crate::settings;
 use crate::text::gettext;
 
 /// The shortcuts of every action, the machine's page's included.
-const SHORTCUTS: [(&str, &[&str]); 17] = [
+const SHORTCUTS: [(&str, &[&str]); 18] = [
     ("win.new-machine", &["<Control>n"]),
     ("win.search", &["<Control>f"]),
     ("win.full-screen", &["F11"]),
@@ -28,7 +28,8 @@ const SHORTCUTS: [(&str, &[&str]); 17] = [
     ("machine.view::overview", &["<Control>2"]),
     ("machine.view::hardware", &["<Control>3"]),
     ("machine.view::snapshots", &["<Control>4"]),
-    ("machine.view::log", &["<Control>5"]),
+    ("machine.view::serial", &["<Control>5"]),
+    ("machine.view::log", &["<Control>6"]),
 ];
 
 /// What begins a new machine on the window's command line.

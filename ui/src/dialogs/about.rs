@@ -58,7 +58,8 @@ const SHORTCUTS: [(&str, &[(&str, &str)]); 3] = [
             (message("Overview"), "<Control>2"),
             (message("Hardware"), "<Control>3"),
             (message("Snapshots"), "<Control>4"),
-            (message("Log"), "<Control>5"),
+            (message("Serial"), "<Control>5"),
+            (message("Log"), "<Control>6"),
         ],
     ),
 ];

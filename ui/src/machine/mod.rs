@@ -13,6 +13,7 @@ mod overview;
 mod page;
 mod screen;
 mod screenshot;
+mod serial;
 mod snapshots;
 mod usage;
 

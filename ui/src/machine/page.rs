@@ -17,6 +17,7 @@ use super::log::{self, LogInput, LogView};
 use super::overview::{Overview, OverviewInput, OverviewOutput};
 use super::screen::{Screen, ScreenInit, ScreenInput};
 use super::screenshot;
+use super::serial::{SerialInput, SerialView};
 use super::snapshots::{SnapshotsInput, SnapshotsView};
 use super::{clone, export};
 use crate::access;
@@ -37,6 +38,7 @@ pub struct MachinePage {
     overview: Controller<Overview>,
     hardware: Controller<HardwareView>,
     snapshots: Controller<SnapshotsView>,
+    serial: Controller<SerialView>,
     log: Controller<LogView>,
 }
 
@@ -198,6 +200,7 @@ impl Component for MachinePage {
                         add_titled_with_icon[Some("overview"), &gettext("Overview"), "view-list-symbolic"]: model.overview.widget(),
                         add_titled_with_icon[Some("hardware"), &gettext("Hardware"), "drive-harddisk-symbolic"]: model.hardware.widget(),
                         add_titled_with_icon[Some("snapshots"), &gettext("Snapshots"), "camera-photo-symbolic"]: model.snapshots.widget(),
+                        add_titled_with_icon[Some("serial"), &gettext("Serial"), "utilities-terminal-symbolic"]: model.serial.widget(),
                         add_titled_with_icon[Some("log"), &gettext("Log"), "text-x-generic-symbolic"]: model.log.widget(),
                     },
                     #[name = "bottom"]
@@ -244,6 +247,9 @@ impl Component for MachinePage {
                 .forward(sender.input_sender(), PageInput::Change),
             snapshots: SnapshotsView::builder()
                 .launch((machines.clone(), machine.clone(), state.clone()))
+                .detach(),
+            serial: SerialView::builder()
+                .launch(machines.serial(&machine.folder))
                 .detach(),
             log: LogView::builder().launch(()).detach(),
             machines,
@@ -296,6 +302,8 @@ impl Component for MachinePage {
             ) => {}
             PageInput::Started => {
                 self.show_log();
+                let console = self.machines.serial(&self.machine.folder);
+                self.serial.emit(SerialInput::Connect(console));
                 self.overview.emit(OverviewInput::Media);
                 self.hardware.emit(HardwareInput::Media);
                 self.follow(self.machines.state(&self.machine.folder));

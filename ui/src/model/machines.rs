@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use super::{
     Definition, Deleted, Entry, Finding, Host, Library, LibraryError, Machine, MachineEvent,
-    NewDisk, StartError, StartOptions, State, StoredMachine, Switches,
+    NewDisk, SerialConsole, StartError, StartOptions, State, StoredMachine, Switches,
 };
 
 /// Something that those who follow the machines may want to show.
@@ -37,6 +37,7 @@ pub enum Change {
 /// A machine that was started, and what was put into its optical drives or taken out since, by their numbers.
 struct Handle {
     machine: Machine,
+    serial: SerialConsole,
     media: HashMap<usize, Option<PathBuf>>,
 }
 
@@ -94,6 +95,12 @@ impl Machines {
         handles.get(folder).map(|handle| handle.machine.clone())
     }
 
+    /// The other end of the serial line of the machine in `folder`, if it was started since this program began.
+    pub fn serial(&self, folder: &Path) -> Option<SerialConsole> {
+        let handles = self.handles.lock();
+        handles.get(folder).map(|handle| handle.serial.clone())
+    }
+
     /// What is in optical drive number `drive` of the machine in `folder`, if that has changed since it was started.
     pub fn medium(&self, folder: &Path, drive: usize) -> Option<Option<PathBuf>> {
         self.handles.lock().get(folder)?.media.get(&drive).cloned()
@@ -122,10 +129,16 @@ impl Machines {
     /// Why it cannot be started, and what to do.
     pub fn start(self: &Arc<Self>, machine: &StoredMachine) -> Result<Machine, StartError> {
         let StoredMachine { folder, definition } = machine;
-        let machine = Machine::start(definition, folder, StartOptions::default())?;
+        let (serial, connection) = SerialConsole::new();
+        let options = StartOptions {
+            serial: Some(connection),
+            ..StartOptions::default()
+        };
+        let machine = Machine::start(definition, folder, options)?;
         let events = machine.subscribe();
         let handle = Handle {
             machine: machine.clone(),
+            serial,
             media: HashMap::new(),
         };
         let previous = self.handles.lock().insert(folder.clone(), handle);

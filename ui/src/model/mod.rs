@@ -24,8 +24,8 @@ pub use guesthouse_engine::library::{
     Original, StoredMachine, Suggestion, TrashedImage, copies_of, usable_name,
 };
 pub use guesthouse_engine::machine::{
-    CardStatus, CommandError, ForwardStatus, Machine, MachineEvent, StartError, StartOptions,
-    State, Usage,
+    CardStatus, CommandError, ForwardStatus, Machine, MachineEvent, SerialConsole, StartError,
+    StartOptions, State, Usage,
 };
 pub use guesthouse_engine::media::operating_system::{Defaults, suited};
 pub use guesthouse_engine::media::{
