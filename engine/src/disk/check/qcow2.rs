@@ -84,6 +84,8 @@ pub(in crate::disk) struct Tables {
     pub(in crate::disk) counts_wrong: bool,
     /// Table entries that lead where they must not.
     pub(in crate::disk) bad_entries: bool,
+    /// There are tables of which it is not known what they use: the disk's own, or a snapshot's.
+    pub(in crate::disk) unknown_tables: bool,
 }
 
 /// Who refers to an L2 table.
@@ -97,7 +99,12 @@ pub(in crate::disk) struct L2Uses {
 pub(in crate::disk) enum Target {
     Nothing,
     Plain(u64),
-    Compressed { first: u64, last: u64 },
+    Compressed {
+        first: u64,
+        last: u64,
+        /// It says that it goes on behind the end of the file, where it has nothing: what is put there later would be freed with it.
+        beyond: bool,
+    },
 }
 
 impl Tables {
@@ -135,6 +142,7 @@ impl Tables {
             l2_tables: HashMap::new(),
             counts_wrong: false,
             bad_entries: false,
+            unknown_tables: false,
             container,
             header,
             l1,
@@ -229,12 +237,8 @@ impl Tables {
             self.header.refcount_table_clusters,
         );
         self.claim(offset, clusters * size, Use::RefcountTable, 1);
-        self.claim(
-            self.header.l1_offset,
-            self.l1.len() as u64 * 8,
-            Use::ActiveL1,
-            1,
-        );
+        let l1 = (self.header.l1_offset, self.l1.len() as u64 * 8);
+        self.unknown_tables |= !self.claim(l1.0, l1.1, Use::ActiveL1, 1);
         self.note_l1(&self.l1.clone(), true, "the L1 table");
         self.walk_snapshots()?;
         self.walk_extensions()
@@ -247,6 +251,9 @@ impl Tables {
                 continue;
             }
             if entry & !(OFFSET | COPIED) != 0 {
+                self.bad_entries = true;
+                // It may be anything that stands there in a table's place.
+                self.unknown_tables |= !active;
                 self.damage(|| format!("Entry {number} of {whose} has bits that mean nothing."));
             }
             let uses = self.l2_tables.entry(offset).or_default();
@@ -262,6 +269,7 @@ impl Tables {
         let snapshots = match Snapshot::read_all(&self.container, &self.header) {
             Ok(snapshots) => snapshots,
             Err(FormatError::Damaged { fault, .. }) => {
+                self.unknown_tables = true;
                 self.damage(|| format!("The snapshots cannot be read: {fault}."));
                 return Ok(());
             }
@@ -269,18 +277,20 @@ impl Tables {
         };
         if let Some(last) = snapshots.last() {
             let start = self.header.snapshots_offset;
-            self.claim(start, last.end - start, Use::SnapshotTable, 1);
+            self.unknown_tables |= !self.claim(start, last.end - start, Use::SnapshotTable, 1);
         }
         let mut entries = 0;
         for snapshot in &snapshots {
             entries += snapshot.l1_entries;
             // Tables do not overlap; all together they are not larger than the file.
             if entries * 8 > self.container.length() {
+                self.unknown_tables = true;
                 self.damage(|| "The snapshots' L1 tables are larger than the file.".to_owned());
                 break;
             }
             let place = (snapshot.l1_offset, snapshot.l1_entries * 8);
             if !self.claim(place.0, place.1, Use::SnapshotL1, 1) {
+                self.unknown_tables = true;
                 continue;
             }
             let l1 = read_l1(&self.container, snapshot.l1_offset, snapshot.l1_entries)?;
@@ -381,10 +391,12 @@ impl Tables {
             if offset >= length {
                 return Err("lies beyond the end of the file");
             }
-            let end = (offset + bytes).next_multiple_of(512);
+            let end = (offset + bytes).next_multiple_of(512).div_ceil(size);
+            let last = length.div_ceil(size);
             return Ok(Target::Compressed {
                 first: (offset & !511) / size,
-                last: end.div_ceil(size).min(length.div_ceil(size)),
+                last: end.min(last),
+                beyond: end > last,
             });
         }
         let offset = entry & OFFSET;
@@ -418,8 +430,16 @@ impl Tables {
                         self.bad_entries = true;
                     }
                 }
-                Ok(Target::Compressed { first, last }) => {
+                Ok(Target::Compressed {
+                    first,
+                    last,
+                    beyond,
+                }) => {
                     self.count(uses, previous, 0, true);
+                    if beyond {
+                        self.bad_entries = true;
+                        self.damage(|| format!("Entry {number} of the L2 table at byte {place} says that its compressed cluster goes on behind the end of the file."));
+                    }
                     if !self.claim_clusters(first, last, Use::Data, uses.references) {
                         self.bad_entries = true;
                     }

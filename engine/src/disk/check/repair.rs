@@ -9,7 +9,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::super::formats::qcow2::{COPIED, Header, OFFSET, bits};
+use super::super::formats::qcow2::{COPIED, Header, OFFSET, bits, shortened};
 use super::super::formats::{Container, index};
 use super::super::lock::Access;
 use super::super::open::{open_file, size};
@@ -72,6 +72,13 @@ pub fn repair(path: &Path, damage: bool, job: &Job<'_>) -> Result<Repaired, Tool
         ));
     }
     tables.header.check_readable(&container)?;
+    if tables.unknown_tables {
+        return Err(ToolError::refused(
+            path,
+            "has tables or snapshots that cannot be read, and what they hold would be given out again",
+            "copy what can be read to a new image with \"guesthouse disk convert\"",
+        ));
+    }
     let backup = back_up(path, &tables, job)?;
     let lost = if tables.bad_entries {
         mend_entries(&file, &container, &tables)?
@@ -147,6 +154,9 @@ fn mend_entries(file: &File, container: &Container, tables: &Tables) -> Result<u
                 *entry = 0;
                 changed = true;
                 lost += header.l2_entries();
+            } else if *entry & OFFSET != 0 && *entry & !(OFFSET | COPIED) != 0 {
+                *entry &= OFFSET | COPIED;
+                changed = true;
             }
         }
         if changed {
@@ -178,12 +188,19 @@ fn mend_entries(file: &File, container: &Container, tables: &Tables) -> Result<u
                     (end - size) | COPIED | (entry & ZERO)
                 }
                 Ok(Target::Plain(_)) => continue,
-                Ok(Target::Compressed { first, last }) => {
-                    if !(first..last).any(|cluster| tables.is_metadata(cluster)) {
+                Ok(Target::Compressed {
+                    first,
+                    last,
+                    beyond,
+                }) => {
+                    if (first..last).any(|cluster| tables.is_metadata(cluster)) {
+                        lost += 1;
+                        nothing
+                    } else if beyond {
+                        shortened(entry, header.cluster_bits, last * size)
+                    } else {
                         continue;
                     }
-                    lost += 1;
-                    nothing
                 }
                 Err(_) => {
                     lost += 1;

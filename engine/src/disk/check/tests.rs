@@ -178,6 +178,79 @@ fn lost_counts_are_made_anew() {
 }
 
 #[test]
+fn a_compressed_cluster_that_goes_on_behind_the_end_is_shortened() {
+    let folder = Folder::new();
+    let plain = image(&folder, "compat=1.1", false);
+    let file = folder.path("packed.qcow2");
+    let names = [plain.to_str().unwrap(), file.to_str().unwrap()];
+    qemu_img(&["convert", "-c", "-O", "qcow2", names[0], names[1]]);
+    let before = content("qcow2", &file);
+    // Of the clusters the one that lies last in the file.
+    let table = peek(&file, header(&file).l1_offset) & OFFSET;
+    let (place, entry) = (0..8192)
+        .map(|number| table + 8 * number)
+        .map(|place| (place, peek(&file, place)))
+        .filter(|(_, entry)| entry >> 62 == 1)
+        .max_by_key(|(_, entry)| entry & ((1 << 54) - 1))
+        .unwrap();
+    poke(&file, place, &(entry | 0xff << 54).to_be_bytes());
+    let report = found(&file);
+    assert!(
+        report.findings[0]
+            .text
+            .contains("goes on behind the end of the file"),
+        "{report:?}"
+    );
+    let done = repair(&file, true, &Job::quiet()).unwrap();
+    assert!(done.after.is_clean() && done.lost == 0, "{done:?}");
+    assert_sound(&file);
+    assert!(before == content("qcow2", &file), "data changed");
+}
+
+#[test]
+fn tables_and_snapshots_that_cannot_be_read_are_not_given_out() {
+    type Damage = fn(&Path, &Header);
+    let damages: [Damage; 4] = [
+        // The disk's own table is where none can be.
+        |file, header| poke(file, 40, &(header.l1_offset + 512).to_be_bytes()),
+        |file, _| poke(file, 64, &(1_u64 << 40).to_be_bytes()),
+        // Its L1 table is where the disk's data is, which a repair would take for entries.
+        |file, header| {
+            let table = peek(file, header.l1_offset) & OFFSET;
+            let data = peek(file, table) & OFFSET;
+            poke(file, header.snapshots_offset, &data.to_be_bytes());
+        },
+        |file, header| {
+            poke(file, header.snapshots_offset + 8, &u32::MAX.to_be_bytes());
+        },
+    ];
+    for damage in damages {
+        let folder = Folder::new();
+        let file = image(&folder, "compat=1.1", true);
+        damage(&file, &header(&file));
+        let before = fs::read(&file).unwrap();
+        assert!(found(&file).damage > 0);
+        let refused = repair(&file, true, &Job::quiet()).unwrap_err();
+        assert!(
+            refused
+                .to_string()
+                .contains("snapshots that cannot be read"),
+            "{refused}"
+        );
+        assert!(before == fs::read(&file).unwrap());
+        assert_eq!(folder.names().len(), 1);
+    }
+}
+
+#[test]
+fn bits_that_mean_nothing_are_taken_out_of_the_l1_table() {
+    repaired("compat=1.1", false, true, |file, header| {
+        let entry = peek(file, header.l1_offset);
+        poke(file, header.l1_offset, &(entry | 1 | 1 << 60).to_be_bytes());
+    });
+}
+
+#[test]
 fn leaks_are_given_back() {
     let done = repaired("compat=1.1", false, true, |file, header| {
         // A cluster more, which counts as used.

@@ -71,6 +71,14 @@ pub(in crate::disk) fn compressed_place(entry: u64, cluster_bits: u32) -> (u64, 
     (offset, sectors * 512 - (offset & 511))
 }
 
+/// The entry of a compressed cluster that goes no further than to byte `end` of the file, which lies behind its beginning.
+pub(in crate::disk) fn shortened(entry: u64, cluster_bits: u32, end: u64) -> u64 {
+    let bits = 62 - (cluster_bits - 8);
+    let offset = entry & ((1 << bits) - 1);
+    let sectors = end.saturating_sub(offset & !511).div_ceil(512).max(1);
+    offset | (sectors - 1) << bits | COMPRESSED
+}
+
 impl Qcow2 {
     pub(in crate::disk) fn new(
         container: Container,

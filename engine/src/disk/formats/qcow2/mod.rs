@@ -6,7 +6,7 @@ mod layer;
 mod snapshots;
 
 pub(in crate::disk) use header::{Compression, Header, bits};
-pub(in crate::disk) use layer::{COPIED, OFFSET, Qcow2, compressed_place};
+pub(in crate::disk) use layer::{COPIED, OFFSET, Qcow2, compressed_place, shortened};
 pub(in crate::disk) use snapshots::Snapshot;
 
 use super::super::Backing;
