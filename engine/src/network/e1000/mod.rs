@@ -406,8 +406,8 @@ impl E1000 {
         let mut done = 0;
         while self.get(TDH) != tail && done < TURN {
             let head = self.get(TDH);
-            if head >= count {
-                // The guest points outside of its ring: nothing is sent until it sets the head anew.
+            if head >= count || tail >= count {
+                // The guest points outside of its ring, where the head never comes: nothing is sent until it sets them anew.
                 break;
             }
             done += 1;

@@ -313,6 +313,23 @@ fn a_card_without_buffers_waits_and_loses_nothing() {
 }
 
 #[test]
+fn a_tail_outside_of_the_ring_sends_nothing_without_end() {
+    let mut rig = rig();
+    rig.ready();
+    for number in 0..8 {
+        let raw = legacy(BUFFERS, 60, 0x0b);
+        rig.memory.write(TX + number * 16, &raw).unwrap();
+    }
+    rig.write(TDT, 8);
+    assert_eq!(rig.card.work(), None);
+    assert!(rig.peer.receive().is_none());
+    assert_eq!(rig.read(TDH), 0);
+    rig.write(TDT, 7);
+    rig.card.work();
+    assert_eq!(rig.read(TDH), 7);
+}
+
+#[test]
 fn checksums_are_whole_whether_the_guest_trusts_the_card_or_not() {
     let mut rig = rig();
     rig.ready();
