@@ -10,6 +10,8 @@ pub mod definition;
 pub mod disk;
 pub mod display;
 pub mod firmware;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod hypervisor;
 pub mod input;
 pub mod legacy;

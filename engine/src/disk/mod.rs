@@ -8,6 +8,8 @@ mod commit;
 mod create;
 mod fault;
 pub mod formats;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod held;
 mod image;
 mod info;

@@ -178,7 +178,7 @@ pub fn inspect(file: &File, path: &Path) -> Result<Medium, MediaError> {
 }
 
 /// As [`inspect`], with the operating systems that `database` gives when an optical disc asks for them.
-fn inspect_with<'a>(
+pub(crate) fn inspect_with<'a>(
     file: &File,
     path: &Path,
     database: impl FnOnce() -> &'a Database,

@@ -13,6 +13,8 @@
 
 mod authentication;
 mod encoding;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod handshake;
 mod keyboard;
 mod keysym;

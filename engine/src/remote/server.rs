@@ -365,6 +365,11 @@ impl RemoteServer {
         }
     }
 
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
     /// Serves whoever is at the other end of `stream`, and tells under which number.
     pub fn attach(&self, stream: impl Stream) -> Result<u64, RemoteError> {
         offered(&self.shared, Box::new(stream))

@@ -70,12 +70,17 @@ impl Writer {
             if self.viewer.is_closing() {
                 return Ok(());
             }
-            self.send_messages()?;
-            if let Some(update) = self.next_update() {
-                self.send_update(&update)?;
-            }
-            self.out.flush()?;
+            self.turn()?;
         }
+    }
+
+    /// Sends what there is to be sent.
+    pub(super) fn turn(&mut self) -> io::Result<()> {
+        self.send_messages()?;
+        if let Some(update) = self.next_update() {
+            self.send_update(&update)?;
+        }
+        self.out.flush()
     }
 
     /// What needs no request.

@@ -159,6 +159,19 @@ fn take(output: Option<&Sender<Vec<u8>>>, queue: &mut Queue, chain: &Chain) -> b
     true
 }
 
+#[cfg(any(test, feature = "fuzzing"))]
+impl Console {
+    /// Takes what would come from its input, without a thread that reads it.
+    pub(crate) fn inlet(&self) -> impl Fn(&[u8]) + use<> {
+        let shared = Arc::clone(&self.shared);
+        move |data| {
+            let mut inward = shared.inward.lock();
+            let room = WAITING.saturating_sub(inward.bytes.len());
+            inward.bytes.extend(data.iter().take(room));
+        }
+    }
+}
+
 fn send(receiver: &Receiver<Vec<u8>>, output: &mut dyn Write, shared: &Weak<Shared>) {
     let mut listening = true;
     while let Ok(data) = receiver.recv() {

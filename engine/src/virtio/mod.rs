@@ -11,8 +11,6 @@ mod chain;
 pub mod console;
 mod device;
 pub mod entropy;
-#[cfg(test)]
-mod hostile;
 pub mod input;
 mod interrupt;
 pub mod network;
@@ -27,3 +25,5 @@ pub use device::{Activation, DeviceType, VirtioDevice, feature};
 pub use interrupt::Interrupt;
 pub use queue::{Queue, SharedQueue};
 pub use transport::{Connections, VirtioPci};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use worker::by_hand::ByHand;

@@ -24,6 +24,14 @@ impl Workers {
         queue: Arc<SharedQueue>,
         mut handle: impl FnMut(&mut Queue, Chain) -> bool + Send + 'static,
     ) -> io::Result<()> {
+        #[cfg(any(test, feature = "fuzzing"))]
+        if by_hand::is_wanted() {
+            by_hand::add(move || {
+                turn(&queue, &mut handle);
+                queue.is_live()
+            });
+            return Ok(());
+        }
         // Those of earlier activations are gone, or go soon.
         self.0.retain(|thread| !thread.is_finished());
         let thread = thread::Builder::new()
@@ -51,22 +59,71 @@ impl Drop for Workers {
 
 fn run(shared: &SharedQueue, handle: &mut impl FnMut(&mut Queue, Chain) -> bool) {
     while shared.wait() {
-        let mut queue = shared.lock();
-        loop {
-            queue.disable_doorbell();
-            // A round is no longer than the queue, so that whoever waits for the lock gets it.
-            let mut willing = true;
-            let mut round = queue.size();
-            while willing && round > 0 {
-                let Some(chain) = queue.pop() else { break };
-                willing = handle(&mut queue, chain);
-                round -= 1;
-            }
-            queue.interrupt();
-            if !willing || !queue.enable_doorbell() {
-                break;
-            }
-            parking_lot::MutexGuard::bump(&mut queue);
+        turn(shared, handle);
+    }
+}
+
+/// Serves what there is.
+fn turn(shared: &SharedQueue, handle: &mut impl FnMut(&mut Queue, Chain) -> bool) {
+    let mut queue = shared.lock();
+    loop {
+        queue.disable_doorbell();
+        // A round is no longer than the queue, so that whoever waits for the lock gets it.
+        let mut willing = true;
+        let mut round = queue.size();
+        while willing && round > 0 {
+            let Some(chain) = queue.pop() else { break };
+            willing = handle(&mut queue, chain);
+            round -= 1;
         }
+        queue.interrupt();
+        if !willing || !queue.enable_doorbell() {
+            break;
+        }
+        parking_lot::MutexGuard::bump(&mut queue);
+    }
+}
+
+/// Devices without threads, for fuzzing: what their threads would do, the thread that made them does when it is told to.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod by_hand {
+    use std::cell::RefCell;
+
+    /// Does what there is to do; whether there may ever be more.
+    type Turn = Box<dyn FnMut() -> bool>;
+
+    thread_local! {
+        static TURNS: RefCell<Option<Vec<Turn>>> = const { RefCell::new(None) };
+    }
+
+    /// As long as it lives, devices that this thread activates start none.
+    pub(crate) struct ByHand(());
+
+    impl ByHand {
+        pub(crate) fn new() -> Self {
+            TURNS.set(Some(Vec::new()));
+            Self(())
+        }
+
+        /// Lets all devices do what there is to do.
+        pub(crate) fn work(&self) {
+            let mut turns = TURNS.take().unwrap_or_default();
+            turns.retain_mut(|turn| turn());
+            TURNS.set(Some(turns));
+        }
+    }
+
+    impl Drop for ByHand {
+        fn drop(&mut self) {
+            TURNS.set(None);
+        }
+    }
+
+    pub(in crate::virtio) fn is_wanted() -> bool {
+        TURNS.with_borrow(Option::is_some)
+    }
+
+    pub(in crate::virtio) fn add(turn: impl FnMut() -> bool + 'static) {
+        TURNS.with_borrow_mut(|turns| turns.get_or_insert_default().push(Box::new(turn)));
     }
 }

@@ -219,7 +219,7 @@ pub(in crate::disk) fn index(number: u64) -> usize {
 }
 
 /// The checksum of a VHDX's structures, for tests that make damage which checksums do not show.
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(in crate::disk) fn vhdx_checksum(bytes: &[u8]) -> u32 {
     vhdx::crc32c(bytes)
 }

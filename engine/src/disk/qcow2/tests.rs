@@ -555,23 +555,6 @@ fn bitmaps_are_declared_stale_when_the_image_is_written() {
     check_for_leaks_only(&path);
 }
 
-/// Opens `content`, and if that goes reads and writes; only panics and endless loops are faults here.
-fn use_hostile(content: Vec<u8>) {
-    let Ok(image) = open(&Disk::new(content)) else {
-        return;
-    };
-    let mut data = vec![0; 70_000];
-    for offset in [0, 1 << 20, 3 << 20] {
-        let _ = image.read_at(offset, &mut data);
-        let _ = image.write_at(offset + 512, &data[..4096]);
-        let _ = image.discard(offset, 1 << 20);
-        let _ = image.write_zeroes(offset, 100_000, true);
-    }
-    let _ = image.inner.give_back();
-    let _ = image.resize(6 << 20);
-    let _ = image.flush();
-}
-
 #[test]
 fn tables_over_one_another_and_free_tables_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
@@ -629,57 +612,14 @@ fn tables_over_one_another_and_free_tables_are_refused_by_name() {
 }
 
 #[test]
-fn no_header_causes_a_panic() {
+fn no_header_is_cut_off() {
     let folder = tempfile::tempdir().unwrap();
     let good = image(folder.path(), "cluster_size=4k", 4 << 20);
     assert!(Header::parse(&good, good.len() as u64).is_ok());
-    let mut random = Random(0xbad_c0de);
-    for offset in 0..200 {
-        for value in [0, 1, 0x7f, 0x80, 0xff] {
-            use_hostile(set(&good, offset, [value]));
-        }
-    }
     for length in 0..300 {
-        let header = &good[..length];
-        assert!(Header::parse(header, length as u64).is_err());
-        use_hostile(header.to_vec());
-    }
-    for _ in 0..3000 {
-        let mut content = good.clone();
-        for _ in 0..1 + random.below(6) {
-            let offset = usize::try_from(random.below(400)).unwrap();
-            content[offset] = random.below(256).to_le_bytes()[0];
-        }
-        use_hostile(content);
+        assert!(Header::parse(&good[..length], length as u64).is_err());
     }
     assert_eq!(Header::parse(&[0; 4096], 4096), Err(HeaderFault::NotQcow2));
-}
-
-#[test]
-fn no_table_causes_a_panic() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("base");
-    image(folder.path(), "cluster_size=4k", 4 << 20);
-    assert!(
-        Command::new("qemu-io")
-            .args(["-f", "qcow2", "-c", "write 0 300k"])
-            .arg(&path)
-            .output()
-            .unwrap()
-            .status
-            .success()
-    );
-    let good = fs::read(&path).unwrap();
-    let mut random = Random(0xdead);
-    for _ in 0..1500 {
-        let mut content = good.clone();
-        for _ in 0..1 + random.below(12) {
-            // Anywhere in the tables, most of which are at the beginning.
-            let offset = usize::try_from(4096 + random.below(8 * 4096)).unwrap();
-            content[offset] = random.below(256).to_le_bytes()[0];
-        }
-        use_hostile(content);
-    }
 }
 
 #[test]

@@ -7,6 +7,8 @@
 //! A thread of the card's own moves frames between the guest's descriptors and the cable, so that processors only touch registers.
 
 mod eeprom;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod phy;
 mod receive;
 mod registers;

@@ -45,7 +45,7 @@ impl Resolver {
             fixed: !fixed.is_empty(),
             servers: fixed
                 .iter()
-                .map(|address| SocketAddr::new(*address, PORT))
+                .map(|address| SocketAddr::new(*address, file.port))
                 .collect(),
             file,
             looked: None,

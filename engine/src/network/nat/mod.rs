@@ -10,6 +10,8 @@
 
 mod dhcp;
 mod dns;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod icmp;
 mod link;
 mod outlet;
@@ -305,20 +307,28 @@ impl Engine {
                 tracing::error!(%error, "a network cannot wait for its sockets any more");
                 return;
             }
-            let now = Instant::now();
-            self.bell.silence();
-            if !self.carry_out() {
-                return;
+            match self.turn(&ready, Instant::now()) {
+                Some(next) => more = next,
+                None => return,
             }
-            for one in &ready {
-                self.take_turn(*one, now);
-            }
-            more = self.take_frames(now);
-            // There may be room where there was none: the bell does not say which.
-            self.tcp.unblock();
-            more |= self.tcp.work(&mut self.outlet, now);
-            self.pass_time(now);
         }
+    }
+
+    /// Does what there is to do; says whether there may be more, or nothing when it is to end.
+    fn turn(&mut self, ready: &[Ready], now: Instant) -> Option<bool> {
+        self.bell.silence();
+        if !self.carry_out() {
+            return None;
+        }
+        for one in ready {
+            self.take_turn(*one, now);
+        }
+        let more = self.take_frames(now);
+        // There may be room where there was none: the bell does not say which.
+        self.tcp.unblock();
+        let more = self.tcp.work(&mut self.outlet, now) | more;
+        self.pass_time(now);
+        Some(more)
     }
 
     fn patience(&self, more: bool) -> Option<Duration> {

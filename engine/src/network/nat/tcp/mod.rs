@@ -413,6 +413,10 @@ fn prepare(socket: &OwnedFd) {
 
 /// Begins a connection of the host's to `target`.
 fn connect(target: SocketAddr) -> std::io::Result<OwnedFd> {
+    #[cfg(any(test, feature = "fuzzing"))]
+    if let Some(socket) = super::fuzzing::connect() {
+        return socket;
+    }
     let family = if target.is_ipv4() {
         AddressFamily::INET
     } else {

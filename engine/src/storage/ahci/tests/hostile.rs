@@ -2,18 +2,6 @@
 
 use super::*;
 
-/// A small generator of numbers that look random and are the same every time.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-}
-
 #[test]
 fn every_register_takes_every_value() {
     let image = Arc::new(MemoryImage::numbered(64 * 512));
@@ -36,54 +24,6 @@ fn every_register_takes_every_value() {
     bench.controller.reset();
     bench.start();
     assert_eq!(bench.run(&frame(0xec, 0, 0), &[(DATA, 512)]), 0x50);
-}
-
-#[test]
-fn every_command_with_odd_tables() {
-    let image = Arc::new(MemoryImage::numbered(64 * 512));
-    let before = image.data.lock().len();
-    let disc = Arc::new(MemoryImage::numbered(16 * 2048));
-    for drive in [disk(&image), optical(Some(&disc))] {
-        let mut bench = Bench::new(drive);
-        let mut random = Random(0x1234_5678_9abc_def1);
-        for round in 0..256 * 24_u32 {
-            let bits = random.next();
-            let mut bytes = frame(
-                (round % 256) as u8,
-                random.next() & 0x3f,
-                (bits & 0xf) as u16,
-            );
-            if bits & 0x100 != 0 {
-                bytes[(bits >> 16 & 15) as usize] = (bits >> 24) as u8;
-            }
-            let mut packet = [0; 16];
-            packet[..8].copy_from_slice(&random.next().to_le_bytes());
-            let lengths = [2, 512, 4096, 0x40_0000];
-            let descriptors: Vec<(u64, u32)> = (0..bits >> 40 & 7)
-                .map(|number| {
-                    let place = random.next() % (2 * MEMORY as u64);
-                    (place | 0x20_0000, lengths[(number & 3) as usize])
-                })
-                .collect();
-            bench.prepare(&bytes, (bits & 2 != 0).then_some(&packet[..]), &descriptors);
-            bench.set_port(port::ISSUE, 1 << (bits >> 60 & 1));
-            match bits >> 50 & 7 {
-                0 => bench.set_port(port::COMMAND, 0),
-                1 => bench.write(host::CONTROL, host::RESET),
-                2 => bench.set_port(port::CONTROL, (bits >> 48 & 7) as u32),
-                _ => bench.wait(),
-            }
-            if bench.port(port::TASK_FILE) & 0x81 != 0 || bits >> 50 & 7 < 3 {
-                bench.wait();
-                bench.set_port(port::CONTROL, 0x301);
-                bench.set_port(port::CONTROL, 0x300);
-                bench.set_port(port::COMMAND, 0);
-                bench.start();
-            }
-        }
-        bench.wait();
-    }
-    assert_eq!(image.data.lock().len(), before, "nothing beyond the end");
 }
 
 #[test]

@@ -94,43 +94,6 @@ fn every_command_with_every_feature() {
 }
 
 #[test]
-fn packets_of_random_bytes() {
-    let (_hard, disc, mut bench) = full_bench();
-    let before = disc.data.lock().clone();
-    let mut random = Random(0xda94_2042_e4dd_58b5);
-    for round in 0..256 * 64_u32 {
-        let mut packet: [u8; 12] = random.bytes();
-        packet[0] = (round % 256) as u8;
-        if random.next() & 1 == 0 {
-            packet[1..].iter_mut().for_each(|byte| *byte &= 7);
-        }
-        let (base, device) = if round & 256 == 0 {
-            (PRIMARY, 0xb0)
-        } else {
-            (SECONDARY, 0xa0)
-        };
-        bench.outb(base + 6, device);
-        bench.outb(base + 1, random.next() as u8 & 1);
-        bench.outb(base + 4, random.next() as u8);
-        bench.outb(base + 5, random.next() as u8);
-        bench.outb(base + 7, 0xa0);
-        bench.outsw(base, &packet);
-        if round % 8 == 0 {
-            bench.drives.drain();
-        }
-        pump(&mut bench, base, &mut random);
-        bench.outb(base + 7, 0x08);
-        if round % 512 == 0 {
-            still_alive(&mut bench);
-            let _ = bench.drives.eject(1, true);
-            bench.drives.insert(1, disc.clone()).unwrap();
-        }
-    }
-    still_alive(&mut bench);
-    assert!(*disc.data.lock() == before, "a disc is never written");
-}
-
-#[test]
 fn every_port_at_every_width() {
     let (_hard, _disc, mut bench) = full_bench();
     let mut random = Random(1);
