@@ -10,13 +10,14 @@ CARGO_TARGET_DIR ?= target
 BUILT = $(CARGO_TARGET_DIR)/release
 SHARE = $(CARGO_TARGET_DIR)/share
 
-.PHONY: help run build data test test-guests check bench shell dependencies media flatpak install uninstall clean
+.PHONY: help run build data test test-guests check fuzz bench shell dependencies media flatpak install uninstall clean
 
 help:
 	@echo 'make run           start Guesthouse (under a virtual display where there is none)'
 	@echo 'make test          every test'
 	@echo 'make test-guests   the tests that boot whole operating systems, in the nested rig (FILTER=words of their names)'
 	@echo 'make check         formatting, lints, licences, desktop files'
+	@echo 'make fuzz          what guests, images and clients control, under libFuzzer (FILTER=words of targets, GUESTHOUSE_FUZZ_SECONDS= for each)'
 	@echo 'make build         target/release/guesthouse'
 	@echo 'make bench         measurements beside QEMU (FILTER=words of their names, COMPARE=an earlier results.json)'
 	@echo 'make shell         a shell where the toolkit is'
@@ -52,6 +53,9 @@ check: dependencies
 	$(ENTER) cargo clippy --workspace --all-targets --locked -- --deny warnings
 	$(ENTER) build-aux/check-licences
 	$(ENTER) build-aux/check-data
+
+fuzz: dependencies
+	build-aux/fuzz $(FILTER)
 
 bench: build media
 	build-aux/bench $(FILTER) $(if $(COMPARE),--compare '$(COMPARE)')
