@@ -69,6 +69,20 @@ pub(super) fn ahci(data: &[u8]) {
         }
     }
     drives.drain();
+    // Whatever it was, the disk tells what it is when the controller was reset.
+    controller.reset();
+    drives.drain();
+    let identify = command(started(0), 0, &frame(0xec, 0, 0), &[], &[(0x1_0000, 512)]).done();
+    let mut input = Input::new(&identify);
+    while let Some(code) = input.code() {
+        match code {
+            REST => drives.drain(),
+            code => access(code, &mut input, &mut controller, &memory),
+        }
+    }
+    let mut status = [0; 4];
+    controller.read_window(5, 0x120, &mut status).unwrap();
+    assert_eq!(u32::from_le_bytes(status), 0x50);
 }
 
 const LIST: u32 = 0x1000;
@@ -223,6 +237,12 @@ pub(super) fn ide(data: &[u8]) {
         }
     }
     drives.drain();
+    // Whatever it was, the disk tells what it is when the channel was reset.
+    for (port, value) in [(0x3f6, 4), (0x3f6, 0), (0x1f6, 0xa0), (0x1f7, 0xec)] {
+        let _ = controller.write_port(port, Width::Byte, value);
+        drives.drain();
+    }
+    assert_eq!(controller.read_port(0x1f7, Width::Byte), Ok(0x58));
 }
 
 pub(super) fn ide_seeds() -> Vec<Vec<u8>> {

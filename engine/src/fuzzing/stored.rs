@@ -1,12 +1,14 @@
 //! Files that people bring: backups, definitions of machines, boot media.
 
+use std::path::Path;
+
 use super::files::{Written, content, folder, mend_archive, seed};
 use super::{Input, Script};
 use crate::Library;
 use crate::backup::{About, KeptIdentity};
 use crate::definition::{Definition, Drive, Host, ImageFormat, Name};
 use crate::disk::tools::Job;
-use crate::library::NewDisk;
+use crate::library::{NewDisk, merge_definition};
 use crate::media;
 
 /// A backup, by what is packed in it.
@@ -65,6 +67,15 @@ pub(super) fn definition(data: &[u8]) {
     };
     let _ = definition.findings(&host);
     let _ = definition.file_findings(None);
+    // A change of it changes that and nothing else.
+    let mut wanted = definition.clone();
+    wanted.name = Name::new("Another").unwrap();
+    wanted.memory.mebibytes = 777;
+    wanted.drives.truncate(1);
+    wanted.add_network_card("nat");
+    if let Ok(merged) = merge_definition(Path::new("machine.toml"), &text, &definition, &wanted) {
+        assert_eq!(toml::from_str::<Definition>(&merged).unwrap(), wanted);
+    }
     let written = toml::to_string(&definition).unwrap();
     assert_eq!(toml::from_str::<Definition>(&written).unwrap(), definition);
 }

@@ -15,7 +15,7 @@ use std::path::Path;
 
 use super::check::{check, repair as repair_image};
 use super::formats::ova::Appliance;
-use super::formats::{Chain, ChainOptions, Format, vhdx_checksum};
+use super::formats::{Chain, ChainOptions, Format, Kind, vhdx_checksum};
 use super::tools::{Job, Source, details};
 use super::{DiskOptions, Image};
 use crate::definition::ImageFormat;
@@ -26,14 +26,15 @@ pub(crate) use samples::{
     appliance_seeds, live_seeds, qcow2_seeds, vdi_seeds, vhd_seeds, vhdx_seeds, vmdk_seeds,
 };
 
-/// Reads some of a disk, and looks for its extents in some places.
+/// Reads some of a disk, and looks for its extents in some places. Where an extent says that there are zeros, or nothing, there are
+/// zeros: a copy leaves it out.
 fn look(chain: &Chain) {
-    let mut window = vec![0; 200_000];
+    let mut window = vec![0; 70_000];
     let size = chain.size();
     for place in [
         0,
         size / 3,
-        size.saturating_sub(100_000),
+        size.saturating_sub(50_000),
         size.saturating_sub(1),
     ] {
         // An error is an answer.
@@ -41,11 +42,19 @@ fn look(chain: &Chain) {
         let _ = chain.read(place, &mut window);
     }
     let mut at = 0;
-    for _ in 0..100 {
+    for _ in 0..30 {
         match chain.extent(at) {
             Ok(Some(extent)) => {
                 assert!(extent.length > 0 && extent.length <= size - at);
-                at += extent.length;
+                let end = at + extent.length;
+                let length = extent.length.min(4096);
+                for place in [at, end - length] {
+                    let part = &mut window[..length as usize];
+                    if extent.kind != Kind::Data && chain.read(place, part).is_ok() {
+                        assert!(part.iter().all(|byte| *byte == 0), "{extent:?} at {at}");
+                    }
+                }
+                at = end;
             }
             _ => break,
         }
@@ -159,9 +168,9 @@ pub(crate) fn live(data: &[u8]) {
     let Ok(disk) = options.open(&image.path) else {
         return;
     };
-    let mut model = (sound_before && disk.size() <= COMPARED)
-        .then(|| read_all(&image.path))
-        .flatten();
+    let compared = sound_before && disk.size() <= COMPARED;
+    let read = |snapshot| compared.then(|| read_all(&image.path, snapshot)).flatten();
+    let (mut model, kept) = (read(None), read(Some("1")));
     while let Some(code) = steps.code() {
         step(code, &mut steps, &*disk, &mut model);
     }
@@ -172,18 +181,25 @@ pub(crate) fn live(data: &[u8]) {
         assert!(report.is_clean(), "{report:?}");
     }
     if let Some(model) = model {
-        let content = read_all(&image.path).unwrap();
+        let content = read_all(&image.path, None).unwrap();
         assert!(content == model, "the disk holds something else");
+    }
+    if let Some(kept) = kept {
+        let content = read_all(&image.path, Some("1")).unwrap();
+        assert!(content == kept, "the snapshot holds something else");
     }
 }
 
-fn read_all(path: &Path) -> Option<Vec<u8>> {
+/// All of a disk, or of one of its snapshots.
+fn read_all(path: &Path, snapshot: Option<&str>) -> Option<Vec<u8>> {
     let options = ChainOptions {
         format: Some(Format::Qcow2),
+        snapshot: snapshot.map(str::to_owned),
         ..ChainOptions::default()
     };
     let chain = Chain::open(path, &options).ok()?;
-    let mut content = vec![0; usize::try_from(chain.size()).ok()?];
+    let size = Some(chain.size()).filter(|size| *size <= 2 * COMPARED)?;
+    let mut content = vec![0; usize::try_from(size).ok()?];
     chain.read(0, &mut content).ok()?;
     Some(content)
 }
