@@ -67,27 +67,27 @@ targets! {
     vhdx: crate::disk::fuzzing::vhdx, crate::disk::fuzzing::vhdx_seeds, 300;
     appliance: crate::disk::fuzzing::appliance, crate::disk::fuzzing::appliance_seeds, 500;
     backup: stored::backup, stored::backup_seeds, 300;
-    definition: stored::definition, stored::definition_seeds, 1000;
-    medium: stored::medium, stored::medium_seeds, 1000;
-    virtio_block: virtio::block, virtio::block_seeds, 500;
-    virtio_network: virtio::network, virtio::network_seeds, 500;
-    virtio_input: virtio::input, virtio::input_seeds, 500;
-    virtio_entropy: virtio::entropy, virtio::entropy_seeds, 500;
-    virtio_balloon: virtio::balloon, virtio::balloon_seeds, 500;
-    virtio_console: virtio::console, virtio::console_seeds, 500;
-    ahci: controllers::ahci, controllers::ahci_seeds, 500;
-    ide: controllers::ide, controllers::ide_seeds, 500;
-    e1000: crate::network::e1000::fuzzing::run, crate::network::e1000::fuzzing::seeds, 1000;
-    nat: crate::network::nat::fuzzing::run, crate::network::nat::fuzzing::seeds, 1000;
-    remote: crate::remote::fuzzing::run, crate::remote::fuzzing::seeds, 500;
-    flash: chipset::flash, chipset::flash_seeds, 1000;
-    firmware_configuration: chipset::firmware_configuration, chipset::firmware_configuration_seeds, 1000;
-    board_440fx: boards::i440fx, boards::i440fx_seeds, 500;
-    board_q35: boards::q35, boards::q35_seeds, 500;
+    definition: stored::definition, stored::definition_seeds, 2000;
+    medium: stored::medium, stored::medium_seeds, 2000;
+    virtio_block: virtio::block, virtio::block_seeds, 2000;
+    virtio_network: virtio::network, virtio::network_seeds, 2000;
+    virtio_input: virtio::input, virtio::input_seeds, 3000;
+    virtio_entropy: virtio::entropy, virtio::entropy_seeds, 3000;
+    virtio_balloon: virtio::balloon, virtio::balloon_seeds, 2000;
+    virtio_console: virtio::console, virtio::console_seeds, 3000;
+    ahci: controllers::ahci, controllers::ahci_seeds, 3000;
+    ide: controllers::ide, controllers::ide_seeds, 3000;
+    e1000: crate::network::e1000::fuzzing::run, crate::network::e1000::fuzzing::seeds, 3000;
+    nat: crate::network::nat::fuzzing::run, crate::network::nat::fuzzing::seeds, 3000;
+    remote: crate::remote::fuzzing::run, crate::remote::fuzzing::seeds, 2000;
+    flash: chipset::flash, chipset::flash_seeds, 5000;
+    firmware_configuration: chipset::firmware_configuration, chipset::firmware_configuration_seeds, 3000;
+    board_440fx: boards::i440fx, boards::i440fx_seeds, 5000;
+    board_q35: boards::q35, boards::q35_seeds, 3000;
     vga: legacy::vga, legacy::vga_seeds, 300;
-    keyboard_controller: legacy::keyboard_controller, legacy::keyboard_controller_seeds, 1000;
-    serial: legacy::serial, legacy::serial_seeds, 1000;
-    clock: legacy::clock, legacy::clock_seeds, 1000;
+    keyboard_controller: legacy::keyboard_controller, legacy::keyboard_controller_seeds, 10_000;
+    serial: legacy::serial, legacy::serial_seeds, 10_000;
+    clock: legacy::clock, legacy::clock_seeds, 10_000;
 }
 
 /// Bytes to be taken apart. Behind their end everything is zero.

@@ -47,6 +47,8 @@ struct Driver<'a> {
     hand: ByHand,
     /// Of each queue: its size, what was made available, the descriptor that is used next.
     queues: Vec<(u16, u16, u16)>,
+    /// How many chains came back.
+    used: u64,
     /// Waits for what the host does beside the device.
     settle: &'a dyn Fn(),
 }
@@ -70,6 +72,11 @@ impl Driver<'_> {
 
     /// A reset is finished at some time, whatever was under way.
     fn reset(&mut self) {
+        for queue in 1..=self.queues.len() as u64 {
+            let mut index = [0; 2];
+            let _ = self.memory.read(RINGS * queue + USED + 2, &mut index);
+            self.used += u64::from(u16::from_le_bytes(index));
+        }
         self.write(0x14, 1, 0);
         self.work();
         assert_eq!(self.read(0x14, 1), 0, "the reset does not end");
@@ -174,13 +181,13 @@ fn descriptor(address: u64, length: u32, flags: u16, next: u16) -> [u8; 16] {
     bytes
 }
 
-/// Drives `device`; `host` is what happens on the other side of it, `settle` waits until that is over.
+/// Drives `device`, and says how many chains came back; `host` is what happens on the other side of it, `settle` waits until that is over.
 fn drive(
     device: impl VirtioDevice + 'static,
     data: &[u8],
     mut host: impl FnMut(&mut Input<'_>),
     settle: &dyn Fn(),
-) {
+) -> u64 {
     let hand = ByHand::new();
     let memory = memory(MEMORY);
     let function = VirtioPci::new(
@@ -198,6 +205,7 @@ fn drive(
         memory,
         hand,
         queues: Vec::new(),
+        used: 0,
         settle,
     };
     let mut input = Input::new(data);
@@ -226,6 +234,7 @@ fn drive(
     }
     driver.function.resume();
     driver.reset();
+    driver.used
 }
 
 impl Script {
@@ -281,11 +290,15 @@ fn around(script: Script) -> Vec<Vec<u8>> {
 }
 
 pub(super) fn block(data: &[u8]) {
+    drive_block(data);
+}
+
+fn drive_block(data: &[u8]) -> u64 {
     let image = Disk::new(64 << 10, false);
     let device = Block::new(image, "disk".to_owned(), "1", 2, Arc::new(ReportFaults)).unwrap();
     let handle = device.handle();
     let changed = device.handle();
-    drive(device, data, |_| changed.resized(), &|| handle.drain());
+    drive(device, data, |_| changed.resized(), &|| handle.drain())
 }
 
 pub(super) fn block_seeds() -> Vec<Vec<u8>> {
@@ -331,6 +344,10 @@ pub(super) fn block_seeds() -> Vec<Vec<u8>> {
 }
 
 pub(super) fn network(data: &[u8]) {
+    drive_network(data);
+}
+
+fn drive_network(data: &[u8]) -> u64 {
     let switch = Switch::new();
     let (cable, peer) = (Cable::new().unwrap(), Cable::new().unwrap());
     cable.plug(&switch);
@@ -349,7 +366,7 @@ pub(super) fn network(data: &[u8]) {
         while let Some(frame) = peer.receive() {
             let _ = crate::network::Segments::frames(frame);
         }
-    });
+    })
 }
 
 /// A frame as other cards send them, with what they leave undone.
@@ -436,11 +453,15 @@ pub(super) fn network_seeds() -> Vec<Vec<u8>> {
 }
 
 pub(super) fn input(data: &[u8]) {
+    drive_input(data);
+}
+
+fn drive_input(data: &[u8]) -> u64 {
     let (kind, data) = data.split_first().unwrap_or((&0, &[]));
     let kind = [InputKind::Keyboard, InputKind::Tablet][usize::from(kind & 1)];
     let device = InputDevice::new(kind, Box::new(|_| {}), Box::new(|_| {}));
     let handle = device.handle();
-    drive(device, data, |input| handle.input(event(input)), &|| {});
+    drive(device, data, |input| handle.input(event(input)), &|| {})
 }
 
 pub(super) fn input_seeds() -> Vec<Vec<u8>> {
@@ -478,7 +499,11 @@ pub(super) fn input_seeds() -> Vec<Vec<u8>> {
 }
 
 pub(super) fn entropy(data: &[u8]) {
-    drive(Entropy::default(), data, |_| {}, &|| {});
+    drive_entropy(data);
+}
+
+fn drive_entropy(data: &[u8]) -> u64 {
+    drive(Entropy::default(), data, |_| {}, &|| {})
 }
 
 pub(super) fn entropy_seeds() -> Vec<Vec<u8>> {
@@ -491,6 +516,10 @@ pub(super) fn entropy_seeds() -> Vec<Vec<u8>> {
 }
 
 pub(super) fn balloon(data: &[u8]) {
+    drive_balloon(data);
+}
+
+fn drive_balloon(data: &[u8]) -> u64 {
     let device = Balloon::new(Arc::new(|| {}));
     let handle = device.handle();
     let host = |input: &mut Input<'_>| match input.byte() & 3 {
@@ -500,7 +529,7 @@ pub(super) fn balloon(data: &[u8]) {
         }
         _ => handle.set_target(input.quad()),
     };
-    drive(device, data, host, &|| {});
+    drive(device, data, host, &|| {})
 }
 
 pub(super) fn balloon_seeds() -> Vec<Vec<u8>> {
@@ -528,9 +557,13 @@ pub(super) fn balloon_seeds() -> Vec<Vec<u8>> {
 }
 
 pub(super) fn console(data: &[u8]) {
+    drive_console(data);
+}
+
+fn drive_console(data: &[u8]) -> u64 {
     let device = Console::new(None, None).unwrap();
     let arrives = device.inlet();
-    drive(device, data, |input| arrives(input.piece()), &|| {});
+    drive(device, data, |input| arrives(input.piece()), &|| {})
 }
 
 pub(super) fn console_seeds() -> Vec<Vec<u8>> {
@@ -545,4 +578,28 @@ pub(super) fn console_seeds() -> Vec<Vec<u8>> {
         &[(3, 14, false), (4, 1, false)],
     );
     around(script.kick(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_carried_out() {
+        type Case = (fn(&[u8]) -> u64, fn() -> Vec<Vec<u8>>, u64);
+        let cases: [Case; 6] = [
+            (drive_block, block_seeds, 6),
+            (drive_network, network_seeds, 8),
+            (drive_input, input_seeds, 2),
+            (drive_entropy, entropy_seeds, 2),
+            (drive_balloon, balloon_seeds, 4),
+            (drive_console, console_seeds, 3),
+        ];
+        for (drive, seeds, least) in cases {
+            for seed in seeds() {
+                let used = drive(&seed);
+                assert!(used >= least, "{used} of {least}");
+            }
+        }
+    }
 }

@@ -42,7 +42,7 @@ fn look(chain: &Chain) {
         let _ = chain.read(place, &mut window);
     }
     let mut at = 0;
-    for _ in 0..30 {
+    for _ in 0..8 {
         match chain.extent(at) {
             Ok(Some(extent)) => {
                 assert!(extent.length > 0 && extent.length <= size - at);

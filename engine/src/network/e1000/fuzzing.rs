@@ -23,6 +23,11 @@ const CABLE: u8 = OWN + 2;
 const REGISTER: u8 = OWN + 3;
 
 pub(crate) fn run(data: &[u8]) {
+    drive(data);
+}
+
+/// How many bytes the card sent, and how many frames it received.
+fn drive(data: &[u8]) -> (u64, u32) {
     let mut input = Input::new(data);
     let memory = memory(1 << 20);
     let switch = Switch::new();
@@ -60,6 +65,10 @@ pub(crate) fn run(data: &[u8]) {
         }
     }
     work(&mut card, &peer);
+    (
+        peer.traffic().received_bytes,
+        card.get(statistic::GOOD_RECEIVED),
+    )
 }
 
 fn work(card: &mut E1000, peer: &Cable) {
@@ -96,7 +105,6 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         let buffer = 0x1_0000 + u64::from(number) * 4096;
         script = script.memory(0x2000 + number * 16, &buffer.to_le_bytes());
     }
-    let descriptor = |number: u32, raw: u128| (0x1000 + number * 16, raw.to_le_bytes());
     let send = |mut script: Script, descriptors: &[(u32, [u8; 16])]| {
         for (at, raw) in descriptors {
             script = script.memory(*at, raw);
@@ -105,11 +113,16 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         set(script, TDT, (last + 1) % 8).code(WORK).get(0, 0xc0, 4)
     };
     // A legacy descriptor: to be sent as it is, and reported.
-    let legacy = 0x0b00_0064_u128 << 64 | 0x8000;
-    let simple = send(
-        script.clone(),
-        &[descriptor(0, legacy), descriptor(1, legacy)],
-    );
+    let raw = |length: u16, extended: u8, command: u8, options: u8| {
+        let mut raw = [0; 16];
+        raw[..8].copy_from_slice(&0x8000_u64.to_le_bytes());
+        raw[8..10].copy_from_slice(&length.to_le_bytes());
+        [raw[10], raw[11], raw[13]] = [extended, command, options];
+        raw
+    };
+    let at = |number: u32, raw: [u8; 16]| (0x1000 + number * 16, raw);
+    let legacy = raw(100, 0, 0x0b, 0);
+    let simple = send(script.clone(), &[at(0, legacy), at(1, legacy)]);
     let simple = simple
         .code(FRAME)
         .byte(1)
@@ -117,10 +130,10 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         .piece(&[0xff; 14])
         .get(0, RDH as u16, 4);
     // A context and its data: 3000 bytes of TCP in segments of 1000.
-    let context = 0x03e8_3600_2700_0b8a_u128 << 64 | 0x0000_3210_0021_180e;
-    let data = 0x0000_0300_2f10_0000_u128 << 64 | 3054 << 64 | 0x8000;
+    let context = [14, 24, 33, 0, 34, 50, 0, 0, 0, 0, 0, 0x27, 0, 54, 0xe8, 3];
+    let data = raw(3054, 0x10, 0x2d, 3);
     let segmented = script.clone().memory(0x8000, &tcp_headers(3054));
-    let segmented = send(segmented, &[descriptor(0, context), descriptor(1, data)]);
+    let segmented = send(segmented, &[at(0, context), at(1, data)]);
     let segmented = segmented
         .code(FRAME)
         .byte(0x0d)
@@ -156,4 +169,16 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         segmented.done(),
         around.code(REGISTER).long(0x1_0008).long(5).done(),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_send_and_receive() {
+        let outcomes: Vec<(u64, u32)> = seeds().iter().map(|seed| drive(seed)).collect();
+        assert_eq!(outcomes[0], (2 * 100, 1));
+        assert!(outcomes[1].0 >= 3054 && outcomes[1].1 > 0, "{outcomes:?}");
+    }
 }

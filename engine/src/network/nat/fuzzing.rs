@@ -85,6 +85,11 @@ const WORLDLY: u8 = 3;
 const TIME: u8 = 4;
 
 pub(crate) fn run(data: &[u8]) {
+    drive(data);
+}
+
+/// How many bytes reached the world.
+fn drive(data: &[u8]) -> usize {
     let mut input = Input::new(data);
     let choices = input.byte();
     let datagrams = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -115,6 +120,7 @@ pub(crate) fn run(data: &[u8]) {
     cable.plug(&switch);
     let mut now = Instant::now();
     let mut connection = Connection::default();
+    let mut reached = 0;
     while let Some(code) = input.code() {
         match code % 6 {
             FRAME => {
@@ -128,12 +134,13 @@ pub(crate) fn run(data: &[u8]) {
                 send(&cable, protocol, target, input.piece());
             }
             SEGMENT => segment(&cable, &mut input, &mut connection),
-            WORLDLY => world(&mut input),
+            WORLDLY => reached += world(&mut input),
             TIME => now += Duration::from_millis(u64::from(input.word()) << (code >> 6 << 1)),
             _ => engine.forget(&[GUEST]),
         }
         turn(&mut engine, now, &cable, &mut connection);
     }
+    reached
 }
 
 /// What the network's thread does, until there is no more to do.
@@ -242,11 +249,11 @@ fn segment(cable: &Cable, input: &mut Input<'_>, connection: &mut Connection) {
     send(cable, TCP, shape, &body);
 }
 
-/// What happens at the other ends.
-fn world(input: &mut Input<'_>) {
+/// What happens at the other ends; how many bytes came there.
+fn world(input: &mut Input<'_>) -> usize {
     let [what, which] = [input.byte(), input.byte()];
     WORLD.with_borrow_mut(|world| {
-        let Some(world) = world else { return };
+        let Some(world) = world else { return 0 };
         let number = usize::from(which) % world.peers.len().max(1);
         let mut buffer = [0; 4096];
         match (what & 7, world.peers.get_mut(number)) {
@@ -254,9 +261,7 @@ fn world(input: &mut Input<'_>) {
                 let times = if what & 8 == 0 { 1 } else { 100 };
                 let _ = peer.write(&input.piece().repeat(times));
             }
-            (3, Some(peer)) => {
-                let _ = peer.read(&mut buffer);
-            }
+            (3, Some(peer)) => return peer.read(&mut buffer).unwrap_or(0),
             (4, Some(peer)) => {
                 let _ = peer.shutdown(Shutdown::Write);
             }
@@ -265,13 +270,15 @@ fn world(input: &mut Input<'_>) {
             }
             _ => {
                 // Whoever sent something is answered.
-                if let Ok((_, from)) = world.datagrams.recv_from(&mut buffer) {
+                if let Ok((length, from)) = world.datagrams.recv_from(&mut buffer) {
                     let times = if what & 8 == 0 { 1 } else { 30 };
                     let _ = world.datagrams.send_to(&input.piece().repeat(times), from);
+                    return length;
                 }
             }
         }
-    });
+        0
+    })
 }
 
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
@@ -381,4 +388,18 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         refused.done(),
         open.code(TIME).word(60_000).done(),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_reach_the_world() {
+        let reached: Vec<usize> = seeds().iter().map(|seed| drive(seed)).collect();
+        let request = b"GET / HTTP/1.0\r\n\r\n".len();
+        // A question, a datagram, and an echo request where the host lets users send it; the requests of both connections.
+        assert!(reached[0] >= 19 + 5, "{reached:?}");
+        assert_eq!(reached[2..4], [request; 2], "{reached:?}");
+    }
 }
