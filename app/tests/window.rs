@@ -78,6 +78,12 @@ fn grub_draws_its_menu_and_takes_keys() {
 }
 
 #[test]
+fn the_list_is_searched_sorted_renamed_and_worked_together() {
+    let (_folder, medium) = hello();
+    work_window("library", &[&medium]);
+}
+
+#[test]
 fn snapshots_are_taken_reverted_branched_and_deleted() {
     work_window("snapshots", &[]);
 }

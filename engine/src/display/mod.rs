@@ -6,5 +6,5 @@ mod surface;
 pub mod vga;
 
 pub use scanout::{DirtyPages, DirtySource, DisplayThread, Wake};
-pub use screenshot::{ScreenshotError, png, thumbnail};
+pub use screenshot::{Reduced, ScreenshotError, png, reduced, thumbnail};
 pub use surface::{Cursor, Frame, MAXIMUM_EDGE, Rectangle, Surface, View};

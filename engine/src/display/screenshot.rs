@@ -29,11 +29,19 @@ pub fn png(surface: &Surface) -> Result<Vec<u8>, ScreenshotError> {
     encode(width, height, &samples)
 }
 
-/// The screen as it is now, made small enough for a list, as the contents of a PNG file; nothing while it shows nothing.
-///
-/// # Errors
-/// When the encoder refuses the picture.
-pub fn thumbnail(surface: &Surface) -> Result<Option<Vec<u8>>, ScreenshotError> {
+/// The screen, made small enough for a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reduced {
+    /// In pixels.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+    /// Red, green and blue of each pixel, row by row.
+    pub samples: Vec<u8>,
+}
+
+/// The screen as it is now, made small enough for a list; nothing while it shows nothing.
+pub fn reduced(surface: &Surface) -> Option<Reduced> {
     let view = surface.view();
     let (width, height) = view.size();
     let first = view.pixels().first().map(|pixel| pixel & 0x00ff_ffff);
@@ -42,7 +50,7 @@ pub fn thumbnail(surface: &Surface) -> Result<Option<Vec<u8>>, ScreenshotError> 
         .iter()
         .all(|pixel| Some(pixel & 0x00ff_ffff) == first);
     if blank {
-        return Ok(None);
+        return None;
     }
     // Whole pixels become one: each part is the mean of a square.
     let step = width
@@ -69,8 +77,20 @@ pub fn thumbnail(surface: &Surface) -> Result<Option<Vec<u8>>, ScreenshotError> 
             samples.extend([mean(red), mean(green), mean(blue)]);
         }
     }
-    drop(view);
-    encode(small_width, small_height, &samples).map(Some)
+    Some(Reduced {
+        width: small_width,
+        height: small_height,
+        samples,
+    })
+}
+
+/// As [`reduced`], as the contents of a PNG file.
+///
+/// # Errors
+/// When the encoder refuses the picture.
+pub fn thumbnail(surface: &Surface) -> Result<Option<Vec<u8>>, ScreenshotError> {
+    let encoded = reduced(surface).map(|small| encode(small.width, small.height, &small.samples));
+    encoded.transpose()
 }
 
 fn encode(width: u32, height: u32, samples: &[u8]) -> Result<Vec<u8>, ScreenshotError> {

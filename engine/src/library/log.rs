@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Bytes of one of the two files.
 const LIMIT: u64 = 1 << 20;
@@ -19,6 +20,11 @@ impl MachineLog {
     /// Where the log of the machine in `folder` is.
     pub fn path(folder: &Path) -> PathBuf {
         folder.join("machine.log")
+    }
+
+    /// When the machine in `folder` was used last, which is when something was written into its log; nothing if it never ran.
+    pub fn last_written(folder: &Path) -> Option<SystemTime> {
+        fs::metadata(Self::path(folder)).ok()?.modified().ok()
     }
 
     /// Opens the log of the machine in `folder`.

@@ -7,6 +7,7 @@ use relm4::adw::prelude::*;
 use relm4::gtk::{self, gio};
 
 use super::AppInput;
+use crate::library::Order;
 use crate::settings;
 use crate::text::gettext;
 
@@ -14,6 +15,7 @@ use crate::text::gettext;
 const SHORTCUTS: [(&str, &[&str]); 18] = [
     ("win.new-machine", &["<Control>n"]),
     ("win.search", &["<Control>f"]),
+    ("win.rename", &["F2"]),
     ("win.full-screen", &["F11"]),
     ("win.preferences", &["<Control>comma"]),
     ("win.shortcuts", &["<Control>question"]),
@@ -40,11 +42,12 @@ type Message = fn() -> AppInput;
 
 /// Gives `window` its actions, which send to `input`.
 pub fn install(window: &adw::ApplicationWindow, input: &relm4::Sender<AppInput>) {
-    let actions: [(&str, Message); 9] = [
+    let actions: [(&str, Message); 10] = [
         ("new-machine", || AppInput::NewMachine),
         ("import", || AppInput::Import),
         ("restore-backup", || AppInput::RestoreBackup),
         ("search", || AppInput::Search),
+        ("rename", || AppInput::Rename),
         ("switches", || AppInput::Switches),
         ("full-screen", || AppInput::FullScreen),
         ("preferences", || AppInput::Preferences),
@@ -54,6 +57,8 @@ pub fn install(window: &adw::ApplicationWindow, input: &relm4::Sender<AppInput>)
     for (name, message) in actions {
         window.add_action(&action(name, message, input));
     }
+    window.add_action(&order(input));
+    window.add_action(&groups(input));
     let application = relm4::main_application();
     application.add_action(&action("quit", || AppInput::Close, input));
     take_command_lines(&application, input);
@@ -101,6 +106,50 @@ fn action(name: &str, message: Message, input: &relm4::Sender<AppInput>) -> gio:
     action
 }
 
+const BY_NAME: &str = "name";
+const BY_LAST_USE: &str = "last-use";
+
+/// What comes first in the list of machines.
+fn order(input: &relm4::Sender<AppInput>) -> gio::SimpleAction {
+    let state = match settings::get().order() {
+        Order::Name => BY_NAME,
+        Order::LastUse => BY_LAST_USE,
+    };
+    let kind = gtk::glib::VariantTy::STRING;
+    let action = gio::SimpleAction::new_stateful("order", Some(kind), &state.to_variant());
+    let input = input.clone();
+    action.connect_activate(move |action, target| {
+        let Some(target) = target else { return };
+        action.set_state(target);
+        let order = match target.str() {
+            Some(BY_LAST_USE) => Order::LastUse,
+            _ => Order::Name,
+        };
+        settings::get().set_order(order);
+        let _ = input.send(AppInput::Order(order));
+    });
+    action
+}
+
+/// Whether the list of machines has groups.
+fn groups(input: &relm4::Sender<AppInput>) -> gio::SimpleAction {
+    let state = settings::get().grouped().to_variant();
+    let (action, input) = (
+        gio::SimpleAction::new_stateful("group", None, &state),
+        input.clone(),
+    );
+    action.connect_activate(move |action, _| {
+        let grouped = !action
+            .state()
+            .and_then(|state| state.get())
+            .unwrap_or(false);
+        action.set_state(&grouped.to_variant());
+        settings::get().set_grouped(grouped);
+        let _ = input.send(AppInput::Group(grouped));
+    });
+    action
+}
+
 /// The main menu.
 pub fn main_menu() -> gio::Menu {
     let menu = gio::Menu::new();
@@ -111,6 +160,15 @@ pub fn main_menu() -> gio::Menu {
         Some("win.restore-backup"),
     );
     menu.append_section(None, &machines);
+    let list = gio::Menu::new();
+    for (label, target) in [
+        (gettext("Sort by _Name"), BY_NAME),
+        (gettext("Sort by Last _Use"), BY_LAST_USE),
+    ] {
+        list.append(Some(&label), Some(&format!("win.order::{target}")));
+    }
+    list.append(Some(&gettext("_Group by State")), Some("win.group"));
+    menu.append_section(None, &list);
     menu.append(Some(&gettext("_Virtual Switches…")), Some("win.switches"));
     if settings::get().kept() {
         menu.append(Some(&gettext("_Preferences")), Some("win.preferences"));

@@ -33,7 +33,7 @@ impl App {
         Some(self.systems?.find(id)?.name.clone())
     }
 
-    fn state(&self, folder: &Path) -> State {
+    pub(super) fn state(&self, folder: &Path) -> State {
         if self.starting.contains(folder) {
             State::Starting
         } else {
@@ -41,34 +41,44 @@ impl App {
         }
     }
 
+    fn item(&self, entry: &Entry) -> Item {
+        let machine = match entry {
+            Entry::Machine(machine) => Some(machine),
+            Entry::Broken(_) => None,
+        };
+        Item {
+            folder: entry.folder().to_owned(),
+            name: entry.title(),
+            system: machine.and_then(|machine| self.system(machine)),
+            state: machine.map(|machine| self.state(&machine.folder)),
+            used: self.used.get(entry.folder()).copied(),
+        }
+    }
+
     /// The list's rows.
     pub(super) fn items(&self) -> Vec<Item> {
-        let item = |entry: &Entry| {
-            let machine = match entry {
-                Entry::Machine(machine) => Some(machine),
-                Entry::Broken(_) => None,
-            };
-            Item {
-                folder: entry.folder().to_owned(),
-                name: entry.title(),
-                system: machine.and_then(|machine| self.system(machine)),
-                state: machine.map(|machine| self.state(&machine.folder)),
-            }
-        };
-        self.entries.iter().map(item).collect()
+        self.entries.iter().map(|entry| self.item(entry)).collect()
+    }
+
+    /// Shows the row of the machine in `folder` as it is now.
+    pub(super) fn show_row(&self, folder: &Path) {
+        if let Some(entry) = self.entry(folder) {
+            self.list.emit(MachineListInput::Change(self.item(entry)));
+        }
     }
 
     /// Takes what is on disk now: shows it, and keeps the chosen machine chosen.
     pub(super) fn show(
         &mut self,
-        entries: Vec<Entry>,
+        Found { entries, used }: Found,
         widgets: &AppWidgets,
         sender: &ComponentSender<Self>,
         root: &adw::ApplicationWindow,
     ) {
         let before = std::mem::replace(&mut self.entries, entries);
         let shown = self.page.as_ref().map(|(folder, _)| folder.clone());
-        if before != self.entries {
+        let used = std::mem::replace(&mut self.used, used);
+        if before != self.entries || used != self.used {
             self.list.emit(MachineListInput::Show(self.items()));
         }
         let chosen = shown
@@ -106,7 +116,7 @@ impl App {
             }
             (_, None) => self.page = None,
         }
-        if before != self.entries || chosen != shown {
+        if pending || chosen != shown {
             self.list.emit(MachineListInput::Select(chosen));
         }
         let name = if self.entries.is_empty() {

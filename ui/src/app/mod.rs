@@ -7,12 +7,14 @@ mod actions;
 mod closing;
 mod entries;
 mod restore;
+mod together;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use relm4::adw::prelude::*;
 use relm4::prelude::*;
@@ -20,11 +22,16 @@ use relm4::{adw, gtk};
 
 use crate::dialogs::file_choice::{self, FileKind};
 use crate::dialogs::{about, question};
-use crate::library::{Item, MachineList, MachineListInput, MachineListOutput};
-use crate::machine::{BrokenOutput, BrokenPage, MachinePage, PageInit, PageInput, PageOutput};
+use crate::library::{
+    Item, MachineList, MachineListInit, MachineListInput, MachineListOutput, Order, Several,
+    Together, several_menu,
+};
+use crate::machine::{
+    BrokenOutput, BrokenPage, MachinePage, PageInit, PageInput, PageOutput, row_menu,
+};
 use crate::model::{
-    Change, Database, Deleted, Entry, MachineEvent, MachineLog, Machines, State, StoredMachine,
-    operating_systems,
+    Change, Database, Definition, Deleted, Entry, MachineEvent, MachineLog, Machines, Name, State,
+    StoredMachine, operating_systems,
 };
 use crate::network::switches::SwitchManager;
 use crate::settings;
@@ -80,6 +87,8 @@ enum Page {
     /// Nothing yet: the machine was only just made, and what is in its folder has not been read.
     None,
     Machine(Controller<MachinePage>),
+    /// Several machines are selected.
+    Several(Several, Vec<PathBuf>),
     Broken(
         #[expect(dead_code, reason = "the page lasts as long as its controller")]
         Controller<BrokenPage>,
@@ -92,6 +101,8 @@ pub struct App {
     entries: Vec<Entry>,
     systems: Option<&'static Database>,
     starting: HashSet<PathBuf>,
+    /// When each machine was used last.
+    used: HashMap<PathBuf, SystemTime>,
     list: Controller<MachineList>,
     page: Option<(PathBuf, Page)>,
     wizard: Option<Controller<Wizard>>,
@@ -110,8 +121,20 @@ pub enum AppInput {
     Change(Change),
     /// A machine was chosen in the list.
     Selected(PathBuf),
+    /// Several machines were.
+    Several(Vec<PathBuf>),
+    /// Something is to be done with all that are selected.
+    Together(Together),
     /// The chosen machine's page is wanted in front.
     Opened,
+    /// Write the chosen machine's name in the list.
+    Rename,
+    /// The machine in this folder is to be called so.
+    Renamed(PathBuf, String),
+    /// What comes first in the list.
+    Order(Order),
+    /// Whether the list has groups.
+    Group(bool),
     /// Open the wizard.
     NewMachine,
     /// Open the wizard with this file.
@@ -156,11 +179,18 @@ pub enum AppInput {
     Refresh,
 }
 
+/// What is on disk, and when each machine was used last.
+#[derive(Debug)]
+pub struct Found {
+    entries: Vec<Entry>,
+    used: HashMap<PathBuf, SystemTime>,
+}
+
 /// What a worker found out or did.
 #[derive(Debug)]
 pub enum AppCommand {
     /// What is on disk.
-    Scanned(Result<Vec<Entry>, String>),
+    Scanned(Result<Found, String>),
     /// What operating systems are called.
     Systems(&'static Database),
     /// What the wizard has to know, and what it begins with.
@@ -173,6 +203,8 @@ pub enum AppCommand {
     Restored(PathBuf),
     /// What could not be done and why.
     Failed(String, String),
+    /// It was done, and this is to be said in passing.
+    Said(String),
     /// It was done.
     Done,
 }
@@ -253,10 +285,18 @@ impl Component for App {
     ) -> ComponentParts<Self> {
         let menu: gtk::gio::MenuModel = actions::main_menu().upcast();
         let list = MachineList::builder()
-            .launch(menu)
+            .launch(MachineListInit {
+                menu,
+                menus: [row_menu(), several_menu()],
+                machines: machines.clone(),
+                order: settings::get().order(),
+                grouped: settings::get().grouped(),
+            })
             .forward(sender.input_sender(), |output| match output {
                 MachineListOutput::Selected(folder) => AppInput::Selected(folder),
+                MachineListOutput::Several(folders) => AppInput::Several(folders),
                 MachineListOutput::Opened => AppInput::Opened,
+                MachineListOutput::Rename(folder, name) => AppInput::Renamed(folder, name),
             });
         let monitor = watch(&machines);
         let model = Self {
@@ -264,6 +304,7 @@ impl Component for App {
             entries: Vec::new(),
             systems: None,
             starting: HashSet::new(),
+            used: HashMap::new(),
             list,
             page: None,
             wizard: None,
@@ -294,7 +335,13 @@ impl Component for App {
         match message {
             AppInput::Change(change) => self.follow(change, &sender, root),
             AppInput::Selected(folder) => self.open(folder, widgets, &sender, root),
+            AppInput::Several(folders) => self.open_several(folders, widgets, &sender, root),
+            AppInput::Together(what) => self.together(what, &sender),
             AppInput::Opened => widgets.split.set_show_content(true),
+            AppInput::Rename => self.list.emit(MachineListInput::Rename),
+            AppInput::Renamed(folder, name) => self.rename(&folder, &name, &sender),
+            AppInput::Order(order) => self.list.emit(MachineListInput::Order(order)),
+            AppInput::Group(grouped) => self.list.emit(MachineListInput::Group(grouped)),
             AppInput::NewMachine => self.new_machine(None, &sender),
             AppInput::NewFrom(file) => self.new_machine(Some(file), &sender),
             AppInput::Import => {
@@ -389,7 +436,7 @@ impl Component for App {
         root: &Self::Root,
     ) {
         match message {
-            AppCommand::Scanned(Ok(entries)) => self.show(entries, widgets, &sender, root),
+            AppCommand::Scanned(Ok(found)) => self.show(found, widgets, &sender, root),
             AppCommand::Scanned(Err(body)) => {
                 question::error(root, &gettext("The machines could not be read"), &body)
             }
@@ -438,6 +485,7 @@ impl Component for App {
                 // What the page shows may not be what stands.
                 self.scan(&sender);
             }
+            AppCommand::Said(text) => widgets.toasts.add_toast(adw::Toast::new(&text)),
             AppCommand::Done => {}
         }
     }
@@ -447,7 +495,17 @@ impl App {
     fn scan(&self, sender: &ComponentSender<Self>) {
         let machines = self.machines.clone();
         sender.spawn_oneshot_command(move || {
-            AppCommand::Scanned(machines.scan().map_err(|error| text::sentence(&error)))
+            let found = machines.scan().map(|entries| {
+                let used = entries.iter().filter_map(|entry| {
+                    let folder = entry.folder();
+                    Some((folder.to_owned(), MachineLog::last_written(folder)?))
+                });
+                Found {
+                    used: used.collect(),
+                    entries,
+                }
+            });
+            AppCommand::Scanned(found.map_err(|error| text::sentence(&error)))
         });
     }
 
@@ -478,6 +536,7 @@ impl App {
             Change::Event { folder, event } => {
                 if let MachineEvent::State(state) = &event {
                     self.notify(&folder, state, root);
+                    self.used.insert(folder.clone(), SystemTime::now());
                     self.set_state(&folder, state.clone(), root);
                 } else {
                     self.tell_if_shown(&folder, PageInput::Event(event));
@@ -487,9 +546,9 @@ impl App {
     }
 
     fn set_state(&self, folder: &Path, state: State, root: &adw::ApplicationWindow) {
-        self.list
-            .emit(MachineListInput::State(folder.to_owned(), state.clone()));
+        self.show_row(folder);
         self.tell_if_shown(folder, PageInput::State(state));
+        self.show_several();
         self.closing.follow(&self.machines, root);
     }
 
@@ -545,14 +604,39 @@ impl App {
         if !self.starting.insert(folder.clone()) {
             return;
         }
-        self.list
-            .emit(MachineListInput::State(folder.clone(), State::Starting));
+        self.show_row(&folder);
         self.tell_if_shown(&folder, PageInput::State(State::Starting));
+        self.show_several();
         let machines = self.machines.clone();
         sender.spawn_oneshot_command(move || {
             let started = machines.start(&machine).map(drop);
             AppCommand::Started(folder, started.map_err(|error| text::sentence(&error)))
         });
+    }
+
+    /// Makes `machine` what `definition` says.
+    fn redefine(
+        &self,
+        machine: StoredMachine,
+        definition: Definition,
+        sender: &ComponentSender<Self>,
+    ) {
+        let machines = self.machines.clone();
+        sender.spawn_oneshot_command(move || match machines.update(&machine, &definition) {
+            Ok(_) => AppCommand::Done,
+            Err(error) => {
+                AppCommand::Failed(gettext("The change was not saved"), text::sentence(&error))
+            }
+        });
+    }
+
+    fn rename(&self, folder: &Path, name: &str, sender: &ComponentSender<Self>) {
+        // The list has looked at the name.
+        if let (Some(machine), Ok(name)) = (self.machine(folder), Name::new(name)) {
+            let mut definition = machine.definition.clone();
+            definition.name = name;
+            self.redefine(machine.clone(), definition, sender);
+        }
     }
 
     fn delete(&self, folder: &Path, sender: &ComponentSender<Self>) {
@@ -582,17 +666,9 @@ impl App {
                 .for_each(|machine| self.start(machine, sender)),
             PageOutput::Delete => self.delete(&folder, sender),
             PageOutput::Update(definition) => {
-                let Some(machine) = machine else { return };
-                let machines = self.machines.clone();
-                sender.spawn_oneshot_command(move || {
-                    match machines.update(&machine, &definition) {
-                        Ok(_) => AppCommand::Done,
-                        Err(error) => AppCommand::Failed(
-                            gettext("The change was not saved"),
-                            text::sentence(&error),
-                        ),
-                    }
-                });
+                if let Some(machine) = machine {
+                    self.redefine(machine, definition, sender);
+                }
             }
             PageOutput::Toast(text) => widgets.toasts.add_toast(adw::Toast::new(&text)),
             PageOutput::Saved(what, path) => {

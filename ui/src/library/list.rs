@@ -1,24 +1,53 @@
-//! The machines by name, with a search that leaves those whose name or operating system matches. It shows what it is told and
-//! says which machine was chosen; it knows nothing of starting or deleting.
+//! The machines, in groups by what they are doing, with a search that leaves those whose name or operating system matches. It
+//! shows what it is told and says which machines were chosen; it knows nothing of starting or deleting.
+//!
+//! The toolkit makes rows for the machines in sight only. What changes changes an object of the model, and its row follows.
 
-use std::cell::RefCell;
-use std::path::PathBuf;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use relm4::adw::prelude::*;
-use relm4::factory::FactoryVecDeque;
+use relm4::gtk::{gio, glib};
 use relm4::prelude::*;
 use relm4::{adw, gtk};
 
-use super::row::{Item, MachineRow, MachineRowInput};
-use crate::model::State;
-use crate::text::gettext;
+use super::item::{Item, MachineObject, Order};
+use super::pictures::Pictures;
+use super::row::{Asks, MachineRow};
+use crate::model::{Machines, Name};
+use crate::text::{self, gettext, gettext_with};
 
 /// The list.
 pub struct MachineList {
-    rows: FactoryVecDeque<MachineRow>,
-    /// What the filter looks at, row by row, and what is searched for.
-    searched: Rc<RefCell<(Vec<String>, String)>>,
+    store: gio::ListStore,
+    sorted: gtk::SortListModel,
+    selection: gtk::MultiSelection,
+    order: Rc<Cell<Order>>,
+    sorter: gtk::CustomSorter,
+    groups: gtk::CustomSorter,
+    headings: gtk::SignalListItemFactory,
+    searched: Rc<RefCell<String>>,
+    filter: gtk::CustomFilter,
+    pictures: Rc<Pictures>,
+    /// Whose page is shown.
+    chosen: Option<PathBuf>,
+}
+
+/// What it begins with.
+pub struct MachineListInit {
+    /// The main menu.
+    pub menu: gio::MenuModel,
+    /// The menu over one machine, and the one over several.
+    pub menus: [gio::Menu; 2],
+    /// Whose screens are shown.
+    pub machines: Arc<Machines>,
+    /// What comes first.
+    pub order: Order,
+    /// Whether there are groups.
+    pub grouped: bool,
 }
 
 /// What it is told.
@@ -26,16 +55,26 @@ pub struct MachineList {
 pub enum MachineListInput {
     /// These are the machines.
     Show(Vec<Item>),
-    /// A machine does something else now.
-    State(PathBuf, State),
+    /// One machine is this now.
+    Change(Item),
     /// Choose this machine's row.
     Select(Option<PathBuf>),
-    /// Open the search.
+    /// Open the search, or close it.
     Search,
     /// This is searched for.
     Searched(String),
-    /// The row with this number was chosen; it is opened if it was clicked on or Return pressed.
-    Chosen(i32, bool),
+    /// What comes first from now on.
+    Order(Order),
+    /// Whether there are groups from now on.
+    Group(bool),
+    /// Write the chosen machine's name.
+    Rename,
+    /// A machine's name was written, or not.
+    Renamed(PathBuf, Option<String>),
+    /// Other rows are selected.
+    Chosen,
+    /// A row was opened.
+    Opened,
 }
 
 /// What it tells.
@@ -43,13 +82,17 @@ pub enum MachineListInput {
 pub enum MachineListOutput {
     /// A machine was chosen.
     Selected(PathBuf),
-    /// Its page is wanted in front, where there is room for one of the two.
+    /// Several machines were.
+    Several(Vec<PathBuf>),
+    /// The chosen machine's page is wanted in front, where there is room for one of the two.
     Opened,
+    /// The machine in this folder is to be called so.
+    Rename(PathBuf, String),
 }
 
 #[relm4::component(pub)]
 impl Component for MachineList {
-    type Init = gtk::gio::MenuModel;
+    type Init = MachineListInit;
     type Input = MachineListInput;
     type Output = MachineListOutput;
     type CommandOutput = ();
@@ -94,24 +137,22 @@ impl Component for MachineList {
                     },
                 },
                 #[wrap(Some)]
-                set_content = &gtk::ScrolledWindow {
-                    set_hscrollbar_policy: gtk::PolicyType::Never,
-                    #[local_ref]
-                    list -> gtk::ListBox {
-                        add_css_class: "navigation-sidebar",
-                        set_selection_mode: gtk::SelectionMode::Browse,
-                        update_property: &[gtk::accessible::Property::Label(&gettext("Machines"))],
-                        connect_row_selected[sender] => move |_, row| if let Some(row) = row {
-                            sender.input(MachineListInput::Chosen(row.index(), false));
+                #[name = "stack"]
+                set_content = &gtk::Stack {
+                    add_named[Some("list")] = &gtk::ScrolledWindow {
+                        set_hscrollbar_policy: gtk::PolicyType::Never,
+                        #[local_ref]
+                        list -> gtk::ListView {
+                            add_css_class: "navigation-sidebar",
+                            set_tab_behavior: gtk::ListTabBehavior::Item,
+                            update_property: &[gtk::accessible::Property::Label(&gettext("Machines"))],
                         },
-                        connect_row_activated[sender] => move |_, row| sender.input(MachineListInput::Chosen(row.index(), true)),
-                        #[wrap(Some)]
-                        set_placeholder = &adw::StatusPage {
-                            add_css_class: "compact",
-                            set_icon_name: Some("system-search-symbolic"),
-                            set_title: &gettext("No Machine Found"),
-                            set_description: Some(&gettext("Try another name.")),
-                        },
+                    },
+                    add_named[Some("nothing")] = &adw::StatusPage {
+                        add_css_class: "compact",
+                        set_icon_name: Some("system-search-symbolic"),
+                        set_title: &gettext("No Machine Found"),
+                        set_description: Some(&gettext("Try another name.")),
                     },
                 },
             },
@@ -119,16 +160,63 @@ impl Component for MachineList {
     }
 
     fn init(
-        menu: gtk::gio::MenuModel,
+        init: MachineListInit,
         root: Self::Root,
         sender: ComponentSender<Self>,
     ) -> ComponentParts<Self> {
-        let rows = FactoryVecDeque::builder().launch_default().detach();
+        let MachineListInit {
+            menu,
+            menus,
+            machines,
+            order,
+            grouped,
+        } = init;
+        let store = gio::ListStore::new::<MachineObject>();
+        let searched = Rc::<RefCell<String>>::default();
+        let filter = gtk::CustomFilter::new({
+            let searched = searched.clone();
+            move |object| machine(object).is_none_or(|object| object.fits(&searched.borrow()))
+        });
+        let order = Rc::new(Cell::new(order));
+        let sorter = gtk::CustomSorter::new({
+            let order = order.clone();
+            move |one, two| match (machine(one), machine(two)) {
+                (Some(one), Some(two)) => one.compare(two, order.get()).into(),
+                _ => gtk::Ordering::Equal,
+            }
+        });
+        let groups = gtk::CustomSorter::new(|one, two| match (machine(one), machine(two)) {
+            (Some(one), Some(two)) => one.with(Item::group).cmp(&two.with(Item::group)).into(),
+            _ => gtk::Ordering::Equal,
+        });
+        let filtered = gtk::FilterListModel::new(Some(store.clone()), Some(filter.clone()));
+        let sorted = gtk::SortListModel::new(Some(filtered), Some(sorter.clone()));
+        let selection = gtk::MultiSelection::new(Some(sorted.clone()));
+        let list = gtk::ListView::new(Some(selection.clone()), None::<gtk::ListItemFactory>);
+        let pictures = Pictures::new(machines, &list);
+        list.set_factory(Some(&rows(&store, &pictures, &sender)));
+        follow_pointer(&list, &selection, menus, &sender);
+        let opened = sender.input_sender().clone();
+        list.connect_activate(move |_, _| {
+            let _ = opened.send(MachineListInput::Opened);
+        });
+        let chosen = sender.input_sender().clone();
+        selection.connect_selection_changed(move |_, _, _| {
+            let _ = chosen.send(MachineListInput::Chosen);
+        });
         let model = Self {
-            rows,
-            searched: Rc::default(),
+            store,
+            sorted,
+            selection,
+            order,
+            sorter,
+            groups,
+            headings: headings(),
+            searched,
+            filter,
+            pictures,
+            chosen: None,
         };
-        let list = model.rows.widget();
         let widgets = view_output!();
         widgets.search_bar.connect_entry(&widgets.search_entry);
         widgets
@@ -139,14 +227,16 @@ impl Component for MachineList {
             .bind_property("active", &widgets.search_bar, "search-mode-enabled")
             .bidirectional()
             .build();
-        let searched = model.searched.clone();
-        list.set_filter_func(move |row| {
-            let (texts, wanted) = &*searched.borrow();
-            let text = usize::try_from(row.index())
-                .ok()
-                .and_then(|index| texts.get(index));
-            text.is_none_or(|text| text.contains(wanted.as_str()))
+        let (stack, sorted) = (widgets.stack.clone(), model.sorted.clone());
+        sorted.connect_items_changed(move |sorted, _, _, _| {
+            let name = if sorted.n_items() == 0 {
+                "nothing"
+            } else {
+                "list"
+            };
+            stack.set_visible_child_name(name);
         });
+        model.group(grouped, &widgets);
         ComponentParts { model, widgets }
     }
 
@@ -159,73 +249,318 @@ impl Component for MachineList {
     ) {
         match message {
             MachineListInput::Show(items) => self.show(items),
-            MachineListInput::State(folder, state) => {
-                if let Some((index, mut item)) = self.find(&folder) {
-                    item.state = Some(state);
-                    self.rows.send(index, MachineRowInput(item));
+            MachineListInput::Change(item) => {
+                if let Some(object) = self.find(&item.folder) {
+                    self.set(&object, item);
                 }
             }
             MachineListInput::Select(folder) => {
-                let row = folder
-                    .and_then(|folder| self.find(&folder))
-                    .and_then(|(index, _)| {
-                        self.rows.widget().row_at_index(i32::try_from(index).ok()?)
-                    });
-                self.rows.widget().select_row(row.as_ref());
+                self.chosen = folder;
+                self.select_chosen(widgets);
             }
             MachineListInput::Search => {
                 let active = widgets.search_button.is_active();
                 widgets.search_button.set_active(!active);
             }
             MachineListInput::Searched(text) => {
-                self.searched.borrow_mut().1 = text.trim().to_lowercase();
-                self.rows.widget().invalidate_filter();
-            }
-            MachineListInput::Chosen(index, open) => {
-                let row = usize::try_from(index)
-                    .ok()
-                    .and_then(|index| self.rows.get(index));
-                if let Some(row) = row {
-                    let _ = sender.output(MachineListOutput::Selected(row.item.folder.clone()));
-                    if open {
-                        let _ = sender.output(MachineListOutput::Opened);
-                    }
+                self.searched.replace(text.to_lowercase());
+                self.filter.changed(gtk::FilterChange::Different);
+                if self.selection.selection().is_empty() {
+                    self.select_chosen(widgets);
                 }
             }
+            MachineListInput::Order(order) => {
+                self.order.set(order);
+                self.sorter.changed(gtk::SorterChange::Different);
+            }
+            MachineListInput::Group(grouped) => self.group(grouped, widgets),
+            MachineListInput::Rename => {
+                if let [folder] = self.selected().as_slice()
+                    && let Some(object) = self.find(folder)
+                    && object.with(|item| item.state.is_some())
+                {
+                    if let Some(position) = self.position(folder) {
+                        let list = &widgets.list;
+                        list.scroll_to(position, gtk::ListScrollFlags::FOCUS, None);
+                    }
+                    object.set_renaming(true);
+                }
+            }
+            MachineListInput::Renamed(folder, name) => {
+                if let Some(position) = self.position(&folder) {
+                    let list = &widgets.list;
+                    list.scroll_to(position, gtk::ListScrollFlags::FOCUS, None);
+                }
+                if let Some(name) = name {
+                    let _ = sender.output(MachineListOutput::Rename(folder, name));
+                }
+            }
+            MachineListInput::Chosen => {
+                let mut selected = self.selected();
+                if selected.len() > 1 {
+                    let _ = sender.output(MachineListOutput::Several(selected));
+                } else if let Some(folder) = selected.pop() {
+                    self.chosen = Some(folder.clone());
+                    let _ = sender.output(MachineListOutput::Selected(folder));
+                }
+            }
+            MachineListInput::Opened => drop(sender.output(MachineListOutput::Opened)),
         }
     }
 }
 
+/// The model's objects are machines.
+fn machine(object: &glib::Object) -> Option<&MachineObject> {
+    object.downcast_ref()
+}
+
 impl MachineList {
-    fn find(&self, folder: &std::path::Path) -> Option<(usize, Item)> {
-        let mut rows = self.rows.iter().enumerate();
-        rows.find(|(_, row)| row.item.folder == folder)
-            .map(|(index, row)| (index, row.item.clone()))
+    fn find(&self, folder: &Path) -> Option<MachineObject> {
+        let mut objects = self.store.iter::<MachineObject>().flatten();
+        objects.find(|object| object.with(|item| item.folder == folder))
     }
 
-    fn show(&mut self, items: Vec<Item>) {
-        let text = |item: &Item| {
-            let system = item.system.as_deref().unwrap_or_default();
-            format!("{}\n{system}", item.name).to_lowercase()
+    /// Where the machine in `folder` stands among those that are shown.
+    fn position(&self, folder: &Path) -> Option<u32> {
+        (0..self.selection.n_items()).find(|position| {
+            let object = self
+                .selection
+                .item(*position)
+                .and_downcast::<MachineObject>();
+            object.is_some_and(|object| object.with(|item| item.folder == folder))
+        })
+    }
+
+    fn selected(&self) -> Vec<PathBuf> {
+        let positions = self.selection.selection();
+        let positions = (0..u32::try_from(positions.size()).unwrap_or(0)).map(|n| positions.nth(n));
+        let objects = positions.filter_map(|position| {
+            self.selection
+                .item(position)
+                .and_downcast::<MachineObject>()
+        });
+        objects
+            .map(|object| object.with(|item| item.folder.clone()))
+            .collect()
+    }
+
+    fn select_chosen(&self, widgets: &MachineListWidgets) {
+        let Some(position) = self
+            .chosen
+            .as_deref()
+            .and_then(|folder| self.position(folder))
+        else {
+            return;
         };
-        self.searched.borrow_mut().0 = items.iter().map(text).collect();
-        let same = items.len() == self.rows.len()
-            && self
-                .rows
-                .iter()
-                .zip(&items)
-                .all(|(row, item)| row.item.folder == item.folder);
-        if same {
-            for (index, item) in items.into_iter().enumerate() {
-                self.rows.send(index, MachineRowInput(item));
-            }
-            self.rows.widget().invalidate_filter();
-        } else {
-            let mut rows = self.rows.guard();
-            rows.clear();
-            for item in items {
-                rows.push_back(item);
+        self.selection.select_item(position, true);
+        widgets
+            .list
+            .scroll_to(position, gtk::ListScrollFlags::NONE, None);
+    }
+
+    fn set(&self, object: &MachineObject, item: Item) {
+        if object.set(item) {
+            self.filter.changed(gtk::FilterChange::Different);
+            self.sorter.changed(gtk::SorterChange::Different);
+            self.groups.changed(gtk::SorterChange::Different);
+        }
+        self.pictures.changed(object);
+    }
+
+    fn show(&self, items: Vec<Item>) {
+        let known: HashMap<PathBuf, MachineObject> = self
+            .store
+            .iter::<MachineObject>()
+            .flatten()
+            .map(|object| (object.with(|item| item.folder.clone()), object))
+            .collect();
+        let mut moved = false;
+        let mut new = Vec::new();
+        let mut kept = HashMap::new();
+        for item in items {
+            match known.get(&item.folder) {
+                Some(object) => {
+                    kept.insert(item.folder.clone(), ());
+                    moved |= object.set(item);
+                }
+                None => new.push(MachineObject::new(item)),
             }
         }
+        if kept.len() < known.len() {
+            self.store.retain(|object| {
+                machine(object)
+                    .is_some_and(|object| object.with(|item| kept.contains_key(&item.folder)))
+            });
+        }
+        self.store.extend_from_slice(&new);
+        if moved {
+            self.filter.changed(gtk::FilterChange::Different);
+            self.sorter.changed(gtk::SorterChange::Different);
+            self.groups.changed(gtk::SorterChange::Different);
+        }
+        for object in known.values() {
+            self.pictures.changed(object);
+        }
+    }
+
+    fn group(&self, grouped: bool, widgets: &MachineListWidgets) {
+        self.sorted
+            .set_section_sorter(grouped.then_some(&self.groups));
+        widgets
+            .list
+            .set_header_factory(grouped.then_some(&self.headings));
+    }
+}
+
+/// Makes rows and binds them to machines.
+fn rows(
+    store: &gio::ListStore,
+    pictures: &Rc<Pictures>,
+    sender: &ComponentSender<MachineList>,
+) -> gtk::SignalListItemFactory {
+    let (store, input) = (store.clone(), sender.input_sender().clone());
+    let asks = Rc::new(Asks {
+        objection: Box::new(move |folder, name| objection(&store, folder, name)),
+        renamed: Box::new(move |folder, name| {
+            let _ = input.send(MachineListInput::Renamed(folder, name));
+        }),
+    });
+    let factory = gtk::SignalListItemFactory::new();
+    factory.connect_setup(move |_, cell| {
+        if let Some(cell) = cell.downcast_ref::<gtk::ListItem>() {
+            cell.set_child(Some(&MachineRow::new(asks.clone())));
+        }
+    });
+    let parts = |cell: &glib::Object| {
+        let cell = cell.downcast_ref::<gtk::ListItem>()?.clone();
+        let row = cell.child().and_downcast::<MachineRow>()?;
+        let object = cell.item().and_downcast::<MachineObject>()?;
+        Some((cell, row, object))
+    };
+    let seen = pictures.clone();
+    factory.connect_bind(move |_, cell| {
+        if let Some((cell, row, object)) = parts(cell) {
+            row.bind(&object, &cell);
+            seen.seen(&object);
+        }
+    });
+    let unseen = pictures.clone();
+    factory.connect_unbind(move |_, cell| {
+        if let Some((_, row, object)) = parts(cell) {
+            row.unbind();
+            unseen.unseen(&object);
+        }
+    });
+    factory
+}
+
+/// What speaks against calling the machine in `folder` so.
+fn objection(store: &gio::ListStore, folder: &Path, name: &str) -> Option<String> {
+    let name = match Name::new(name) {
+        Ok(name) => name,
+        Err(error) => return Some(text::sentence(&error)),
+    };
+    let mut others = store.iter::<MachineObject>().flatten();
+    let taken =
+        others.any(|object| object.with(|item| item.folder != folder && name.matches(&item.name)));
+    taken.then(|| {
+        gettext_with(
+            "A machine called {name} exists already.",
+            &[("name", &name)],
+        )
+    })
+}
+
+/// The headings of the groups.
+fn headings() -> gtk::SignalListItemFactory {
+    let factory = gtk::SignalListItemFactory::new();
+    factory.connect_setup(|_, header| {
+        if let Some(header) = header.downcast_ref::<gtk::ListHeader>() {
+            let label = gtk::Label::builder()
+                .xalign(0.0)
+                .css_classes(["heading", "dimmed"])
+                .build();
+            header.set_child(Some(&label));
+        }
+    });
+    factory.connect_bind(|_, header| {
+        let header = header.downcast_ref::<gtk::ListHeader>();
+        let label = header.and_then(|header| header.child().and_downcast::<gtk::Label>());
+        let object = header.and_then(|header| header.item().and_downcast::<MachineObject>());
+        if let (Some(label), Some(object)) = (label, object) {
+            label.set_label(&object.with(Item::group).title());
+        }
+    });
+    factory
+}
+
+/// A click on a row brings its page in front; one of the other button opens the menu over what is selected.
+fn follow_pointer(
+    list: &gtk::ListView,
+    selection: &gtk::MultiSelection,
+    menus: [gio::Menu; 2],
+    sender: &ComponentSender<MachineList>,
+) {
+    let clicks = gtk::GestureClick::new();
+    clicks.set_propagation_phase(gtk::PropagationPhase::Capture);
+    let input = sender.input_sender().clone();
+    let shown = list.clone();
+    clicks.connect_released(move |gesture, presses, x, y| {
+        let more = gtk::gdk::ModifierType::CONTROL_MASK | gtk::gdk::ModifierType::SHIFT_MASK;
+        let plain = !gesture.current_event_state().intersects(more);
+        if presses == 1 && plain && row_at(&shown, x, y).is_some() {
+            let _ = input.send(MachineListInput::Opened);
+        }
+    });
+    list.add_controller(clicks);
+
+    let menu = gtk::GestureClick::builder().button(3).build();
+    menu.set_propagation_phase(gtk::PropagationPhase::Capture);
+    let (shown, selection) = (list.clone(), selection.clone());
+    menu.connect_pressed(move |_, _, x, y| {
+        let object = row_at(&shown, x, y);
+        let position = (0..selection.n_items())
+            .find(|position| selection.item(*position).and_downcast::<MachineObject>() == object);
+        let (Some(_), Some(position)) = (&object, position) else {
+            return;
+        };
+        if !selection.is_selected(position) {
+            selection.select_item(position, true);
+        }
+        let [one, several] = &menus;
+        let model = if selection.selection().size() > 1 {
+            several
+        } else {
+            one
+        };
+        let popover = gtk::PopoverMenu::from_model(Some(model));
+        popover.set_parent(&shown);
+        popover.set_has_arrow(false);
+        popover.set_halign(gtk::Align::Start);
+        #[expect(clippy::cast_possible_truncation, reason = "a place within a window")]
+        let place = gtk::gdk::Rectangle::new(x as i32, y as i32, 1, 1);
+        popover.set_pointing_to(Some(&place));
+        popover.connect_closed(|popover| {
+            // What was chosen is carried out after the menu is closed.
+            let popover = popover.clone();
+            glib::idle_add_local_once(move || popover.unparent());
+        });
+        popover.popup();
+    });
+    list.add_controller(menu);
+}
+
+/// The machine whose row is at this place of the list.
+fn row_at(list: &gtk::ListView, x: f64, y: f64) -> Option<MachineObject> {
+    let mut widget = list.pick(x, y, gtk::PickFlags::DEFAULT)?;
+    loop {
+        if let Some(row) = widget.downcast_ref::<MachineRow>() {
+            return row.object();
+        }
+        // The row's own margin.
+        if let Some(row) = widget.first_child().and_downcast::<MachineRow>() {
+            return row.object();
+        }
+        widget = widget.parent().filter(|parent| parent != list)?;
     }
 }

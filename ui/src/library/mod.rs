@@ -1,7 +1,11 @@
 //! The list of machines beside the chosen machine's page.
 
+mod item;
 mod list;
+mod pictures;
 mod row;
+mod several;
 
-pub use list::{MachineList, MachineListInput, MachineListOutput};
-pub use row::Item;
+pub use item::{Item, Order};
+pub use list::{MachineList, MachineListInit, MachineListInput, MachineListOutput};
+pub use several::{Several, Together, menu as several_menu};

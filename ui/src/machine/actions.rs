@@ -146,6 +146,32 @@ pub fn power_menu() -> gio::Menu {
     menu
 }
 
+/// The menu over the machine's row.
+pub fn row_menu() -> gio::Menu {
+    let menu = gio::Menu::new();
+    let power = gio::Menu::new();
+    power.append(Some(&gettext("_Start")), Some("machine.start"));
+    power.append(Some(&gettext("_Pause")), Some("machine.pause"));
+    power.append(Some(&gettext("Shut Do_wn")), Some("machine.shut-down"));
+    power.append(Some(&gettext("_Force Off")), Some("machine.power-off"));
+    menu.append_section(None, &power);
+    menu.append_section(None, &belongings());
+    let delete = gio::Menu::new();
+    delete.append(Some(&gettext("_Delete")), Some("machine.delete"));
+    menu.append_section(None, &delete);
+    menu
+}
+
+/// What concerns the machine as a thing: its name and its copies.
+fn belongings() -> gio::Menu {
+    let menu = gio::Menu::new();
+    menu.append(Some(&gettext("_Rename")), Some("win.rename"));
+    menu.append(Some(&gettext("_Clone…")), Some("machine.clone"));
+    menu.append(Some(&gettext("_Export…")), Some("machine.export"));
+    menu.append(Some(&gettext("_Back Up…")), Some("machine.back-up"));
+    menu
+}
+
 /// The machine's own menu.
 pub fn machine_menu() -> gio::Menu {
     let keys = gio::Menu::new();
@@ -174,11 +200,7 @@ pub fn machine_menu() -> gio::Menu {
         Some("machine.screenshot"),
     );
     menu.append_section(None, &display);
-    let copies = gio::Menu::new();
-    copies.append(Some(&gettext("_Clone…")), Some("machine.clone"));
-    copies.append(Some(&gettext("_Export…")), Some("machine.export"));
-    copies.append(Some(&gettext("_Back Up…")), Some("machine.back-up"));
-    menu.append_section(None, &copies);
+    menu.append_section(None, &belongings());
     let delete = gio::Menu::new();
     delete.append(Some(&gettext("_Delete")), Some("machine.delete"));
     menu.append_section(None, &delete);

@@ -17,6 +17,7 @@ mod serial;
 mod snapshots;
 mod usage;
 
+pub use actions::row_menu;
 pub use broken::{BrokenOutput, BrokenPage};
 pub use hardware::GENERATIONS;
 pub use page::{MachinePage, PageInit, PageInput, PageOutput};

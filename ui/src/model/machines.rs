@@ -89,6 +89,11 @@ impl Machines {
         self.library.scan()
     }
 
+    /// The picture of what the screen of the machine in `folder` showed last; there may be none.
+    pub fn last_screen(&self, folder: &Path) -> PathBuf {
+        folder.join(guesthouse_engine::snapshot::SCREEN)
+    }
+
     /// The handle of the machine in `folder`, if it was started since this program began.
     pub fn handle(&self, folder: &Path) -> Option<Machine> {
         let handles = self.handles.lock();

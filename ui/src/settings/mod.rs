@@ -10,12 +10,15 @@ use relm4::{adw, gtk};
 
 pub use dialog::show;
 
+use crate::library::Order;
 use crate::text::message;
 
 const COLOUR_SCHEME: &str = "colour-scheme";
 const CLOSING: &str = "closing";
 const RELEASE_KEYS: &str = "release-keys";
 const START: &str = "start-after-creating";
+const ORDER: &str = "library-order";
+const GROUPS: &str = "library-groups";
 const SIZE: &str = "window-size";
 const MAXIMISED: &str = "window-maximised";
 
@@ -122,6 +125,37 @@ impl Settings {
         self.0
             .as_ref()
             .is_none_or(|settings| settings.boolean(START))
+    }
+
+    /// What comes first in the list of machines.
+    pub fn order(&self) -> Order {
+        match self.number(ORDER) {
+            1 => Order::LastUse,
+            _ => Order::Name,
+        }
+    }
+
+    /// Keeps what comes first in the list of machines.
+    pub fn set_order(&self, order: Order) {
+        self.set_number(
+            ORDER,
+            match order {
+                Order::Name => 0,
+                Order::LastUse => 1,
+            },
+        );
+    }
+
+    /// Whether the list of machines has groups.
+    pub fn grouped(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_none_or(|settings| settings.boolean(GROUPS))
+    }
+
+    /// Keeps whether the list of machines has groups.
+    pub fn set_grouped(&self, grouped: bool) {
+        self.set(GROUPS, grouped);
     }
 
     /// The window's width and height, and whether it is maximised.
