@@ -75,6 +75,11 @@ install:
 	install -D -m 644 $(SHARE)/applications/$(APPLICATION).desktop '$(DESTDIR)$(PREFIX)/share/applications/$(APPLICATION).desktop'
 	install -D -m 644 $(SHARE)/metainfo/$(APPLICATION).metainfo.xml '$(DESTDIR)$(PREFIX)/share/metainfo/$(APPLICATION).metainfo.xml'
 	install -D -m 644 data/$(APPLICATION).gschema.xml '$(DESTDIR)$(PREFIX)/share/glib-2.0/schemas/$(APPLICATION).gschema.xml'
+	install -D -m 644 data/$(APPLICATION).Manager.xml '$(DESTDIR)$(PREFIX)/share/dbus-1/interfaces/$(APPLICATION).Manager.xml'
+	install -D -m 644 data/$(APPLICATION).search-provider.ini \
+		'$(DESTDIR)$(PREFIX)/share/gnome-shell/search-providers/$(APPLICATION).search-provider.ini'
+	install -d '$(DESTDIR)$(PREFIX)/share/dbus-1/services'
+	sed 's,@prefix@,$(PREFIX),' data/$(APPLICATION).service.in >'$(DESTDIR)$(PREFIX)/share/dbus-1/services/$(APPLICATION).service'
 	for language in $$(grep -v '^#' po/LINGUAS); do \
 		install -D -m 644 $(SHARE)/locale/$$language/LC_MESSAGES/guesthouse.mo \
 			"$(DESTDIR)$(PREFIX)/share/locale/$$language/LC_MESSAGES/guesthouse.mo" || exit 1; \
@@ -100,6 +105,9 @@ uninstall:
 		'$(DESTDIR)$(PREFIX)/share/icons/hicolor/symbolic/apps/$(APPLICATION)-symbolic.svg' \
 		'$(DESTDIR)$(PREFIX)/share/licenses/guesthouse/LICENSE' \
 		'$(DESTDIR)$(PREFIX)/share/glib-2.0/schemas/$(APPLICATION).gschema.xml' \
+		'$(DESTDIR)$(PREFIX)/share/dbus-1/interfaces/$(APPLICATION).Manager.xml' \
+		'$(DESTDIR)$(PREFIX)/share/dbus-1/services/$(APPLICATION).service' \
+		'$(DESTDIR)$(PREFIX)/share/gnome-shell/search-providers/$(APPLICATION).search-provider.ini' \
 		'$(DESTDIR)$(PREFIX)'/share/locale/*/LC_MESSAGES/guesthouse.mo \
 		'$(DESTDIR)$(PREFIX)/share/man/man1/guesthouse.1' '$(DESTDIR)$(PREFIX)'/share/man/man1/guesthouse-*.1 \
 		'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/guesthouse' \

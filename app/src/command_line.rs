@@ -135,6 +135,9 @@ pub struct Open {
     /// Begin to make a machine
     #[arg(long)]
     pub new: bool,
+    /// Serve the session bus without a window until one is asked for
+    #[arg(long = "gapplication-service", hide = true)]
+    pub service: bool,
     /// An installation medium or disk image to make a machine from: a file's name, or a file: address
     pub file: Option<OsString>,
 }

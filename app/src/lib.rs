@@ -2,6 +2,7 @@
 //! reach the one that holds a running machine. `guesthouse` is the program that people call; without a command it becomes
 //! `guesthouse-window`, the only one that needs the toolkit.
 
+pub mod bus;
 pub mod command_line;
 pub mod commands;
 pub mod control;

@@ -56,6 +56,9 @@ fn become_window(place: &Place, open: &Open) -> anyhow::Result<()> {
     if open.new {
         command.arg("--new");
     }
+    if open.service {
+        command.arg("--gapplication-service");
+    }
     // Whatever the file is called, it is no option.
     command.arg("--").args(&open.file);
     let error = command.exec();

@@ -84,6 +84,27 @@ fn the_list_is_searched_sorted_renamed_and_worked_together() {
 }
 
 #[test]
+fn a_machine_has_a_window_of_its_own() {
+    let (_folder, medium) = hello();
+    work_window("own_window", &[&medium]);
+}
+
+#[test]
+fn other_programs_work_machines_by_the_session_bus() {
+    let (_folder, medium) = hello();
+    work_window("bus", &[&medium]);
+}
+
+#[test]
+fn the_desktop_says_what_needs_a_person() {
+    let folder = tempfile::tempdir().expect("a folder for the medium");
+    let path = folder.path().join("writer.iso");
+    let medium = el_torito("WRITER", &program::write_sectors(24, 128));
+    std::fs::write(&path, medium).expect("the medium is written");
+    work_window("notifications", &[&path]);
+}
+
+#[test]
 fn snapshots_are_taken_reverted_branched_and_deleted() {
     work_window("snapshots", &[]);
 }

@@ -185,7 +185,10 @@ class Window:
                 return True
             return node.name == name if isinstance(name, str) else bool(name.search(node.name))
 
-        everything = list(self.tree().walk())
+        # A program with several windows has one of them in front.
+        tree = self.tree()
+        front = [frame for frame in tree.children if frame.has(State.ACTIVE)]
+        everything = list((front[0] if front else tree).walk())
         # What is behind a dialog cannot be reached.
         dialogs = [node for node in everything if node.role in (Role.DIALOG, Role.ALERT)]
         return [node for node in (dialogs[-1].walk() if dialogs else everything) if fits(node)]
@@ -413,7 +416,10 @@ class Window:
             relative = GLib.Variant("(u)", (int(Atspi.CoordType.WINDOW),))
             return self.call(node.bus, node.path, "org.a11y.atspi.Component", "GetExtents", relative)[0]
 
-        frame = extents(self.tree().children[0])
+        frame = node
+        while frame.parent.parent is not None:
+            frame = frame.parent
+        frame = extents(frame)
         x, y, width, height = extents(node)
         command = ["xdotool", "getactivewindow", "getwindowgeometry", "--shell"]
         geometry = subprocess.run(command, check=True, capture_output=True, text=True).stdout

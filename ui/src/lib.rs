@@ -17,3 +17,4 @@ mod text;
 mod wizard;
 
 pub use app::{APPLICATION_ID, Options, run};
+pub use text::state as state_word;

@@ -62,9 +62,16 @@ fn open(place: &Place, open: Open) -> anyhow::Result<ExitCode> {
                 }
             }
         })?;
+    if let Err(error) = guesthouse_app::bus::serve(&machines) {
+        tracing::warn!(
+            error = format!("{error:#}"),
+            "other programs cannot reach the machines by the session bus"
+        );
+    }
     Ok(guesthouse_ui::run(guesthouse_ui::Options {
         machines,
         new_machine: open.new,
         medium: open.file,
+        service: open.service,
     }))
 }

@@ -10,16 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use guesthouse_engine::input::keys::{self, SHIFT};
-use guesthouse_engine::input::{InputEvent, ScanCode};
+use guesthouse_engine::input::keys;
+use guesthouse_engine::input::typing::{Typing, press};
 use guesthouse_engine::machine::Machine;
 use parking_lot::{Condvar, Mutex};
 
 use super::protocol::{Answer, Report, Request, receive, send};
-
-/// How long a key is held and how long until the next: what a PC's firmware, which looks at the keyboard 18 times a second and
-/// has room for 15 keys, follows.
-const KEY: Duration = Duration::from_millis(25);
 
 /// How long a server that goes waits for answers that are on their way.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -189,10 +185,15 @@ fn answer(machine: &Machine, request: Request) -> Result<(Answer, Vec<u8>), Stri
             )),
             None => Err("the screen shows a picture now, not text; take a .png instead".to_owned()),
         },
-        Request::Type { text } => type_text(machine, &text).map(|()| (Answer::Done, Vec::new())),
+        Request::Type { text } => {
+            // All of it can be typed or none of it is.
+            let typing = Typing::new(&text).map_err(|error| error.to_string())?;
+            typing.carry_out(&|event| machine.input(event), || true);
+            Ok((Answer::Done, Vec::new()))
+        }
         Request::Keys { combination } => {
             let keys = keys::combination(&combination).map_err(|error| error.to_string())?;
-            press(machine, &keys);
+            press(&keys, &|event| machine.input(event));
             Ok((Answer::Done, Vec::new()))
         }
         Request::Insert { drive, file } => {
@@ -214,39 +215,4 @@ fn answer(machine: &Machine, request: Request) -> Result<(Answer, Vec<u8>), Stri
                 .into_bytes(),
         )),
     }
-}
-
-/// Presses the keys in order and lets them go in the opposite order.
-fn press(machine: &Machine, keys: &[ScanCode]) {
-    for code in keys {
-        machine.input(InputEvent::Key {
-            code: *code,
-            down: true,
-        });
-        thread::sleep(KEY);
-    }
-    for code in keys.iter().rev() {
-        machine.input(InputEvent::Key {
-            code: *code,
-            down: false,
-        });
-        thread::sleep(KEY);
-    }
-}
-
-fn type_text(machine: &Machine, text: &str) -> Result<(), String> {
-    // All of it can be typed or none of it is.
-    let typed: Vec<(ScanCode, bool)> = text
-        .chars()
-        .map(keys::key_for)
-        .collect::<Result<_, _>>()
-        .map_err(|error| error.to_string())?;
-    for (code, shift) in typed {
-        if shift {
-            press(machine, &[SHIFT, code]);
-        } else {
-            press(machine, &[code]);
-        }
-    }
-    Ok(())
 }

@@ -5,6 +5,7 @@
 //! right Ctrl is 0x9D and the cursor-up key 0xC8; this is also the key number of RFB's QEMU extended key event.
 
 pub mod keys;
+pub mod typing;
 
 /// A key by its position: PS/2 scan code set 1, with bit 7 for the prefix 0xE0. Pause is 0xC6, Print Screen 0xB7.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

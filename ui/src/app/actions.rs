@@ -12,7 +12,7 @@ use crate::settings;
 use crate::text::gettext;
 
 /// The shortcuts of every action, the machine's page's included.
-const SHORTCUTS: [(&str, &[&str]); 18] = [
+const SHORTCUTS: [(&str, &[&str]); 20] = [
     ("win.new-machine", &["<Control>n"]),
     ("win.search", &["<Control>f"]),
     ("win.rename", &["F2"]),
@@ -25,6 +25,7 @@ const SHORTCUTS: [(&str, &[&str]); 18] = [
     ("machine.pause", &["<Control>p"]),
     ("machine.shut-down", &["<Control><Shift>s"]),
     ("machine.screenshot", &["<Control><Shift>p"]),
+    ("machine.window", &["F12"]),
     ("machine.delete", &["<Control>Delete"]),
     ("machine.view::display", &["<Control>1"]),
     ("machine.view::overview", &["<Control>2"]),
@@ -39,6 +40,9 @@ const NEW: &str = "--new";
 
 /// Makes what an action sends.
 type Message = fn() -> AppInput;
+
+/// Makes what an action sends of its target.
+type Targeted = fn(String) -> AppInput;
 
 /// Gives `window` its actions, which send to `input`.
 pub fn install(window: &adw::ApplicationWindow, input: &relm4::Sender<AppInput>) {
@@ -61,7 +65,31 @@ pub fn install(window: &adw::ApplicationWindow, input: &relm4::Sender<AppInput>)
     window.add_action(&groups(input));
     let application = relm4::main_application();
     application.add_action(&action("quit", || AppInput::Close, input));
-    take_command_lines(&application, input);
+    application.add_action(&action("new-machine", || AppInput::NewMachine, input));
+    let targeted: [(&str, Targeted); 4] = [
+        ("show-machine", |folder| {
+            AppInput::ShowMachine(folder.into())
+        }),
+        ("start-machine", |folder| {
+            AppInput::StartMachine(folder.into())
+        }),
+        ("resume-machine", |folder| {
+            AppInput::ResumeMachine(folder.into())
+        }),
+        ("search", AppInput::SearchFor),
+    ];
+    for (name, message) in targeted {
+        let action = gio::SimpleAction::new(name, Some(gtk::glib::VariantTy::STRING));
+        let input = input.clone();
+        action.connect_activate(move |_, target| {
+            if let Some(target) = target.and_then(gtk::glib::Variant::get::<String>) {
+                let _ = input.send(message(target));
+            }
+        });
+        application.add_action(&action);
+    }
+    take_activations(window, &application, input);
+    take_command_lines(window, &application, input);
     for (name, keys) in SHORTCUTS {
         application.set_accels_for_action(name, keys);
     }
@@ -78,13 +106,15 @@ pub fn arguments(new_machine: bool, medium: Option<&OsStr>) -> Vec<String> {
 }
 
 /// Carries out what this process and later ones are started with.
-fn take_command_lines(application: &gtk::Application, input: &relm4::Sender<AppInput>) {
-    let input = input.clone();
-    application.connect_command_line(move |application, line| {
-        application.activate();
-        if let Some(window) = application.active_window() {
-            window.present();
-        }
+fn take_command_lines(
+    window: &adw::ApplicationWindow,
+    application: &gtk::Application,
+    input: &relm4::Sender<AppInput>,
+) {
+    let (window, input) = (window.clone(), input.clone());
+    application.connect_command_line(move |_, line| {
+        // A machine's own window may be the active one.
+        window.present();
         for argument in line.arguments().iter().skip(1) {
             if argument == NEW {
                 let _ = input.send(AppInput::NewMachine);
@@ -95,6 +125,26 @@ fn take_command_lines(application: &gtk::Application, input: &relm4::Sender<AppI
             }
         }
         gtk::glib::ExitCode::SUCCESS
+    });
+}
+
+/// Shows the window, and carries out what the desktop asks for by the session bus instead of a command line.
+fn take_activations(
+    window: &adw::ApplicationWindow,
+    application: &gtk::Application,
+    input: &relm4::Sender<AppInput>,
+) {
+    let shown = window.clone();
+    application.connect_activate(move |_| shown.present());
+    let (window, input) = (window.clone(), input.clone());
+    application.connect_open(move |_, files, _| {
+        window.present();
+        for file in files {
+            match file.path() {
+                Some(path) => drop(input.send(AppInput::Medium(path))),
+                None => tracing::warn!(uri = %file.uri(), "this is no file of this computer"),
+            }
+        }
     });
 }
 

@@ -81,6 +81,7 @@ impl App {
         if before != self.entries || used != self.used {
             self.list.emit(MachineListInput::Show(self.items()));
         }
+        self.follow_windows(&before);
         let chosen = shown
             .clone()
             .filter(|shown| self.entry(shown).is_some())
@@ -119,6 +120,7 @@ impl App {
         if pending || chosen != shown {
             self.list.emit(MachineListInput::Select(chosen));
         }
+        self.start_wanted(sender);
         let name = if self.entries.is_empty() {
             "empty"
         } else {
@@ -129,6 +131,36 @@ impl App {
             widgets.split.set_content(None::<&adw::NavigationPage>);
             if root.is_fullscreen() {
                 root.unfullscreen();
+            }
+        }
+    }
+
+    /// Shows the window with the page of the machine in `folder`, which may not be known yet.
+    pub(super) fn show_machine(
+        &mut self,
+        folder: PathBuf,
+        widgets: &AppWidgets,
+        sender: &ComponentSender<Self>,
+        root: &adw::ApplicationWindow,
+    ) {
+        if self.entry(&folder).is_some() {
+            self.open(folder.clone(), widgets, sender, root);
+            self.list.emit(MachineListInput::Select(Some(folder)));
+        } else {
+            self.page = Some((folder, Page::None));
+            self.scan(sender);
+        }
+        widgets.split.set_show_content(true);
+        root.present();
+    }
+
+    /// Starts the machine that somebody wanted before it was known.
+    pub(super) fn start_wanted(&mut self, sender: &ComponentSender<Self>) {
+        let machine = self.wanted.as_ref().and_then(|folder| self.machine(folder));
+        if let Some(machine) = machine.cloned() {
+            self.wanted = None;
+            if !self.state(&machine.folder).is_alive() {
+                self.start(machine, sender);
             }
         }
     }
@@ -169,6 +201,7 @@ impl App {
                     .forward(input, move |output| AppInput::Page(asked.clone(), output));
                 root.insert_action_group("machine", Some(page.model().actions()));
                 widgets.split.set_content(Some(page.widget()));
+                page.emit(PageInput::Away(self.windows.contains_key(&folder)));
                 Page::Machine(page)
             }
             Entry::Broken(broken) => {

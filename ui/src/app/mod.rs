@@ -6,8 +6,10 @@
 mod actions;
 mod closing;
 mod entries;
+mod notifications;
 mod restore;
 mod together;
+mod windows;
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -21,13 +23,14 @@ use relm4::prelude::*;
 use relm4::{adw, gtk};
 
 use crate::dialogs::file_choice::{self, FileKind};
-use crate::dialogs::{about, question};
+use crate::dialogs::{about, question, toast};
 use crate::library::{
     Item, MachineList, MachineListInit, MachineListInput, MachineListOutput, Order, Several,
     Together, several_menu,
 };
 use crate::machine::{
-    BrokenOutput, BrokenPage, MachinePage, PageInit, PageInput, PageOutput, row_menu,
+    BrokenOutput, BrokenPage, MachinePage, MachineWindow, PageInit, PageInput, PageOutput,
+    WindowInput, WindowOutput, row_menu,
 };
 use crate::model::{
     Change, Database, Definition, Deleted, Entry, MachineEvent, MachineLog, Machines, Name, State,
@@ -50,6 +53,8 @@ pub struct Options {
     pub new_machine: bool,
     /// Open the wizard with this file, a name or an address.
     pub medium: Option<OsString>,
+    /// Show no window until one is asked for: the session bus started the program for somebody who calls it.
+    pub service: bool,
 }
 
 /// Shows the window and returns when it is closed for good.
@@ -57,19 +62,30 @@ pub fn run(options: Options) -> ExitCode {
     let arguments = actions::arguments(options.new_machine, options.medium.as_deref());
     // A second process hands over what it was asked for and ends: the first one's window shows it. A launcher is never the first,
     // and waits for nothing when it has handed over, as relm4's way to run an application does.
+    // Whom the bus started is the first.
     let launcher = gtk::gio::Application::new(
         Some(APPLICATION_ID),
         gtk::gio::ApplicationFlags::HANDLES_COMMAND_LINE | gtk::gio::ApplicationFlags::IS_LAUNCHER,
     );
-    if launcher.register(gtk::gio::Cancellable::NONE).is_ok() && launcher.is_remote() {
+    if !options.service
+        && is_running()
+        && launcher.register(gtk::gio::Cancellable::NONE).is_ok()
+        && launcher.is_remote()
+    {
         let code = launcher.run_with_args(&arguments);
         return ExitCode::from(code.get());
     }
     drop(launcher);
     text::prepare();
+    // The session bus hands over files as such, whoever starts the program as a command line.
+    let mut flags =
+        gtk::gio::ApplicationFlags::HANDLES_COMMAND_LINE | gtk::gio::ApplicationFlags::HANDLES_OPEN;
+    if options.service {
+        flags |= gtk::gio::ApplicationFlags::IS_SERVICE;
+    }
     let application = adw::Application::builder()
         .application_id(APPLICATION_ID)
-        .flags(gtk::gio::ApplicationFlags::HANDLES_COMMAND_LINE)
+        .flags(flags)
         .build();
     application.connect_startup(|_| {
         relm4::set_global_css(include_str!("style.css"));
@@ -80,6 +96,25 @@ pub fn run(options: Options) -> ExitCode {
         .with_args(arguments)
         .run::<App>(options);
     ExitCode::SUCCESS
+}
+
+/// Whether a process has the application's name. A launcher must not find that out: the bus would start one.
+fn is_running() -> bool {
+    let bus = gtk::gio::bus_get_sync(gtk::gio::BusType::Session, gtk::gio::Cancellable::NONE);
+    let asked = bus.and_then(|bus| {
+        bus.call_sync(
+            Some("org.freedesktop.DBus"),
+            "/org/freedesktop/DBus",
+            "org.freedesktop.DBus",
+            "NameHasOwner",
+            Some(&(APPLICATION_ID,).to_variant()),
+            None,
+            gtk::gio::DBusCallFlags::NONE,
+            -1,
+            gtk::gio::Cancellable::NONE,
+        )
+    });
+    asked.is_ok_and(|answer| answer.get() == Some((true,)))
 }
 
 /// What stands beside the list.
@@ -105,6 +140,10 @@ pub struct App {
     used: HashMap<PathBuf, SystemTime>,
     list: Controller<MachineList>,
     page: Option<(PathBuf, Page)>,
+    /// The machines' own windows.
+    windows: HashMap<PathBuf, Controller<MachineWindow>>,
+    /// To be started when it is known.
+    wanted: Option<PathBuf>,
     wizard: Option<Controller<Wizard>>,
     switches: Option<Controller<SwitchManager>>,
     surveying: bool,
@@ -127,6 +166,20 @@ pub enum AppInput {
     Together(Together),
     /// The chosen machine's page is wanted in front.
     Opened,
+    /// This machine's screen is wanted in a window of its own.
+    OpenWindow(PathBuf),
+    /// Show this machine's page.
+    ShowMachine(PathBuf),
+    /// Show it and start the machine.
+    StartMachine(PathBuf),
+    /// Go on with this machine.
+    ResumeMachine(PathBuf),
+    /// Show the machines that fit this.
+    SearchFor(String),
+    /// Nobody may need the program any more.
+    Idle,
+    /// What a machine's own window asks for.
+    Window(PathBuf, WindowOutput),
     /// Write the chosen machine's name in the list.
     Rename,
     /// The machine in this folder is to be called so.
@@ -279,7 +332,9 @@ impl Component for App {
     }
 
     fn init(
-        Options { machines, .. }: Options,
+        Options {
+            machines, service, ..
+        }: Options,
         root: Self::Root,
         sender: ComponentSender<Self>,
     ) -> ComponentParts<Self> {
@@ -296,6 +351,7 @@ impl Component for App {
                 MachineListOutput::Selected(folder) => AppInput::Selected(folder),
                 MachineListOutput::Several(folders) => AppInput::Several(folders),
                 MachineListOutput::Opened => AppInput::Opened,
+                MachineListOutput::Window(folder) => AppInput::OpenWindow(folder),
                 MachineListOutput::Rename(folder, name) => AppInput::Renamed(folder, name),
             });
         let monitor = watch(&machines);
@@ -307,6 +363,8 @@ impl Component for App {
             used: HashMap::new(),
             list,
             page: None,
+            windows: HashMap::new(),
+            wanted: None,
             wizard: None,
             switches: None,
             surveying: false,
@@ -322,6 +380,9 @@ impl Component for App {
         relay(&model.machines, sender.input_sender().clone());
         sender.spawn_oneshot_command(|| AppCommand::Systems(operating_systems()));
         model.scan(&sender);
+        if service {
+            leave_when_idle(&root, sender.input_sender());
+        }
         ComponentParts { model, widgets }
     }
 
@@ -338,6 +399,34 @@ impl Component for App {
             AppInput::Several(folders) => self.open_several(folders, widgets, &sender, root),
             AppInput::Together(what) => self.together(what, &sender),
             AppInput::Opened => widgets.split.set_show_content(true),
+            AppInput::OpenWindow(folder) => self.open_window(&folder, &sender),
+            AppInput::ShowMachine(folder) => self.show_machine(folder, widgets, &sender, root),
+            AppInput::StartMachine(folder) => {
+                self.wanted = Some(folder.clone());
+                self.show_machine(folder, widgets, &sender, root);
+                self.start_wanted(&sender);
+            }
+            AppInput::ResumeMachine(folder) => {
+                if let Some(machine) = self.machine(&folder).cloned() {
+                    self.start_or_resume(machine, &sender);
+                }
+            }
+            AppInput::SearchFor(text) => {
+                root.present();
+                self.list.emit(MachineListInput::SearchFor(text));
+            }
+            AppInput::Idle => {
+                let needed = root.is_visible()
+                    || !self.windows.is_empty()
+                    || !self.starting.is_empty()
+                    || !self.machines.alive().is_empty();
+                if !needed {
+                    relm4::main_application().quit();
+                }
+            }
+            AppInput::Window(folder, output) => {
+                self.window_asked(folder, output, widgets, &sender, root);
+            }
             AppInput::Rename => self.list.emit(MachineListInput::Rename),
             AppInput::Renamed(folder, name) => self.rename(&folder, &name, &sender),
             AppInput::Order(order) => self.list.emit(MachineListInput::Order(order)),
@@ -535,7 +624,7 @@ impl App {
             }
             Change::Event { folder, event } => {
                 if let MachineEvent::State(state) = &event {
-                    self.notify(&folder, state, root);
+                    self.notify(&folder, state);
                     self.used.insert(folder.clone(), SystemTime::now());
                     self.set_state(&folder, state.clone(), root);
                 } else {
@@ -547,27 +636,10 @@ impl App {
 
     fn set_state(&self, folder: &Path, state: State, root: &adw::ApplicationWindow) {
         self.show_row(folder);
+        self.tell_window(folder, WindowInput::State(state.clone()));
         self.tell_if_shown(folder, PageInput::State(state));
         self.show_several();
         self.closing.follow(&self.machines, root);
-    }
-
-    /// Says what needs a person while the window is not looked at.
-    fn notify(&self, folder: &Path, state: &State, root: &adw::ApplicationWindow) {
-        let (what, reason) = match state {
-            State::Crashed { reason } => (message("“{name}” cannot go on"), reason),
-            State::Paused {
-                reason: Some(reason),
-            } => (message("“{name}” is paused"), reason),
-            _ => return,
-        };
-        if let Some(application) = root.application().filter(|_| !root.is_active()) {
-            let notification =
-                gtk::gio::Notification::new(&gettext_with(what, &[("name", &self.name(folder))]));
-            notification.set_body(Some(reason));
-            notification.set_priority(gtk::gio::NotificationPriority::High);
-            application.send_notification(Some(&folder.to_string_lossy()), &notification);
-        }
     }
 
     /// Opens the wizard once it is known what there is.
@@ -605,6 +677,7 @@ impl App {
             return;
         }
         self.show_row(&folder);
+        self.tell_window(&folder, WindowInput::State(State::Starting));
         self.tell_if_shown(&folder, PageInput::State(State::Starting));
         self.show_several();
         let machines = self.machines.clone();
@@ -664,6 +737,7 @@ impl App {
             PageOutput::Start => machine
                 .into_iter()
                 .for_each(|machine| self.start(machine, sender)),
+            PageOutput::Window => self.open_window(&folder, sender),
             PageOutput::Delete => self.delete(&folder, sender),
             PageOutput::Update(definition) => {
                 if let Some(machine) = machine {
@@ -671,17 +745,24 @@ impl App {
                 }
             }
             PageOutput::Toast(text) => widgets.toasts.add_toast(adw::Toast::new(&text)),
-            PageOutput::Saved(what, path) => {
-                let toast = adw::Toast::builder()
-                    .title(text::escape(&what))
-                    .button_label(gettext("Show"))
-                    .build();
-                toast.connect_button_clicked(move |_| show_in_folder(&path));
-                widgets.toasts.add_toast(toast);
-            }
+            PageOutput::Saved(what, path) => widgets.toasts.add_toast(toast::saved(&what, path)),
             PageOutput::Failed { heading, body } => question::error(root, &heading, &body),
         }
     }
+}
+
+/// Asks now and then whether anybody needs the program, until its window is shown: who only asked the bus for something leaves
+/// nothing behind.
+fn leave_when_idle(window: &adw::ApplicationWindow, input: &relm4::Sender<AppInput>) {
+    const PATIENCE: u32 = 30;
+    let (window, input) = (window.downgrade(), input.clone());
+    gtk::glib::timeout_add_seconds_local(PATIENCE, move || match window.upgrade() {
+        Some(window) if !window.is_visible() => {
+            let _ = input.send(AppInput::Idle);
+            gtk::glib::ControlFlow::Continue
+        }
+        _ => gtk::glib::ControlFlow::Break,
+    });
 }
 
 /// Hands what happens to the machines to the window: one thread that waits, so that the window never asks.
@@ -740,16 +821,4 @@ fn undo(name: &str, deleted: Box<Deleted>, input: &relm4::Sender<AppInput>) -> a
         }
     });
     toast
-}
-
-fn show_in_folder(path: &Path) {
-    let launcher = gtk::FileLauncher::new(Some(&gtk::gio::File::for_path(path)));
-    relm4::spawn_local(async move {
-        if let Err(error) = launcher
-            .open_containing_folder_future(gtk::Window::NONE)
-            .await
-        {
-            tracing::warn!(%error, "no file manager showed the file");
-        }
-    });
 }

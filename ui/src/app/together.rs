@@ -76,7 +76,11 @@ impl App {
         }
     }
 
-    fn start_or_resume(&mut self, machine: StoredMachine, sender: &ComponentSender<Self>) {
+    pub(super) fn start_or_resume(
+        &mut self,
+        machine: StoredMachine,
+        sender: &ComponentSender<Self>,
+    ) {
         let handle = self.machines.handle(&machine.folder);
         let Some(handle) = handle.filter(|handle| handle.state().is_alive()) else {
             return self.start(machine, sender);

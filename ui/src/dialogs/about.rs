@@ -49,6 +49,8 @@ const SHORTCUTS: [(&str, &[(&str, &str)]); 3] = [
             (message("Pause"), "<Control>p"),
             (message("Shut down"), "<Control><Shift>s"),
             (message("Take screenshot"), "<Control><Shift>p"),
+            (message("Open in a window of its own"), "F12"),
+            (message("Rename"), "F2"),
         ],
     ),
     (

@@ -1,6 +1,7 @@
 //! What is said in passing, with Undo where there is one.
 
 use std::cell::Cell;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use relm4::adw::prelude::*;
@@ -20,6 +21,42 @@ fn show(widget: &impl IsA<gtk::Widget>, toast: adw::Toast) {
 pub fn say(widget: &impl IsA<gtk::Widget>, title: &str) {
     let toast = adw::Toast::builder().title(text::escape(title)).build();
     show(widget, toast);
+}
+
+/// Says `what` of the file at `path`, with a button that shows it in its folder.
+pub fn saved(what: &str, path: PathBuf) -> adw::Toast {
+    let toast = adw::Toast::builder()
+        .title(text::escape(what))
+        .button_label(gettext("Show"))
+        .build();
+    toast.connect_button_clicked(move |_| {
+        let launcher = gtk::FileLauncher::new(Some(&gtk::gio::File::for_path(&path)));
+        relm4::spawn_local(async move {
+            if let Err(error) = launcher
+                .open_containing_folder_future(gtk::Window::NONE)
+                .await
+            {
+                tracing::warn!(%error, "no file manager showed the file");
+            }
+        });
+    });
+    toast
+}
+
+/// Says `title` for as long as something lasts, with a button Stop that calls `stop`; whoever called dismisses it at the end.
+pub fn stoppable(
+    widget: &impl IsA<gtk::Widget>,
+    title: &str,
+    stop: impl Fn() + 'static,
+) -> adw::Toast {
+    let toast = adw::Toast::builder()
+        .title(text::escape(title))
+        .button_label(gettext("_Stop"))
+        .timeout(0)
+        .build();
+    toast.connect_button_clicked(move |_| stop());
+    show(widget, toast.clone());
+    toast
 }
 
 /// Says `title` with a button Undo; `undo` is called when that is pressed, `kept` when the toast goes without.

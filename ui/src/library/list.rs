@@ -63,6 +63,8 @@ pub enum MachineListInput {
     Search,
     /// This is searched for.
     Searched(String),
+    /// Search for this.
+    SearchFor(String),
     /// What comes first from now on.
     Order(Order),
     /// Whether there are groups from now on.
@@ -73,8 +75,10 @@ pub enum MachineListInput {
     Renamed(PathBuf, Option<String>),
     /// Other rows are selected.
     Chosen,
-    /// A row was opened.
-    Opened,
+    /// A row was opened by the keyboard (false) or by a double click (true).
+    Opened(u32, bool),
+    /// A row was clicked on.
+    Clicked,
 }
 
 /// What it tells.
@@ -86,6 +90,8 @@ pub enum MachineListOutput {
     Several(Vec<PathBuf>),
     /// The chosen machine's page is wanted in front, where there is room for one of the two.
     Opened,
+    /// This machine's screen is wanted in a window of its own.
+    Window(PathBuf),
     /// The machine in this folder is to be called so.
     Rename(PathBuf, String),
 }
@@ -197,8 +203,9 @@ impl Component for MachineList {
         list.set_factory(Some(&rows(&store, &pictures, &sender)));
         follow_pointer(&list, &selection, menus, &sender);
         let opened = sender.input_sender().clone();
-        list.connect_activate(move |_, _| {
-            let _ = opened.send(MachineListInput::Opened);
+        let pointed = by_pointer(&list);
+        list.connect_activate(move |_, position| {
+            let _ = opened.send(MachineListInput::Opened(position, pointed.get()));
         });
         let chosen = sender.input_sender().clone();
         selection.connect_selection_changed(move |_, _, _| {
@@ -269,6 +276,11 @@ impl Component for MachineList {
                     self.select_chosen(widgets);
                 }
             }
+            MachineListInput::SearchFor(text) => {
+                widgets.search_button.set_active(true);
+                widgets.search_entry.set_text(&text);
+                widgets.search_entry.set_position(-1);
+            }
             MachineListInput::Order(order) => {
                 self.order.set(order);
                 self.sorter.changed(gtk::SorterChange::Different);
@@ -304,7 +316,16 @@ impl Component for MachineList {
                     let _ = sender.output(MachineListOutput::Selected(folder));
                 }
             }
-            MachineListInput::Opened => drop(sender.output(MachineListOutput::Opened)),
+            MachineListInput::Opened(position, by_pointer) => {
+                let object = self.selection.item(position);
+                if by_pointer && let Some(object) = object.and_downcast_ref::<MachineObject>() {
+                    let folder = object.with(|item| item.folder.clone());
+                    let _ = sender.output(MachineListOutput::Window(folder));
+                } else {
+                    let _ = sender.output(MachineListOutput::Opened);
+                }
+            }
+            MachineListInput::Clicked => drop(sender.output(MachineListOutput::Opened)),
         }
     }
 }
@@ -478,6 +499,8 @@ fn headings() -> gtk::SignalListItemFactory {
         if let Some(header) = header.downcast_ref::<gtk::ListHeader>() {
             let label = gtk::Label::builder()
                 .xalign(0.0)
+                .margin_start(6)
+                .margin_top(6)
                 .css_classes(["heading", "dimmed"])
                 .build();
             header.set_child(Some(&label));
@@ -492,6 +515,25 @@ fn headings() -> gtk::SignalListItemFactory {
         }
     });
     factory
+}
+
+/// Whether what was done last in the list was done by the pointer.
+fn by_pointer(list: &gtk::ListView) -> Rc<Cell<bool>> {
+    let pointed = Rc::<Cell<bool>>::default();
+    let clicks = gtk::GestureClick::new();
+    clicks.set_propagation_phase(gtk::PropagationPhase::Capture);
+    let pressed = pointed.clone();
+    clicks.connect_pressed(move |_, _, _, _| pressed.set(true));
+    list.add_controller(clicks);
+    let keys = gtk::EventControllerKey::new();
+    keys.set_propagation_phase(gtk::PropagationPhase::Capture);
+    let pressed = pointed.clone();
+    keys.connect_key_pressed(move |_, _, _, _| {
+        pressed.set(false);
+        glib::Propagation::Proceed
+    });
+    list.add_controller(keys);
+    pointed
 }
 
 /// A click on a row brings its page in front; one of the other button opens the menu over what is selected.
@@ -509,7 +551,7 @@ fn follow_pointer(
         let more = gtk::gdk::ModifierType::CONTROL_MASK | gtk::gdk::ModifierType::SHIFT_MASK;
         let plain = !gesture.current_event_state().intersects(more);
         if presses == 1 && plain && row_at(&shown, x, y).is_some() {
-            let _ = input.send(MachineListInput::Opened);
+            let _ = input.send(MachineListInput::Clicked);
         }
     });
     list.add_controller(clicks);

@@ -1,7 +1,7 @@
 //! A row of the list: the machine's screen, its name and what it is doing. The toolkit gives rows that are out of sight to other
 //! machines, so a row follows whichever machine it is bound to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use relm4::adw::prelude::*;
@@ -13,10 +13,13 @@ use super::item::MachineObject;
 use crate::access;
 use crate::text::gettext;
 
+/// Tells what speaks against a name for the machine in a folder.
+type Objection = Box<dyn Fn(&Path, &str) -> Option<String>>;
+
 /// What the rows of a list ask of it.
 pub struct Asks {
     /// What speaks against calling the machine in this folder so.
-    pub objection: Box<dyn Fn(&std::path::Path, &str) -> Option<String>>,
+    pub objection: Objection,
     /// The machine in this folder is to be called so; without a name it keeps its own.
     pub renamed: Box<dyn Fn(PathBuf, Option<String>)>,
 }
@@ -96,10 +99,11 @@ impl MachineRow {
         imp.picture
             .set_accessible_role(gtk::AccessibleRole::Presentation);
         let badge = adw::Avatar::new(SIGN, None, true);
-        imp.place.set_child(Some(&imp.picture));
+        // What is laid over something else does not tell how large it wants to be: all tiles have one size.
+        imp.place
+            .set_child(Some(&gtk::Box::new(gtk::Orientation::Horizontal, 0)));
+        imp.place.add_overlay(&imp.picture);
         imp.place.add_overlay(&badge);
-        // The sign looks over the picture's edge.
-        imp.place.set_clip_overlay(&badge, false);
         imp.place.set_size_request(PICTURE.0, PICTURE.1);
         imp.place.set_valign(gtk::Align::Center);
         imp.place.set_halign(gtk::Align::Start);

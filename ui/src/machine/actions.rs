@@ -27,6 +27,8 @@ pub enum Act {
     PowerOff,
     /// Save its picture.
     Screenshot,
+    /// Show its screen in a window of its own.
+    Window,
     /// Copy it.
     Clone,
     /// Write it for other programs.
@@ -35,6 +37,8 @@ pub enum Act {
     BackUp,
     /// Move it to the Trash.
     Delete,
+    /// Type what is on the clipboard.
+    TypeClipboard,
     /// Press these keys.
     SendKeys(String),
     /// Show the view with this name.
@@ -51,13 +55,15 @@ pub struct Actions {
 /// Makes a wish of an action's target.
 type Targeted = fn(String) -> Act;
 
-const PLAIN: [(&str, Act); 10] = [
+const PLAIN: [(&str, Act); 12] = [
     ("start", Act::Start),
     ("pause", Act::Pause),
     ("reset", Act::Reset),
     ("shut-down", Act::ShutDown),
     ("power-off", Act::PowerOff),
     ("screenshot", Act::Screenshot),
+    ("type-clipboard", Act::TypeClipboard),
+    ("window", Act::Window),
     ("clone", Act::Clone),
     ("export", Act::Export),
     ("back-up", Act::BackUp),
@@ -121,6 +127,7 @@ impl Actions {
             ("power-off", running || paused),
             ("screenshot", running || paused),
             ("send-keys", running),
+            ("type-clipboard", running),
             ("clone", !state.is_alive()),
             ("export", !state.is_alive()),
             ("back-up", !state.is_alive()),
@@ -155,6 +162,12 @@ pub fn row_menu() -> gio::Menu {
     power.append(Some(&gettext("Shut Do_wn")), Some("machine.shut-down"));
     power.append(Some(&gettext("_Force Off")), Some("machine.power-off"));
     menu.append_section(None, &power);
+    let window = gio::Menu::new();
+    window.append(
+        Some(&gettext("Open in New _Window")),
+        Some("machine.window"),
+    );
+    menu.append_section(None, &window);
     menu.append_section(None, &belongings());
     let delete = gio::Menu::new();
     delete.append(Some(&gettext("_Delete")), Some("machine.delete"));
@@ -172,8 +185,8 @@ fn belongings() -> gio::Menu {
     menu
 }
 
-/// The machine's own menu.
-pub fn machine_menu() -> gio::Menu {
+/// The key combinations.
+pub fn keys_menu() -> gio::Menu {
     let keys = gio::Menu::new();
     for section in keys::MENU {
         let part = gio::Menu::new();
@@ -183,7 +196,17 @@ pub fn machine_menu() -> gio::Menu {
         }
         keys.append_section(None, &part);
     }
-    let menu = gio::Menu::new();
+    let typed = gio::Menu::new();
+    typed.append(
+        Some(&gettext("Type the Clip_board")),
+        Some("machine.type-clipboard"),
+    );
+    keys.append_section(None, &typed);
+    keys
+}
+
+/// The menu of a machine's own window: what concerns its screen.
+pub fn screen_menu() -> gio::Menu {
     let display = gio::Menu::new();
     display.append(Some(&gettext("F_ull Screen")), Some("win.full-screen"));
     let scale = gio::Menu::new();
@@ -194,12 +217,24 @@ pub fn machine_menu() -> gio::Menu {
         scale.append(Some(&label), Some(&format!("machine.scale::{target}")));
     }
     display.append_submenu(Some(&gettext("_Scale")), &scale);
-    display.append_submenu(Some(&gettext("Send _Keys")), &keys);
+    display.append_submenu(Some(&gettext("Send _Keys")), &keys_menu());
     display.append(
         Some(&gettext("_Take Screenshot")),
         Some("machine.screenshot"),
     );
-    menu.append_section(None, &display);
+    display
+}
+
+/// The machine's own menu.
+pub fn machine_menu() -> gio::Menu {
+    let menu = gio::Menu::new();
+    let window = gio::Menu::new();
+    window.append(
+        Some(&gettext("Open in New _Window")),
+        Some("machine.window"),
+    );
+    menu.append_section(None, &window);
+    menu.append_section(None, &screen_menu());
     menu.append_section(None, &belongings());
     let delete = gio::Menu::new();
     delete.append(Some(&gettext("_Delete")), Some("machine.delete"));

@@ -3,22 +3,28 @@
 mod actions;
 mod broken;
 mod clone;
+mod command;
 mod drives;
 mod export;
+mod full_screen;
 mod graph;
 mod hardware;
 mod keys;
 mod log;
 mod overview;
 mod page;
+mod power;
 mod screen;
 mod screenshot;
 mod serial;
 mod snapshots;
+mod typing;
 mod usage;
+mod window;
 
 pub use actions::row_menu;
 pub use broken::{BrokenOutput, BrokenPage};
 pub use hardware::GENERATIONS;
 pub use page::{MachinePage, PageInit, PageInput, PageOutput};
 pub use snapshots::machine_name_objection;
+pub use window::{MachineWindow, WindowInput, WindowOutput};

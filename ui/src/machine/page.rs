@@ -1,9 +1,7 @@
 //! The chosen machine's page: what can be done with it in the header, and its views beneath. It does what needs the machine's
 //! handle alone; starting, deleting and renaming concern the library, so it asks the window for them.
 
-use std::cell::Cell;
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use relm4::adw::prelude::*;
@@ -11,28 +9,29 @@ use relm4::prelude::*;
 use relm4::{adw, gtk};
 
 use super::actions::{self, Act, Actions};
+use super::command::{self, Done};
+use super::full_screen::Bars;
 use super::hardware::{HardwareInput, HardwareView};
-use super::keys;
 use super::log::{self, LogInput, LogView};
 use super::overview::{Overview, OverviewInput, OverviewOutput};
+use super::power::PowerButtons;
 use super::screen::{Screen, ScreenInit, ScreenInput};
-use super::screenshot;
 use super::serial::{SerialInput, SerialView};
 use super::snapshots::{SnapshotsInput, SnapshotsView};
-use super::{clone, export};
-use crate::access;
+use super::{clone, export, typing};
 use crate::dialogs::question::{self, Weight};
 use crate::model::{
     CommandError, Definition, DriveKind, Machine, MachineEvent, Machines, State, StoredMachine,
 };
-use crate::text::{self, gettext, gettext_with, message};
+use crate::text::{self, gettext, gettext_with};
 
 /// The page.
 pub struct MachinePage {
     machines: Arc<Machines>,
     machine: StoredMachine,
     state: State,
-    full_screen: Rc<Cell<bool>>,
+    bars: Bars,
+    power: PowerButtons,
     actions: Actions,
     screen: Controller<Screen>,
     overview: Controller<Overview>,
@@ -71,8 +70,12 @@ pub enum PageInput {
     Change(OverviewOutput),
     /// Take the disc out of this optical drive although the guest has locked it.
     Pull(usize),
+    /// Show the view with this name.
+    View(String),
     /// The window went full screen, or back.
     FullScreen(bool),
+    /// The screen is in a window of its own, or no longer.
+    Away(bool),
 }
 
 /// What it asks of the window.
@@ -80,6 +83,8 @@ pub enum PageInput {
 pub enum PageOutput {
     /// Start the machine.
     Start,
+    /// Show its screen in a window of its own.
+    Window,
     /// Move it to the Trash.
     Delete,
     /// Make it this.
@@ -100,14 +105,8 @@ pub enum PageOutput {
 /// What a worker did.
 #[derive(Debug)]
 pub enum PageCommand {
-    /// The picture was saved, or why not.
-    Pictured(Result<PathBuf, String>),
-    /// Something was done (as in "could not be paused"), or why not.
-    Done(&'static str, Result<(), String>),
-    /// The power button was pressed.
-    Pressed,
-    /// The machine is off and can be deleted.
-    Off,
+    /// What a person wanted was done, or why not.
+    Done(Done),
     /// The medium of this optical drive is another now.
     Changed(usize, Option<PathBuf>),
     /// The medium was not changed, and why.
@@ -133,38 +132,10 @@ impl Component for MachinePage {
             adw::BreakpointBin {
                 set_size_request: (300, 200),
                 #[wrap(Some)]
-                #[name = "view"]
-                set_child = &adw::ToolbarView {
-                    #[name = "header"]
-                    add_top_bar = &adw::HeaderBar {
-                        pack_start = &gtk::Button {
-                            set_icon_name: "media-playback-start-symbolic",
-                            set_action_name: Some("machine.start"),
-                            #[watch]
-                            set_tooltip_text: Some(&if model.state.is_alive() { gettext("Resume") } else { gettext("Start") }),
-                            #[watch]
-                            set_visible: !matches!(model.state, State::Running | State::Starting),
-                            #[watch]
-                            update_property: &[gtk::accessible::Property::Label(&if model.state.is_alive() { gettext("Resume") } else { gettext("Start") })],
-                        },
-                        pack_start = &gtk::Button {
-                            set_icon_name: "media-playback-pause-symbolic",
-                            set_tooltip_text: Some(&gettext("Pause")),
-                            set_action_name: Some("machine.pause"),
-                            #[watch]
-                            set_visible: model.state == State::Running,
-                            update_property: &[gtk::accessible::Property::Label(&gettext("Pause"))],
-                        },
-                        #[name = "shut_down"]
-                        pack_start = &adw::SplitButton {
-                            set_icon_name: "system-shutdown-symbolic",
-                            set_tooltip_text: Some(&gettext("Shut Down")),
-                            set_dropdown_tooltip: &gettext("Reset or Force Off"),
-                            set_action_name: Some("machine.shut-down"),
-                            set_menu_model: Some(&actions::power_menu()),
-                            #[watch]
-                            set_visible: model.state.is_alive(),
-                        },
+                #[local_ref]
+                set_child = view -> adw::ToolbarView {
+                    #[local_ref]
+                    add_top_bar = header -> adw::HeaderBar {
                         #[wrap(Some)]
                         #[name = "switcher"]
                         set_title_widget = &adw::ViewSwitcher {
@@ -175,7 +146,7 @@ impl Component for MachinePage {
                             set_tooltip_text: Some(&gettext("Leave Full Screen")),
                             set_action_name: Some("win.full-screen"),
                             #[watch]
-                            set_visible: model.full_screen.get(),
+                            set_visible: model.bars.are_away(),
                             update_property: &[gtk::accessible::Property::Label(&gettext("Leave Full Screen"))],
                         },
                         pack_end = &gtk::MenuButton {
@@ -184,10 +155,17 @@ impl Component for MachinePage {
                             set_menu_model: Some(&actions::machine_menu()),
                             update_property: &[gtk::accessible::Property::Label(&gettext("Machine Menu"))],
                         },
+                        #[name = "own"]
+                        pack_end = &gtk::Button {
+                            set_icon_name: "window-new-symbolic",
+                            set_tooltip_text: Some(&gettext("Open in New Window")),
+                            set_action_name: Some("machine.window"),
+                            update_property: &[gtk::accessible::Property::Label(&gettext("Open in New Window"))],
+                        },
                     },
                     add_top_bar = &adw::Banner {
                         #[watch]
-                        set_title: &model.standing(),
+                        set_title: &text::standing(&model.state),
                         #[watch]
                         set_revealed: matches!(model.state, State::Paused { .. }),
                         set_button_label: Some(&gettext("Resume")),
@@ -225,6 +203,9 @@ impl Component for MachinePage {
             let _ = input.send(PageInput::Act(act));
         });
         actions.follow(&state);
+        let (view, header) = (&adw::ToolbarView::new(), &adw::HeaderBar::new());
+        let power = PowerButtons::new(header);
+        power.follow(&state);
         let overview = (
             machines.clone(),
             machine.folder.clone(),
@@ -236,6 +217,7 @@ impl Component for MachinePage {
                     machines: machines.clone(),
                     folder: machine.folder.clone(),
                     name: machine.definition.name.to_string(),
+                    takes_keyboard: state == State::Starting,
                     state: state.clone(),
                 })
                 .detach(),
@@ -255,15 +237,14 @@ impl Component for MachinePage {
             machines,
             machine,
             state,
-            full_screen: Rc::default(),
+            bars: Bars::new(view),
+            power,
             actions,
         };
         let widgets = view_output!();
         widgets.switcher.set_stack(Some(&widgets.views));
         widgets.bottom.set_stack(Some(&widgets.views));
-        access::name(&widgets.shut_down, &gettext("Shut Down"));
-        adapt(&widgets);
-        reveal_at_top(&widgets.view, model.full_screen.clone());
+        adapt(&widgets, header);
         model.show_log();
         ComponentParts { model, widgets }
     }
@@ -309,7 +290,16 @@ impl Component for MachinePage {
                 self.follow(self.machines.state(&self.machine.folder));
                 widgets.views.set_visible_child_name("display");
             }
-            PageInput::Act(Act::View(name)) => widgets.views.set_visible_child_name(&name),
+            PageInput::View(name) | PageInput::Act(Act::View(name)) => {
+                widgets.views.set_visible_child_name(&name)
+            }
+            PageInput::Act(Act::TypeClipboard) => {
+                if let Some(machine) = self.handle() {
+                    relm4::spawn_local(typing::type_clipboard(machine, root.clone().upcast()));
+                }
+            }
+            PageInput::Act(Act::Window) => drop(sender.output(PageOutput::Window)),
+            PageInput::Away(away) => self.screen.emit(ScreenInput::Away(away)),
             PageInput::Act(Act::Scale(scaling)) => self.screen.emit(ScreenInput::Scale(scaling)),
             PageInput::Act(Act::Clone) => self.clone_machine(root),
             PageInput::Act(Act::Export) => {
@@ -327,10 +317,7 @@ impl Component for MachinePage {
             PageInput::Change(change) => self.change(change, &sender),
             PageInput::Pull(drive) => self.change_medium(drive, None, true, &sender),
             PageInput::FullScreen(on) => {
-                self.full_screen.set(on);
-                widgets.view.set_reveal_top_bars(!on);
-                widgets.view.set_reveal_bottom_bars(!on);
-                widgets.view.set_extend_content_to_top_edge(on);
+                self.bars.follow(on);
                 if on {
                     widgets.views.set_visible_child_name("display");
                 }
@@ -349,24 +336,21 @@ impl Component for MachinePage {
             let _ = sender.output(PageOutput::Failed { heading, body });
         };
         match message {
-            PageCommand::Pictured(Ok(path)) => {
+            PageCommand::Done(Done::Pictured(Ok(path))) => {
                 drop(sender.output(PageOutput::Saved(gettext("Screenshot saved"), path)));
             }
-            PageCommand::Pictured(Err(body)) => {
+            PageCommand::Done(Done::Pictured(Err(body))) => {
                 failed(gettext("The screenshot was not saved"), body);
             }
-            PageCommand::Done(_, Ok(())) => {}
-            PageCommand::Done(failure, Err(body)) => {
+            PageCommand::Done(Done::Carried(_, Ok(()))) => {}
+            PageCommand::Done(Done::Carried(failure, Err(body))) => {
                 let name = &self.machine.definition.name;
                 failed(gettext_with(failure, &[("name", name)]), body);
             }
-            PageCommand::Pressed => {
-                let text = gettext(
-                    "The power button was pressed. A guest that does not answer can be forced off.",
-                );
-                let _ = sender.output(PageOutput::Toast(text));
+            PageCommand::Done(Done::Pressed) => {
+                drop(sender.output(PageOutput::Toast(command::pressed())));
             }
-            PageCommand::Off => drop(sender.output(PageOutput::Delete)),
+            PageCommand::Done(Done::Off) => drop(sender.output(PageOutput::Delete)),
             PageCommand::Changed(drive, path) => self.keep_medium(drive, path, &sender),
             PageCommand::Unchanged(body) => failed(gettext("The disc was not changed"), body),
             PageCommand::Locked(drive) => {
@@ -407,6 +391,7 @@ impl MachinePage {
 
     fn follow(&mut self, state: State) {
         self.actions.follow(&state);
+        self.power.follow(&state);
         self.screen.emit(ScreenInput::State(state.clone()));
         self.overview.emit(OverviewInput::State(state.clone()));
         self.hardware.emit(HardwareInput::State(state.clone()));
@@ -414,39 +399,10 @@ impl MachinePage {
         self.state = state;
     }
 
-    /// What the banner says while the machine is paused.
-    fn standing(&self) -> String {
-        match &self.state {
-            State::Paused {
-                reason: Some(reason),
-            } => text::escape(reason),
-            _ => gettext("Paused"),
-        }
-    }
-
     fn act(&self, act: Act, sender: &ComponentSender<Self>, root: &adw::NavigationPage) {
-        let name = &self.machine.definition.name;
-        let (heading, body, answer) = match act {
-            Act::Reset => (
-                gettext_with("Reset “{name}”?", &[("name", name)]),
-                gettext(
-                    "It starts from the beginning at once. What the guest has not saved is lost.",
-                ),
-                gettext("_Reset"),
-            ),
-            Act::PowerOff => (
-                gettext_with("Force “{name}” off?", &[("name", name)]),
-                gettext("That is like pulling its plug. What the guest has not saved is lost."),
-                gettext("_Force Off"),
-            ),
-            Act::Delete if self.state.is_alive() => (
-                gettext_with("“{name}” is not off", &[("name", name)]),
-                gettext(
-                    "It is forced off before it is moved to the Trash. What the guest has not saved is lost.",
-                ),
-                gettext("_Force Off and Delete"),
-            ),
-            act => return self.confirmed(act, sender),
+        let name = self.machine.definition.name.as_str();
+        let Some([heading, body, answer]) = command::question(&act, name, &self.state) else {
+            return self.confirmed(act, sender);
         };
         let (root, input) = (root.clone(), sender.input_sender().clone());
         relm4::spawn_local(async move {
@@ -476,38 +432,8 @@ impl MachinePage {
             return;
         };
         let name = self.machine.definition.name.to_string();
-        // What the machine is told it has done when the call returns, and that may last.
         sender.spawn_oneshot_command(move || {
-            let done = |failure, result: Result<(), CommandError>| {
-                PageCommand::Done(failure, result.map_err(|error| text::sentence(&error)))
-            };
-            match act {
-                Act::Start => done(message("“{name}” could not be resumed"), machine.resume()),
-                Act::Pause => done(message("“{name}” could not be paused"), machine.pause()),
-                Act::Reset => done(message("“{name}” could not be reset"), machine.reset()),
-                Act::ShutDown => match machine.shutdown() {
-                    Ok(()) => PageCommand::Pressed,
-                    error => done(message("“{name}” could not be shut down"), error),
-                },
-                Act::PowerOff => done(
-                    message("“{name}” could not be forced off"),
-                    machine.power_off(),
-                ),
-                Act::Delete => match machine.power_off() {
-                    Ok(()) => PageCommand::Off,
-                    error => done(message("“{name}” could not be forced off"), error),
-                },
-                Act::Screenshot => PageCommand::Pictured(screenshot::save(&machine, &name)),
-                Act::SendKeys(id) => {
-                    for event in keys::events(&id) {
-                        machine.input(event);
-                    }
-                    done("", Ok(()))
-                }
-                Act::View(_) | Act::Scale(_) | Act::Clone | Act::Export | Act::BackUp => {
-                    done("", Ok(()))
-                }
-            }
+            PageCommand::Done(command::carry_out(&machine, &name, act))
         });
     }
 
@@ -571,23 +497,8 @@ impl MachinePage {
     }
 }
 
-/// In full screen the header is shown while the pointer is at the upper edge, over the picture.
-fn reveal_at_top(view: &adw::ToolbarView, full_screen: Rc<Cell<bool>>) {
-    const EDGE: f64 = 8.0;
-    const AWAY: f64 = 120.0;
-    let pointer = gtk::EventControllerMotion::new();
-    pointer.set_propagation_phase(gtk::PropagationPhase::Capture);
-    let shown = view.clone();
-    pointer.connect_motion(move |_, _, y| {
-        if full_screen.get() && !(EDGE..AWAY).contains(&y) {
-            shown.set_reveal_top_bars(y < EDGE);
-        }
-    });
-    view.add_controller(pointer);
-}
-
 /// Where there is little room, the views are switched beneath, and the header says which machine it is.
-fn adapt(widgets: &MachinePageWidgets) {
+fn adapt(widgets: &MachinePageWidgets, header: &adw::HeaderBar) {
     let below = |width: f64| {
         let width = adw::BreakpointCondition::new_length(
             adw::BreakpointConditionLengthType::MaxWidth,
@@ -604,15 +515,12 @@ fn adapt(widgets: &MachinePageWidgets) {
     );
     let narrow = below(500.0);
     narrow.add_setter(
-        &widgets.header,
+        header,
         "title-widget",
         Some(&None::<gtk::Widget>.to_value()),
     );
-    narrow.add_setter(
-        &widgets.header,
-        "decoration-layout",
-        Some(&":close".to_value()),
-    );
+    narrow.add_setter(header, "decoration-layout", Some(&":close".to_value()));
+    narrow.add_setter(&widgets.own, "visible", Some(&false.to_value()));
     narrow.add_setter(&widgets.bottom, "reveal", Some(&true.to_value()));
     widgets.bin.add_breakpoint(narrower);
     widgets.bin.add_breakpoint(narrow);

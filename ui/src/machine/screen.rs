@@ -26,6 +26,8 @@ pub struct Screen {
     connected: bool,
     /// The machine was started while this view was there: its screen gets the keyboard when it comes.
     fresh: bool,
+    /// The screen is in a window of its own.
+    away: bool,
 }
 
 /// Which machine it is for.
@@ -38,6 +40,8 @@ pub struct ScreenInit {
     pub name: String,
     /// What it is doing.
     pub state: State,
+    /// Its screen gets the keyboard when it comes.
+    pub takes_keyboard: bool,
 }
 
 /// What it is told.
@@ -47,6 +51,8 @@ pub enum ScreenInput {
     State(State),
     /// What it is called.
     Name(String),
+    /// The screen is in a window of its own, or no longer.
+    Away(bool),
     /// How the picture is fitted.
     Scale(Scaling),
     /// What the viewer tells.
@@ -84,6 +90,17 @@ impl Component for Screen {
                 set_title: &gettext("Starting…"),
             },
             add_named[Some("screen")]: model.viewer.widget(),
+            add_named[Some("away")] = &adw::StatusPage {
+                set_icon_name: Some("window-new-symbolic"),
+                set_title: &gettext("In a Window of Its Own"),
+                set_description: Some(&gettext("Close that window to have the screen here again.")),
+                gtk::Button {
+                    set_label: &gettext("Show Window"),
+                    set_halign: gtk::Align::Center,
+                    add_css_class: "pill",
+                    set_action_name: Some("machine.window"),
+                },
+            },
             add_named[Some("crashed")] = &adw::StatusPage {
                 set_icon_name: Some("dialog-error-symbolic"),
                 set_title: &gettext("The Machine Cannot Go On"),
@@ -119,7 +136,6 @@ impl Component for Screen {
         let viewer = Viewer::builder()
             .launch(())
             .forward(sender.input_sender(), ScreenInput::Viewer);
-        let fresh = init.state == State::Starting;
         let mut model = Self {
             machines: init.machines,
             folder: init.folder,
@@ -127,7 +143,8 @@ impl Component for Screen {
             state: init.state,
             viewer,
             connected: false,
-            fresh,
+            fresh: init.takes_keyboard,
+            away: false,
         };
         model.follow();
         let widgets = view_output!();
@@ -142,6 +159,10 @@ impl Component for Screen {
                 self.follow();
             }
             ScreenInput::Name(name) => self.name = name,
+            ScreenInput::Away(away) => {
+                self.away = away;
+                self.follow();
+            }
             ScreenInput::Scale(scaling) => self.viewer.emit(ViewerInput::SetScaling(scaling)),
             ScreenInput::Viewer(ViewerOutput::Size(..)) => {
                 // Whoever is elsewhere in the window by now keeps the keyboard.
@@ -175,6 +196,7 @@ impl Screen {
         match self.state {
             State::Off => "off",
             State::Starting => "starting",
+            State::Running | State::Paused { .. } if self.away => "away",
             State::Running | State::Paused { .. } => "screen",
             State::Crashed { .. } => "crashed",
         }
@@ -189,7 +211,7 @@ impl Screen {
 
     /// Whether there is a screen to be shown.
     fn shown(&self) -> bool {
-        matches!(self.state, State::Running | State::Paused { .. })
+        !self.away && matches!(self.state, State::Running | State::Paused { .. })
     }
 
     /// Connects the viewer while there is a screen, and takes it off when there is none.

@@ -19,6 +19,7 @@ pub use guesthouse_engine::disk::Space;
 pub use guesthouse_engine::disk::tools::{Cancel, Job, Phase, Progress, Source, TargetFormat};
 pub use guesthouse_engine::display::{Surface, reduced};
 pub use guesthouse_engine::hypervisor::{HostProblem, check_host, check_uefi};
+pub use guesthouse_engine::input::typing::Typing;
 pub use guesthouse_engine::input::{InputEvent, ScanCode};
 pub use guesthouse_engine::library::{
     BrokenMachine, CopiedDisk, Deleted, Entry, Library, LibraryError, MachineLog, NewDisk,

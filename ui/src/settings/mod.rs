@@ -2,11 +2,13 @@
 
 mod dialog;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use relm4::adw::prelude::*;
 use relm4::gtk::gio;
 use relm4::{adw, gtk};
+use uuid::Uuid;
 
 pub use dialog::show;
 
@@ -19,6 +21,7 @@ const RELEASE_KEYS: &str = "release-keys";
 const START: &str = "start-after-creating";
 const ORDER: &str = "library-order";
 const GROUPS: &str = "library-groups";
+const MACHINES: &str = "machine-windows";
 const SIZE: &str = "window-size";
 const MAXIMISED: &str = "window-maximised";
 
@@ -176,6 +179,38 @@ impl Settings {
             self.set(SIZE, window.default_size());
         }
         self.set(MAXIMISED, window.is_maximized());
+    }
+
+    /// The width and height of the window of the machine that `machine` identifies, and whether it is maximised.
+    pub fn machine_window(&self, machine: Uuid) -> ((i32, i32), bool) {
+        const USUAL: (i32, i32) = (1024, 815);
+        let kept = self.machine_windows().remove(&machine.to_string());
+        let (width, height, maximised) = kept.unwrap_or_default();
+        if width > 0 && height > 0 {
+            ((width, height), maximised)
+        } else {
+            (USUAL, maximised)
+        }
+    }
+
+    /// Keeps the size of a machine's window for the next time.
+    pub fn keep_machine_window(&self, machine: Uuid, window: &impl IsA<gtk::Window>) {
+        let window = window.as_ref();
+        let mut all = self.machine_windows();
+        let kept = all.entry(machine.to_string()).or_default();
+        if !window.is_maximized() && !window.is_fullscreen() {
+            (kept.0, kept.1) = window.default_size();
+        }
+        kept.2 = window.is_maximized();
+        self.set(MACHINES, all);
+    }
+
+    fn machine_windows(&self) -> HashMap<String, (i32, i32, bool)> {
+        let kept = self
+            .0
+            .as_ref()
+            .and_then(|settings| settings.value(MACHINES).get());
+        kept.unwrap_or_default()
     }
 
     /// Lets the windows look as the settings say, now and whenever they change.

@@ -53,6 +53,16 @@ pub fn state(state: &State) -> String {
     }
 }
 
+/// What a banner says while a machine is paused: why, if it was not asked for.
+pub fn standing(state: &State) -> String {
+    match state {
+        State::Paused {
+            reason: Some(reason),
+        } => escape(reason),
+        _ => gettext("Paused"),
+    }
+}
+
 /// What an error says, as a sentence of its own.
 pub fn sentence(error: &impl std::fmt::Display) -> String {
     let mut text = error.to_string();

@@ -1,0 +1,133 @@
+"""A machine's screen in a window of its own: own_window.py ISO, whose program says hello and echoes keys."""
+
+import re
+import subprocess
+import sys
+
+from window import Role, run, step
+
+TYPED = "Key 7!"
+
+
+def frame_size(window):
+    command = ["xdotool", "getactivewindow", "getwindowgeometry", "--shell"]
+    geometry = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    parts = dict(line.split("=") for line in geometry.split())
+    return int(parts["WIDTH"]), int(parts["HEIGHT"])
+
+
+def point(x, y, *then):
+    subprocess.run(["xdotool", "mousemove", str(x), str(y), *then], check=True)
+
+
+def wait_for_front(window, title):
+    window.wait(f"the window {title!r} in front", lambda: window.in_front() == title)
+
+
+def copy(window, text):
+    """Puts a text on the clipboard, from a field of the window."""
+    window.keys("ctrl+f")
+    window.find((Role.TEXT, Role.ENTRY), "Search Machines")
+    window.type(text)
+    window.keys("ctrl+a", "ctrl+c", "Escape")
+
+
+def scenario(window):
+    window.wait_for_text("No Machines Yet")
+    window.guesthouse("create", "hello", "--iso", sys.argv[1], "--disk", "none")
+    window.find(Role.LIST_ITEM, "hello, Off")
+    copy(window, "Typed: 5 < 6!")
+
+    step("a window for a machine that is off, which starts it there")
+    window.press("Open in New Window")
+    wait_for_front(window, "hello")
+    window.wait_for_text("The machine is off")
+    window.expect_names("the machine's window")
+    window.picture("off")
+    window.press("Start")
+    window.wait_for_state("hello", "running")
+    window.wait_for_guest("hello", "Guesthouse says hello:")
+    window.wait_for_text("In a Window of Its Own")
+
+    step("the guest has the keyboard there")
+    window.type_to_guest(TYPED)
+    window.wait_for_guest("hello", TYPED)
+    window.wait_for_picture("hello")
+    window.picture("screen")
+
+    step("the clipboard is typed")
+    window.release()
+    window.choose("Send Keys", "b")
+    window.wait_for_guest("hello", f"{TYPED}Typed: 5 < 6!")
+
+    step("full screen, with a bar at the upper edge")
+    window.release()
+    before = frame_size(window)
+    window.keys("F11")
+    window.wait("full screen", lambda: frame_size(window) == (1280, 800))
+    window.wait("no bar", lambda: not window.find_all(Role.BUTTON, "Leave Full Screen"))
+    window.picture("full")
+    # Without a compositor the window has a border.
+    point(640, 9)
+    point(640, 6)
+    window.find(Role.BUTTON, "Leave Full Screen")
+    window.picture("bar")
+    point(640, 400)
+    window.wait("no bar", lambda: not window.find_all(Role.BUTTON, "Leave Full Screen"))
+    # With the bar went the focus, to the screen.
+    window.release()
+    window.keys("F11")
+    window.wait("the window as before", lambda: frame_size(window) == before)
+
+    step("closed, the machine goes on, in the main window")
+    subprocess.run(["xdotool", "getactivewindow", "windowsize", "760", "560"], check=True)
+    window.wait("a smaller window", lambda: frame_size(window) != before)
+    small = frame_size(window)
+    window.keys("ctrl+w")
+    wait_for_front(window, "Guesthouse")
+    window.expect("the machine runs on", window.state("hello") == "running")
+    window.wait_for_picture("hello")
+
+    step("what has no key is named, and nothing is typed")
+    window.release()
+    copy(window, "caf\u00e9")
+    window.choose("Machine Menu", "k")
+    window.find(Role.MENU_ITEM)
+    window.keys("b")
+    window.wait_for_text("The clipboard was not typed")
+    window.wait_for_text("“\u00e9”")
+    window.picture("no-key")
+    window.press("Close")
+    window.expect("nothing was typed", "caf" not in window.guest_text("hello"))
+
+    step("a double click on the row opens it, as large as it was")
+    x, y, width, height = window.place(window.find(Role.LIST_ITEM, "hello, Running"))
+    point(x + width // 2, y + height // 2, "click", "--repeat", "2", "--delay", "80", "1")
+    wait_for_front(window, "hello")
+    window.wait(f"a window of {small}", lambda: frame_size(window) == small)
+    window.picture("small")
+
+    step("pause, resume and force off there")
+    window.wait_for_picture("hello")
+    window.release()
+    window.press("Pause")
+    window.wait_for_state("hello", "paused")
+    window.press("Resume")
+    window.wait_for_state("hello", "running")
+    window.choose("Reset or Force Off", "f")
+    window.wait_for_text("Force “hello” off\\?")
+    window.press("Force Off")
+    window.wait_for_state("hello", "off")
+    window.wait_for_text("The machine is off")
+
+    step("the window of a machine that is gone goes too")
+    window.guesthouse("delete", "hello")
+    wait_for_front(window, "Guesthouse")
+    window.wait_for_text("No Machines Yet")
+
+    step("leave")
+    window.keys("ctrl+q")
+    window.wait_for_end()
+
+
+run(scenario)

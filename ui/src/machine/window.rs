@@ -1,0 +1,287 @@
+//! A machine's screen in a window of its own. It shows the screen and does what concerns it; everything else is on the machine's
+//! page. Closing it leaves the machine as it is.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use relm4::adw::prelude::*;
+use relm4::gtk::gio;
+use relm4::prelude::*;
+use relm4::{adw, gtk};
+
+use super::actions::{self, Act, Actions};
+use super::command::{self, Done};
+use super::full_screen::Bars;
+use super::power::PowerButtons;
+use super::screen::{Screen, ScreenInit, ScreenInput};
+use super::typing;
+use crate::dialogs::question::{self, Weight};
+use crate::dialogs::toast;
+use crate::model::{Machines, State, StoredMachine};
+use crate::settings;
+use crate::text::{self, gettext, gettext_with};
+
+/// The window.
+pub struct MachineWindow {
+    machines: Arc<Machines>,
+    machine: StoredMachine,
+    state: State,
+    actions: Actions,
+    screen: Controller<Screen>,
+    power: PowerButtons,
+    bars: Bars,
+}
+
+/// What it is told.
+#[derive(Debug)]
+pub enum WindowInput {
+    /// The machine is this now.
+    Show(StoredMachine),
+    /// It does something else now.
+    State(State),
+    /// Come to the front.
+    Present,
+    /// A person wants something done.
+    Act(Act),
+    /// A person said yes to it.
+    Confirmed(Act),
+    /// Go full screen, or back.
+    FullScreen,
+    /// The window went full screen, or back.
+    FullScreened(bool),
+    /// The window is to be closed.
+    Close,
+}
+
+/// What it asks of the main window.
+#[derive(Debug)]
+pub enum WindowOutput {
+    /// Start the machine.
+    Start,
+    /// Show this view of the machine's page.
+    View(String),
+    /// The window is closed.
+    Closed,
+}
+
+/// What of a machine's actions is done on its page alone.
+const ELSEWHERE: [&str; 5] = ["window", "clone", "export", "back-up", "delete"];
+
+#[relm4::component(pub)]
+impl Component for MachineWindow {
+    type Init = (Arc<Machines>, StoredMachine, State);
+    type Input = WindowInput;
+    type Output = WindowOutput;
+    type CommandOutput = Done;
+
+    view! {
+        #[root]
+        adw::ApplicationWindow {
+            #[watch]
+            set_title: Some(model.machine.definition.name.as_str()),
+            set_size_request: (360, 294),
+            connect_close_request[sender] => move |_| {
+                sender.input(WindowInput::Close);
+                gtk::glib::Propagation::Stop
+            },
+            connect_fullscreened_notify[sender] => move |window| sender.input(WindowInput::FullScreened(window.is_fullscreen())),
+            #[name = "toasts"]
+            adw::ToastOverlay {
+                #[local_ref]
+                view -> adw::ToolbarView {
+                    #[local_ref]
+                    add_top_bar = header -> adw::HeaderBar {
+                        #[wrap(Some)]
+                        set_title_widget = &adw::WindowTitle {
+                            #[watch]
+                            set_title: model.machine.definition.name.as_str(),
+                            #[watch]
+                            set_subtitle: &text::state(&model.state),
+                        },
+                        pack_end = &gtk::MenuButton {
+                            set_icon_name: "view-more-symbolic",
+                            set_tooltip_text: Some(&gettext("Machine Menu")),
+                            set_menu_model: Some(&actions::screen_menu()),
+                            update_property: &[gtk::accessible::Property::Label(&gettext("Machine Menu"))],
+                        },
+                        pack_end = &gtk::MenuButton {
+                            set_icon_name: "input-keyboard-symbolic",
+                            set_tooltip_text: Some(&gettext("Send Keys")),
+                            set_menu_model: Some(&actions::keys_menu()),
+                            #[watch]
+                            set_sensitive: model.state == State::Running,
+                            update_property: &[gtk::accessible::Property::Label(&gettext("Send Keys"))],
+                        },
+                        pack_end = &gtk::Button {
+                            set_icon_name: "view-restore-symbolic",
+                            set_tooltip_text: Some(&gettext("Leave Full Screen")),
+                            set_action_name: Some("win.full-screen"),
+                            #[watch]
+                            set_visible: model.bars.are_away(),
+                            update_property: &[gtk::accessible::Property::Label(&gettext("Leave Full Screen"))],
+                        },
+                    },
+                    add_top_bar = &adw::Banner {
+                        #[watch]
+                        set_title: &text::standing(&model.state),
+                        #[watch]
+                        set_revealed: matches!(model.state, State::Paused { .. }),
+                        set_button_label: Some(&gettext("Resume")),
+                        set_action_name: Some("machine.start"),
+                    },
+                    set_content: Some(model.screen.widget()),
+                },
+            },
+        }
+    }
+
+    fn init(
+        (machines, machine, state): Self::Init,
+        root: Self::Root,
+        sender: ComponentSender<Self>,
+    ) -> ComponentParts<Self> {
+        let input = sender.input_sender().clone();
+        let actions = Actions::new(move |act| {
+            let _ = input.send(WindowInput::Act(act));
+        });
+        for name in ELSEWHERE {
+            actions.group().remove_action(name);
+        }
+        actions.follow(&state);
+        root.insert_action_group("machine", Some(actions.group()));
+        let full_screen = gio::SimpleAction::new("full-screen", None);
+        let input = sender.input_sender().clone();
+        full_screen.connect_activate(move |_, _| {
+            let _ = input.send(WindowInput::FullScreen);
+        });
+        root.add_action(&full_screen);
+        root.set_application(Some(&relm4::main_application()));
+        let screen = Screen::builder()
+            .launch(ScreenInit {
+                machines: machines.clone(),
+                folder: machine.folder.clone(),
+                name: machine.definition.name.to_string(),
+                state: state.clone(),
+                takes_keyboard: true,
+            })
+            .detach();
+        let (view, header) = (&adw::ToolbarView::new(), &adw::HeaderBar::new());
+        let power = PowerButtons::new(header);
+        power.follow(&state);
+        let ((width, height), maximised) = settings::get().machine_window(machine.definition.uuid);
+        root.set_default_size(width, height);
+        root.set_maximized(maximised);
+        let model = Self {
+            machines,
+            machine,
+            state,
+            actions,
+            screen,
+            power,
+            bars: Bars::new(view),
+        };
+        let widgets = view_output!();
+        ComponentParts { model, widgets }
+    }
+
+    fn update_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        message: WindowInput,
+        sender: ComponentSender<Self>,
+        root: &Self::Root,
+    ) {
+        match message {
+            WindowInput::Show(machine) => {
+                let name = machine.definition.name.to_string();
+                self.screen.emit(ScreenInput::Name(name));
+                self.machine = machine;
+            }
+            WindowInput::State(state) => {
+                self.actions.follow(&state);
+                self.power.follow(&state);
+                self.screen.emit(ScreenInput::State(state.clone()));
+                self.state = state;
+            }
+            WindowInput::Present => root.present(),
+            WindowInput::Act(Act::View(name)) => drop(sender.output(WindowOutput::View(name))),
+            WindowInput::Act(Act::Scale(scaling)) => self.screen.emit(ScreenInput::Scale(scaling)),
+            WindowInput::Act(Act::TypeClipboard) => {
+                if let Some(machine) = self.machines.handle(&self.machine.folder) {
+                    let view = self.screen.widget().clone().upcast();
+                    relm4::spawn_local(typing::type_clipboard(machine, view));
+                }
+            }
+            WindowInput::Act(act) => {
+                let name = self.machine.definition.name.as_str();
+                let Some([heading, body, answer]) = command::question(&act, name, &self.state)
+                else {
+                    return self.confirmed(act, &sender);
+                };
+                let (root, input) = (root.clone(), sender.input_sender().clone());
+                relm4::spawn_local(async move {
+                    let answers = [(answer, Weight::Destructive)];
+                    let answer = question::ask(&root, &heading, &body, &answers).await;
+                    if answer.is_some() {
+                        let _ = input.send(WindowInput::Confirmed(act));
+                    }
+                });
+            }
+            WindowInput::Confirmed(act) => self.confirmed(act, &sender),
+            WindowInput::FullScreen => {
+                if root.is_fullscreen() {
+                    root.unfullscreen();
+                } else {
+                    root.fullscreen();
+                }
+            }
+            WindowInput::FullScreened(on) => self.bars.follow(on),
+            WindowInput::Close => {
+                settings::get().keep_machine_window(self.machine.definition.uuid, root);
+                let _ = sender.output(WindowOutput::Closed);
+            }
+        }
+        self.update_view(widgets, sender);
+    }
+
+    fn update_cmd_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        message: Done,
+        _: ComponentSender<Self>,
+        root: &Self::Root,
+    ) {
+        match message {
+            Done::Pictured(Ok(path)) => saved(widgets, &gettext("Screenshot saved"), path),
+            Done::Pictured(Err(body)) => {
+                question::error(root, &gettext("The screenshot was not saved"), &body);
+            }
+            Done::Carried(failure, Err(body)) => {
+                let name = &self.machine.definition.name;
+                question::error(root, &gettext_with(failure, &[("name", name)]), &body);
+            }
+            Done::Carried(_, Ok(())) | Done::Off => {}
+            Done::Pressed => widgets
+                .toasts
+                .add_toast(adw::Toast::new(&command::pressed())),
+        }
+    }
+}
+
+impl MachineWindow {
+    fn confirmed(&self, act: Act, sender: &ComponentSender<Self>) {
+        let machine = self.machines.handle(&self.machine.folder);
+        let Some(machine) = machine.filter(|machine| machine.state().is_alive()) else {
+            if act == Act::Start {
+                let _ = sender.output(WindowOutput::Start);
+            }
+            return;
+        };
+        let name = self.machine.definition.name.to_string();
+        sender.spawn_oneshot_command(move || command::carry_out(&machine, &name, act));
+    }
+}
+
+fn saved(widgets: &MachineWindowWidgets, what: &str, path: PathBuf) {
+    widgets.toasts.add_toast(toast::saved(what, path));
+}
