@@ -7,6 +7,7 @@ pub mod command_line;
 pub mod commands;
 pub mod control;
 pub mod disk_command_line;
+pub mod elsewhere;
 mod output;
 mod run;
 mod size;

@@ -105,6 +105,12 @@ fn the_desktop_says_what_needs_a_person() {
 }
 
 #[test]
+fn machines_of_other_processes_are_shown_and_shut_down() {
+    let (_folder, medium) = hello();
+    work_window("elsewhere", &[&medium]);
+}
+
+#[test]
 fn snapshots_are_taken_reverted_branched_and_deleted() {
     work_window("snapshots", &[]);
 }

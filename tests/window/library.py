@@ -130,6 +130,9 @@ def scenario(window):
     window.expect("Escape changes nothing", "never" not in window.guesthouse("list"))
 
     step("several at once")
+    # Guests that stand still leave the processors to those that are started.
+    window.guesthouse("pause", "vm 10")
+    window.find(Role.LIST_ITEM, re.compile("^vm 10, Paused"))
     window.keys("End", "shift+Up")
     window.wait_for_text("2 Machines Selected")
     window.expect_names("the page of several machines")

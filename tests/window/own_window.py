@@ -24,11 +24,14 @@ def wait_for_front(window, title):
     window.wait(f"the window {title!r} in front", lambda: window.in_front() == title)
 
 
-def copy(window, text):
-    """Puts a text on the clipboard, from a field of the window."""
+def copy(window, text, code=None):
+    """Puts a text on the clipboard, from a field of the window; `code` is that of one more character, in hexadecimal."""
     window.keys("ctrl+f")
     window.find((Role.TEXT, Role.ENTRY), "Search Machines")
     window.type(text)
+    if code:
+        window.keys("ctrl+shift+u")
+        window.type(f"{code} ")
     window.keys("ctrl+a", "ctrl+c", "Escape")
 
 
@@ -90,7 +93,7 @@ def scenario(window):
 
     step("what has no key is named, and nothing is typed")
     window.release()
-    copy(window, "caf\u00e9")
+    copy(window, "caf", "e9")
     window.choose("Machine Menu", "k")
     window.find(Role.MENU_ITEM)
     window.keys("b")

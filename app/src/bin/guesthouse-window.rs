@@ -62,6 +62,12 @@ fn open(place: &Place, open: Open) -> anyhow::Result<ExitCode> {
                 }
             }
         })?;
+    if let Err(error) = guesthouse_app::elsewhere::follow(&machines) {
+        tracing::warn!(
+            error = format!("{error:#}"),
+            "machines of other processes are not followed"
+        );
+    }
     if let Err(error) = guesthouse_app::bus::serve(&machines) {
         tracing::warn!(
             error = format!("{error:#}"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gio::prelude::*;
 use guesthouse_engine::library::Entry;
-use guesthouse_engine::machine::{CommandError, Machine};
+use guesthouse_ui::model::Wish;
 
 use super::machines::{Known, Told, word};
 use super::{PATH, Refusal, activate, answer, register};
@@ -51,9 +51,6 @@ pub fn tell(bus: &gio::DBusConnection, told: &Told) {
     }
 }
 
-/// Something that is done to a machine that is alive.
-type Command = fn(&Machine) -> Result<(), CommandError>;
-
 fn call(
     known: &Arc<Known>,
     method: &str,
@@ -69,15 +66,15 @@ fn call(
             Err(Refusal::failed(&"the call names no machine"))
         });
     };
-    let command: Option<Command> = match method {
-        "ShutDown" => Some(Machine::shutdown),
-        "ForceOff" => Some(Machine::power_off),
-        "Pause" => Some(Machine::pause),
-        "Resume" => Some(Machine::resume),
+    let wish = match method {
+        "ShutDown" => Some(Wish::ShutDown),
+        "ForceOff" => Some(Wish::PowerOff),
+        "Pause" => Some(Wish::Pause),
+        "Resume" => Some(Wish::Resume),
         _ => None,
     };
-    if let Some(command) = command {
-        return answer(invocation, move || carry_out(&known, &named, command));
+    if let Some(wish) = wish {
+        return answer(invocation, move || carry_out(&known, &named, wish));
     }
     match method {
         "GetState" => answer(invocation, move || {
@@ -111,33 +108,28 @@ fn list(known: &Known) -> Vec<(String, String, &'static str)> {
     entries.iter().map(line).collect()
 }
 
-fn carry_out(
-    known: &Known,
-    named: &str,
-    command: Command,
-) -> Result<Option<glib::Variant>, Refusal> {
+fn carry_out(known: &Known, named: &str, wish: Wish) -> Result<Option<glib::Variant>, Refusal> {
     let stored = known.find(named)?;
-    let machine = known.machines().handle(&stored.folder);
-    let machine = machine.filter(|machine| machine.state().is_alive());
-    let Some(machine) = machine else {
-        let text = format!("{} is not running; start it first", stored.definition.name);
-        return Err(Refusal::failed(&text));
-    };
-    command(&machine)
+    let outcome = known.machines().ask(&stored.folder, wish);
+    let outcome = outcome.unwrap_or_else(|| {
+        Err(format!(
+            "{} is not running; start it first",
+            stored.definition.name
+        ))
+    });
+    outcome
         .map(|()| None)
         .map_err(|error| Refusal::failed(&error))
 }
 
 fn start(known: &Known, named: &str) -> Result<Option<glib::Variant>, Refusal> {
     let stored = known.find(named)?;
-    let machine = known.machines().handle(&stored.folder);
-    let outcome = match machine.filter(|machine| machine.state().is_alive()) {
-        Some(machine) => machine.resume().map_err(|error| Refusal::failed(&error)),
-        None => known
-            .machines()
-            .start(&stored)
-            .map(drop)
-            .map_err(|error| Refusal::failed(&error)),
-    };
-    outcome.map(|()| None)
+    let resumed = known.machines().ask(&stored.folder, Wish::Resume);
+    let outcome = resumed.unwrap_or_else(|| {
+        let started = known.machines().start(&stored);
+        started.map(drop).map_err(|error| error.to_string())
+    });
+    outcome
+        .map(|()| None)
+        .map_err(|error| Refusal::failed(&error))
 }

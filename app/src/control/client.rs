@@ -51,6 +51,25 @@ impl Client {
         }
     }
 
+    /// Hears what the machine is doing, now and whenever that changes, as long as `hear` wants to and the holder lives.
+    ///
+    /// # Errors
+    /// When the holder says something else, or the connection breaks.
+    pub fn follow(mut self, mut hear: impl FnMut(Report) -> bool) -> anyhow::Result<()> {
+        send(self.stream.get_mut(), &Request::Follow)?;
+        while let Some(answer) = receive(&mut self.stream)? {
+            match answer {
+                Answer::Report(report) => {
+                    if !hear(report) {
+                        return Ok(());
+                    }
+                }
+                other => anyhow::bail!("the process that holds the machine answered {other:?}"),
+            }
+        }
+        Ok(())
+    }
+
     /// What the machine is doing.
     ///
     /// # Errors

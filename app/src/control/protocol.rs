@@ -21,6 +21,8 @@ const PAYLOAD: u64 = 256 << 20;
 pub enum Request {
     /// What it is doing.
     State,
+    /// What it is doing, now and whenever that changes: an answer each time, until the client closes the connection.
+    Follow,
     /// See [`guesthouse_engine::machine::Machine::pause`]; and so on.
     Pause,
     /// Go on.

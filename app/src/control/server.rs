@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use guesthouse_engine::input::keys;
 use guesthouse_engine::input::typing::{Typing, press};
-use guesthouse_engine::machine::Machine;
+use guesthouse_engine::machine::{Machine, MachineEvent};
 use parking_lot::{Condvar, Mutex};
 
 use super::protocol::{Answer, Report, Request, receive, send};
@@ -131,6 +131,9 @@ fn serve(stream: &UnixStream, machine: &Machine, busy: &Busy) -> io::Result<()> 
                 return Ok(());
             }
         };
+        if request == Request::Follow {
+            return tell_states(&mut writer, machine);
+        }
         let _answering = Answering::begin(busy);
         match answer(machine, request) {
             Ok((answer, bytes)) => {
@@ -139,6 +142,34 @@ fn serve(stream: &UnixStream, machine: &Machine, busy: &Busy) -> io::Result<()> 
             }
             Err(message) => send(&mut writer, &Answer::Failed { message })?,
         }
+    }
+}
+
+/// Tells what the machine is doing until nobody listens or it is off.
+fn tell_states(writer: &mut impl Write, machine: &Machine) -> io::Result<()> {
+    let events = machine.subscribe();
+    loop {
+        let report = report(machine);
+        let alive = report.state.is_alive();
+        send(writer, &Answer::Report(report))?;
+        if !alive {
+            return Ok(());
+        }
+        loop {
+            match events.recv() {
+                Ok(MachineEvent::State(_)) => break,
+                Ok(_) => {}
+                Err(_) => return Ok(()),
+            }
+        }
+    }
+}
+
+fn report(machine: &Machine) -> Report {
+    Report {
+        state: machine.state(),
+        screen: machine.surface().view().size(),
+        process: std::process::id(),
     }
 }
 
@@ -158,14 +189,8 @@ fn answer(machine: &Machine, request: Request) -> Result<(Answer, Vec<u8>), Stri
             .map_err(|error| error.to_string())
     };
     match request {
-        Request::State => {
-            let report = Report {
-                state: machine.state(),
-                screen: machine.surface().view().size(),
-                process: std::process::id(),
-            };
-            Ok((Answer::Report(report), Vec::new()))
-        }
+        // Who follows is answered elsewhere.
+        Request::State | Request::Follow => Ok((Answer::Report(report(machine)), Vec::new())),
         Request::Pause => done(machine.pause()),
         Request::Resume => done(machine.resume()),
         Request::Reset => done(machine.reset()),

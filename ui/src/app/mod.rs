@@ -574,7 +574,10 @@ impl Component for App {
                 // What the page shows may not be what stands.
                 self.scan(&sender);
             }
-            AppCommand::Said(text) => widgets.toasts.add_toast(adw::Toast::new(&text)),
+            AppCommand::Said(text) => {
+                let toast = adw::Toast::builder().title(text::escape(&text)).timeout(10);
+                widgets.toasts.add_toast(toast.build());
+            }
             AppCommand::Done => {}
         }
     }

@@ -4,6 +4,7 @@ use relm4::adw::prelude::*;
 use relm4::prelude::*;
 
 use super::*;
+use crate::model::Wish;
 use crate::text::ngettext_with;
 
 impl App {
@@ -81,13 +82,13 @@ impl App {
         machine: StoredMachine,
         sender: &ComponentSender<Self>,
     ) {
-        let handle = self.machines.handle(&machine.folder);
-        let Some(handle) = handle.filter(|handle| handle.state().is_alive()) else {
+        if !self.state(&machine.folder).is_alive() {
             return self.start(machine, sender);
-        };
-        sender.spawn_oneshot_command(move || match handle.resume() {
-            Ok(()) => AppCommand::Done,
-            Err(error) => AppCommand::Failed(
+        }
+        let machines = self.machines.clone();
+        sender.spawn_oneshot_command(move || match machines.ask(&machine.folder, Wish::Resume) {
+            None | Some(Ok(())) => AppCommand::Done,
+            Some(Err(error)) => AppCommand::Failed(
                 gettext_with(
                     "“{name}” could not be resumed",
                     &[("name", &machine.definition.name)],
@@ -102,8 +103,7 @@ impl App {
 fn shut_down(machines: &Machines, running: &[StoredMachine]) -> AppCommand {
     let mut failed = Vec::new();
     for machine in running {
-        let handle = machines.handle(&machine.folder);
-        if let Some(Err(error)) = handle.map(|handle| handle.shutdown()) {
+        if let Some(Err(error)) = machines.ask(&machine.folder, Wish::ShutDown) {
             failed.push(format!("{}: {error}", machine.definition.name));
         }
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::actions::Act;
 use super::{keys, screenshot};
-use crate::model::{CommandError, Machine, State};
+use crate::model::{CommandError, Elsewhere, Machine, State, Wish};
 use crate::text::{self, gettext, gettext_with, message};
 
 /// What was done.
@@ -81,6 +81,22 @@ pub fn carry_out(machine: &Machine, name: &str, act: Act) -> Done {
         | Act::Clone
         | Act::Export
         | Act::BackUp => done("", Ok(())),
+    }
+}
+
+/// Does it to the machine called `name` that another process runs, as far as that can be.
+pub fn carry_out_elsewhere(elsewhere: &Elsewhere, act: &Act) -> Done {
+    let (wish, failure) = match act {
+        Act::Start => (Wish::Resume, message("“{name}” could not be resumed")),
+        Act::Pause => (Wish::Pause, message("“{name}” could not be paused")),
+        Act::Reset => (Wish::Reset, message("“{name}” could not be reset")),
+        Act::ShutDown => (Wish::ShutDown, message("“{name}” could not be shut down")),
+        Act::PowerOff => (Wish::PowerOff, message("“{name}” could not be forced off")),
+        _ => return Done::Carried("", Ok(())),
+    };
+    match elsewhere.holder.ask(wish) {
+        Ok(()) if wish == Wish::ShutDown => Done::Pressed,
+        outcome => Done::Carried(failure, outcome.map_err(|error| text::sentence(&error))),
     }
 }
 

@@ -423,6 +423,12 @@ impl MachinePage {
     fn confirmed(&self, act: Act, sender: &ComponentSender<Self>) {
         let machine = self.handle().filter(|machine| machine.state().is_alive());
         let Some(machine) = machine else {
+            if let Some(elsewhere) = self.machines.elsewhere(&self.machine.folder) {
+                sender.spawn_oneshot_command(move || {
+                    PageCommand::Done(command::carry_out_elsewhere(&elsewhere, &act))
+                });
+                return;
+            }
             match act {
                 Act::Start => drop(sender.output(PageOutput::Start)),
                 Act::Delete => drop(sender.output(PageOutput::Delete)),

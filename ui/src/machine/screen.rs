@@ -11,7 +11,7 @@ use relm4::prelude::*;
 
 use crate::display::{Connection, Scaling, Viewer, ViewerInput, ViewerOutput};
 use crate::model::{Machines, State};
-use crate::text::{self, gettext};
+use crate::text::{self, gettext, gettext_with};
 
 /// How long a viewer that lost its machine's screen waits before it tries again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -90,6 +90,12 @@ impl Component for Screen {
                 set_title: &gettext("Starting…"),
             },
             add_named[Some("screen")]: model.viewer.widget(),
+            add_named[Some("elsewhere")] = &adw::StatusPage {
+                set_icon_name: Some("network-server-symbolic"),
+                set_title: &gettext("Running in Another Process"),
+                #[watch]
+                set_description: Some(&model.elsewhere()),
+            },
             add_named[Some("away")] = &adw::StatusPage {
                 set_icon_name: Some("window-new-symbolic"),
                 set_title: &gettext("In a Window of Its Own"),
@@ -196,10 +202,28 @@ impl Screen {
         match self.state {
             State::Off => "off",
             State::Starting => "starting",
+            State::Running | State::Paused { .. }
+                if self.machines.elsewhere(&self.folder).is_some() =>
+            {
+                "elsewhere"
+            }
             State::Running | State::Paused { .. } if self.away => "away",
             State::Running | State::Paused { .. } => "screen",
             State::Crashed { .. } => "crashed",
         }
+    }
+
+    fn elsewhere(&self) -> String {
+        let process = self
+            .machines
+            .elsewhere(&self.folder)
+            .map(|elsewhere| elsewhere.holder.process());
+        process.map_or_else(String::new, |process| {
+            gettext_with(
+                "The process {number} runs this machine. It can be paused and shut down from here, but its screen is not shown.",
+                &[("number", &process)],
+            )
+        })
     }
 
     fn reason(&self) -> String {

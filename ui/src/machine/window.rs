@@ -272,7 +272,10 @@ impl MachineWindow {
     fn confirmed(&self, act: Act, sender: &ComponentSender<Self>) {
         let machine = self.machines.handle(&self.machine.folder);
         let Some(machine) = machine.filter(|machine| machine.state().is_alive()) else {
-            if act == Act::Start {
+            if let Some(elsewhere) = self.machines.elsewhere(&self.machine.folder) {
+                sender
+                    .spawn_oneshot_command(move || command::carry_out_elsewhere(&elsewhere, &act));
+            } else if act == Act::Start {
                 let _ = sender.output(WindowOutput::Start);
             }
             return;

@@ -11,8 +11,9 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
 
 use super::{
-    Definition, Deleted, Entry, Finding, Host, Library, LibraryError, Machine, MachineEvent,
-    NewDisk, SerialConsole, StartError, StartOptions, State, StoredMachine, Switches,
+    Definition, Deleted, Elsewhere, Entry, Finding, Host, Library, LibraryError, Machine,
+    MachineEvent, NewDisk, SerialConsole, StartError, StartOptions, State, StoredMachine, Switches,
+    Wish,
 };
 
 /// Something that those who follow the machines may want to show.
@@ -45,6 +46,10 @@ struct Handle {
 pub struct Machines {
     library: Library,
     handles: Mutex<HashMap<PathBuf, Handle>>,
+    /// The machines that other processes run, by their identifiers.
+    elsewhere: Mutex<HashMap<String, Elsewhere>>,
+    /// The identifiers of the machines that were read last, by their folders.
+    identifiers: Mutex<HashMap<PathBuf, String>>,
     followers: Mutex<Vec<Sender<Change>>>,
 }
 
@@ -54,6 +59,8 @@ impl Machines {
         Arc::new(Self {
             library,
             handles: Mutex::default(),
+            elsewhere: Mutex::default(),
+            identifiers: Mutex::default(),
             followers: Mutex::default(),
         })
     }
@@ -86,7 +93,46 @@ impl Machines {
     /// # Errors
     /// When the library's folder cannot be read.
     pub fn scan(&self) -> Result<Vec<Entry>, LibraryError> {
-        self.library.scan()
+        let entries = self.library.scan()?;
+        let machines = entries.iter().filter_map(|entry| match entry {
+            Entry::Machine(machine) => {
+                Some((machine.folder.clone(), machine.definition.uuid.to_string()))
+            }
+            Entry::Broken(_) => None,
+        });
+        *self.identifiers.lock() = machines.collect();
+        Ok(entries)
+    }
+
+    /// What another process tells of the machine with this identifier; nothing when it runs it no longer.
+    pub fn set_elsewhere(&self, identifier: &str, elsewhere: Option<Elsewhere>) {
+        let state = elsewhere
+            .as_ref()
+            .map_or(State::Off, |told| told.state.clone());
+        let before = match elsewhere {
+            Some(told) => self.elsewhere.lock().insert(identifier.to_owned(), told),
+            None => self.elsewhere.lock().remove(identifier),
+        };
+        if before.map_or(State::Off, |told| told.state) == state {
+            return;
+        }
+        let folder = self
+            .identifiers
+            .lock()
+            .iter()
+            .find_map(|(folder, known)| (known == identifier).then(|| folder.clone()));
+        if let Some(folder) = folder {
+            self.tell(&Change::Event {
+                folder,
+                event: MachineEvent::State(state),
+            });
+        }
+    }
+
+    /// The other process that runs the machine in `folder`.
+    pub fn elsewhere(&self, folder: &Path) -> Option<Elsewhere> {
+        let identifier = self.identifiers.lock().get(folder).cloned()?;
+        self.elsewhere.lock().get(&identifier).cloned()
     }
 
     /// The picture of what the screen of the machine in `folder` showed last; there may be none.
@@ -113,11 +159,35 @@ impl Machines {
 
     /// What the machine in `folder` is doing.
     pub fn state(&self, folder: &Path) -> State {
-        self.handle(folder)
-            .map_or(State::Off, |machine| machine.state())
+        let own = self.handle(folder).map(|machine| machine.state());
+        match own {
+            Some(state) if state.is_alive() => state,
+            own => self
+                .elsewhere(folder)
+                .map(|told| told.state)
+                .or(own)
+                .unwrap_or(State::Off),
+        }
     }
 
-    /// The machines that are alive.
+    /// Does `wish` to the machine in `folder`, in this process or another, and waits until that is done: not for a thread that
+    /// draws. Nothing where it is not alive.
+    pub fn ask(&self, folder: &Path, wish: Wish) -> Option<Result<(), String>> {
+        let machine = self.handle(folder);
+        if let Some(machine) = machine.filter(|machine| machine.state().is_alive()) {
+            let done = match wish {
+                Wish::Pause => machine.pause(),
+                Wish::Resume => machine.resume(),
+                Wish::Reset => machine.reset(),
+                Wish::ShutDown => machine.shutdown(),
+                Wish::PowerOff => machine.power_off(),
+            };
+            return Some(done.map_err(|error| error.to_string()));
+        }
+        Some(self.elsewhere(folder)?.holder.ask(wish))
+    }
+
+    /// The machines of this process that are alive.
     pub fn alive(&self) -> Vec<(PathBuf, Machine)> {
         let handles = self.handles.lock();
         let machines = handles

@@ -3,12 +3,14 @@
 //! No widget is in here, and nothing here knows one; whoever wants to follow what happens subscribes.
 
 mod disk_tools;
+mod elsewhere;
 mod exchange;
 pub mod images;
 mod machines;
 pub mod media;
 mod snapshots;
 
+pub use elsewhere::{Elsewhere, Holder, Wish};
 pub use guesthouse_engine::backup::{About as BackupAbout, KeptIdentity};
 pub use guesthouse_engine::definition::{
     CardModel, Clock, Definition, Drive, DriveKind, Finding, Forward, Generation, Host,
