@@ -43,7 +43,7 @@ def scenario(window):
 
     step("the machine's page")
     window.find(Role.LIST_ITEM, re.compile("^named, Off"))
-    for number, view in enumerate(("Display", "Overview", "Hardware", "Snapshots", "Log"), 1):
+    for number, view in enumerate(("Display", "Overview", "Hardware", "Snapshots", "Serial", "Log"), 1):
         window.keys(f"ctrl+{number}")
         window.wait(f"the view {view}", lambda: window.selected(view))
         window.expect_names(f"the view {view}")
