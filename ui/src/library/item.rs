@@ -224,6 +224,12 @@ impl MachineObject {
         }
     }
 
+    /// Lets go of the picture: nobody sees the row.
+    pub fn forget_picture(&self) {
+        self.imp().shown.set(None);
+        self.imp().picture.replace(None);
+    }
+
     /// The change of the screen that the picture shows.
     pub fn shown(&self) -> Option<u64> {
         self.imp().shown.get()

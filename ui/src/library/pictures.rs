@@ -52,6 +52,7 @@ impl Pictures {
     /// `object` went out of sight.
     pub fn unseen(&self, object: &MachineObject) {
         self.sight.borrow_mut().retain(|seen| seen != object);
+        object.forget_picture();
     }
 
     /// A machine changed: it may be off by now, or run.
@@ -94,7 +95,7 @@ impl Pictures {
     }
 
     /// Has a worker make the object's picture, if it has changed.
-    fn look(&self, object: &MachineObject) {
+    fn look(self: &Rc<Self>, object: &MachineObject) {
         let folder = object.with(|item| item.folder.clone());
         let machine = self.machines.handle(&folder);
         let machine = machine.filter(|machine| machine.state().is_alive());
@@ -110,10 +111,14 @@ impl Pictures {
         if object.shown() == Some(change) {
             return;
         }
-        let object = object.clone();
+        let (pictures, object) = (Rc::clone(self), object.clone());
         relm4::spawn_local(async move {
             match relm4::spawn_blocking(move || source.picture()).await {
-                Ok(picture) => object.set_picture(picture, change),
+                // It may have gone out of sight meanwhile.
+                Ok(picture) if pictures.sight.borrow().contains(&object) => {
+                    object.set_picture(picture, change);
+                }
+                Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "a machine's picture was not made"),
             }
         });

@@ -519,15 +519,19 @@ fn adapt(widgets: &MachinePageWidgets, header: &adw::HeaderBar) {
         "policy",
         Some(&adw::ViewSwitcherPolicy::Narrow.to_value()),
     );
-    let narrow = below(500.0);
-    narrow.add_setter(
-        header,
-        "title-widget",
-        Some(&None::<gtk::Widget>.to_value()),
-    );
-    narrow.add_setter(header, "decoration-layout", Some(&":close".to_value()));
-    narrow.add_setter(&widgets.own, "visible", Some(&false.to_value()));
-    narrow.add_setter(&widgets.bottom, "reveal", Some(&true.to_value()));
+    let narrow = below(620.0);
+    let narrowest = below(500.0);
+    for room in [&narrow, &narrowest] {
+        room.add_setter(
+            header,
+            "title-widget",
+            Some(&None::<gtk::Widget>.to_value()),
+        );
+        room.add_setter(&widgets.bottom, "reveal", Some(&true.to_value()));
+    }
+    narrowest.add_setter(header, "decoration-layout", Some(&":close".to_value()));
+    narrowest.add_setter(&widgets.own, "visible", Some(&false.to_value()));
     widgets.bin.add_breakpoint(narrower);
     widgets.bin.add_breakpoint(narrow);
+    widgets.bin.add_breakpoint(narrowest);
 }
