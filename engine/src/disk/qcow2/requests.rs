@@ -240,6 +240,7 @@ impl Inner {
         self.dirty.store(true, Ordering::Release);
         // Others may have given back meanwhile what this request had kept.
         self.keep(offset, data.len() as u64);
+        self.forget_zeroed(offset, data.len() as u64);
         if self.own_compression {
             return self.write_packed(&format, offset, data);
         }

@@ -194,6 +194,25 @@ impl Inner {
         Ok(())
     }
 
+    /// Forgets where clusters were that are written anew: the write may give their places to others.
+    pub(super) fn forget_zeroed(&self, offset: u64, length: u64) {
+        let mut zeroed = self.zeroed.lock();
+        if zeroed.is_empty() {
+            return;
+        }
+        let start = offset - offset % self.cluster_size;
+        let end = offset.saturating_add(length);
+        let written = start
+            ..end
+                .checked_next_multiple_of(self.cluster_size)
+                .unwrap_or(end);
+        let left = std::mem::take(&mut *zeroed)
+            .into_iter()
+            .flat_map(|run| run.without(&written))
+            .collect();
+        *zeroed = left;
+    }
+
     fn write_zero_bytes(&self, mut offset: u64, end: u64) -> io::Result<()> {
         let zeros = vec![
             0;
@@ -282,6 +301,20 @@ impl Run {
         let start = self.guest.start.max(range.start);
         let end = self.guest.end.min(range.end);
         (start < end).then(|| (self.place + (start - self.guest.start), end - start))
+    }
+
+    /// What is left of it, before and behind, without `range`.
+    fn without(&self, range: &Range<u64>) -> impl Iterator<Item = Self> + use<> {
+        let before = self.guest.start..self.guest.end.min(range.start);
+        let behind = self.guest.start.max(range.end)..self.guest.end;
+        let (first, place) = (self.guest.start, self.place);
+        [before, behind]
+            .into_iter()
+            .filter(|guest| guest.start < guest.end)
+            .map(move |guest| Self {
+                place: place + (guest.start - first),
+                guest,
+            })
     }
 }
 

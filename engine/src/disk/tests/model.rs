@@ -208,3 +208,36 @@ fn random_sequences_agree_with_a_plain_array() {
         .run(&case(), |case| judge(&case))
         .unwrap_or_else(|error| panic!("{error}"));
 }
+
+/// Clusters that were zeroed are written again, which gives the place of some to others; then they are zeroed once more, and given back.
+#[test]
+fn what_was_zeroed_written_and_zeroed_again_costs_nobody_else_its_data() {
+    let write = |at, length| Step::Write {
+        at,
+        length,
+        byte: 1,
+    };
+    let zeroes = |at, length| Step::Zeroes {
+        at,
+        length,
+        unmap: true,
+    };
+    let case = Case {
+        cluster_bits: 20,
+        version: 3,
+        refcount_bits: 0,
+        sectors: 2581,
+        below: vec![
+            vec![write(0, 1)],
+            vec![Step::Grow { by: 68 }, Step::Grow { by: 324 }],
+            vec![write(0, 1)],
+        ],
+        steps: vec![
+            write(1665, 193),
+            zeroes(398, 1523),
+            write(256, 1792),
+            zeroes(768, 1024),
+        ],
+    };
+    judge(&case).unwrap();
+}
