@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use guesthouse_engine::disk::check::{self, CheckReport, Severity};
+use guesthouse_engine::disk::check::{self, CheckReport, SecondOpinion, Severity};
 use guesthouse_engine::disk::formats::Format;
 use guesthouse_engine::disk::formats::ova::Appliance;
 use guesthouse_engine::disk::tools::{
@@ -181,6 +181,9 @@ fn info(command: &OneImage, as_json: bool, job: &Job<'_>) -> anyhow::Result<()> 
                 usage.allocated, usage.total, usage.compressed, usage.fragmented
             ))?;
         }
+        if let Some(second) = &qcow2.second {
+            print(&format!("Second reader (qcow2-rs): {}", opinion(second)))?;
+        }
         if !qcow2.features.is_empty() {
             print(&format!("Features: {}", qcow2.features.join(", ")))?;
         }
@@ -219,6 +222,7 @@ fn info_json(about: &Details) -> serde_json::Value {
                 "total": usage.total, "allocated": usage.allocated,
                 "compressed": usage.compressed, "fragmented": usage.fragmented,
             })),
+            "second_reader": qcow2.second.as_ref().map(opinion),
         })
     });
     json!({
@@ -238,6 +242,15 @@ fn info_json(about: &Details) -> serde_json::Value {
     })
 }
 
+/// What the second reader says, in words.
+fn opinion(second: &SecondOpinion) -> String {
+    match second {
+        SecondOpinion::Agrees => "agrees".to_owned(),
+        SecondOpinion::Differs(how) => format!("differs, {how}"),
+        SecondOpinion::NotAsked(why) => format!("not asked, {why}"),
+    }
+}
+
 fn report_json(report: &CheckReport) -> serde_json::Value {
     let findings: Vec<_> = report
         .findings
@@ -253,6 +266,7 @@ fn report_json(report: &CheckReport) -> serde_json::Value {
         .collect();
     json!({
         "format": report.format.name(), "clean": report.is_clean(), "damage": report.damage, "leaks": report.leaks, "findings": findings,
+        "second_reader": report.second.as_ref().map(opinion),
     })
 }
 
@@ -277,6 +291,9 @@ fn check(command: &OneImage, as_json: bool, job: &Job<'_>) -> anyhow::Result<()>
         print_report(&report)?;
         if report.is_clean() {
             print(&format!("Nothing is wrong with {}.", source.file.display()))?;
+        }
+        if let Some(second) = &report.second {
+            print(&format!("Second reader (qcow2-rs): {}", opinion(second)))?;
         }
     }
     let file = source.file.display();

@@ -1,11 +1,13 @@
 //! What is wrong with an image, and what can be done about it.
 //!
 //! The checker of qcow2 images is our own: it walks everything that the header leads to and counts the references itself. That of
-//! qcow2-rs passes over tables that nobody counts, and imago has none.
+//! qcow2-rs passes over tables that nobody counts, and imago has none. Where qcow2-rs reads well, it goes the same ways a second time
+//! (`second.rs`).
 
 mod qcow2;
 mod raw;
 mod repair;
+mod second;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +16,8 @@ pub(in crate::disk) use qcow2::{Tables, read_l1};
 pub(in crate::disk) use raw::end_of_partitions;
 pub use repair::{Repaired, repair};
 pub(in crate::disk) use repair::{open_writable, put, renew};
+pub use second::SecondOpinion;
+pub(in crate::disk) use second::ask as second_opinion;
 
 use std::path::Path;
 
@@ -54,6 +58,8 @@ pub struct CheckReport {
     pub damage: u64,
     /// How many clusters are wasted.
     pub leaks: u64,
+    /// What a second reader says of a qcow2 image's tables.
+    pub second: Option<SecondOpinion>,
 }
 
 impl CheckReport {
@@ -63,6 +69,7 @@ impl CheckReport {
             findings: Vec::new(),
             damage: 0,
             leaks: 0,
+            second: None,
         }
     }
 
@@ -98,11 +105,24 @@ pub fn check(path: &Path, format: Option<Format>, job: &Job<'_>) -> Result<Check
     };
     match format {
         Format::Raw => raw::check(&Container::open(path, true)?),
-        Format::Qcow2 => Ok(Tables::walk(Container::open(path, true)?, job)?.report),
+        Format::Qcow2 => Ok(judge(&Tables::walk(Container::open(path, true)?, job)?)),
         other => Err(ToolError::refused(
             path,
             format!("is a {other} image, for which there is no check"),
             "convert it to qcow2, which reads all of it (--verify)",
         )),
     }
+}
+
+/// What was found on a walk, and what the second reader says of it.
+fn judge(tables: &Tables) -> CheckReport {
+    let mut report = tables.report.clone();
+    let second = second_opinion(tables);
+    if let SecondOpinion::Differs(how) = &second {
+        report.add(Severity::Note, || {
+            format!("A second reader of the tables (qcow2-rs) does not agree that all is well: {how}. Please report this, with the output of qemu-img check.")
+        });
+    }
+    report.second = Some(second);
+    report
 }

@@ -1,6 +1,6 @@
 //! Everything that a qcow2 image's header leads to, walked once: who uses each cluster of the file, and who counts it how.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::super::formats::qcow2::{COPIED, Header, OFFSET, Snapshot, bits, compressed_place};
 use super::super::formats::{Container, Format, FormatError, index};
@@ -166,7 +166,13 @@ impl Tables {
         Ok(tables)
     }
 
-    /// The name of a range of the disk.
+    /// The clusters of the file that are for `what`, by their numbers.
+    pub(super) fn clusters_of(&self, what: Use) -> BTreeSet<u64> {
+        let uses = (0..).zip(&self.uses);
+        uses.filter_map(|(cluster, known)| (*known == what).then_some(cluster))
+            .collect()
+    }
+
     fn damage(&mut self, text: impl FnOnce() -> String) {
         self.report.add(Severity::Damage, text);
     }

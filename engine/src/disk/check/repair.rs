@@ -14,8 +14,8 @@ use super::super::formats::{Container, index};
 use super::super::lock::Access;
 use super::super::open::{open_file, size};
 use super::super::tools::{Job, ToolError, Unfinished};
-use super::CheckReport;
 use super::qcow2::{Tables, Target, read_l1};
+use super::{CheckReport, judge};
 
 const ZERO: u64 = 1;
 
@@ -51,7 +51,7 @@ pub(in crate::disk) fn open_writable(path: &Path) -> Result<(File, Container), T
 pub fn repair(path: &Path, damage: bool, job: &Job<'_>) -> Result<Repaired, ToolError> {
     let (file, container) = open_writable(path)?;
     let tables = Tables::walk(container.clone(), job)?;
-    let before = tables.report.clone();
+    let before = judge(&tables);
     let stale = tables.header.incompatible & (bits::DIRTY | bits::CORRUPT) != 0;
     if before.is_clean() && !stale {
         return Ok(Repaired {
@@ -92,7 +92,7 @@ pub fn repair(path: &Path, damage: bool, job: &Job<'_>) -> Result<Repaired, Tool
     let after = Tables::walk(container.renewed()?, &Job::quiet())?;
     Ok(Repaired {
         before,
-        after: after.report,
+        after: judge(&after),
         backup: Some(backup),
         lost,
     })

@@ -83,7 +83,49 @@ fn sound_images_are_found_sound() {
         let file = image(&folder, options, snapshot);
         let report = found(&file);
         assert!(report.is_clean(), "{options}: {report:?}");
+        let fits = ["cluster_size=4k", "preallo", "lazy"];
+        let fits = fits.iter().any(|fit| options.starts_with(fit));
+        let second = report.second.unwrap();
+        assert_eq!(
+            second == SecondOpinion::Agrees,
+            fits,
+            "{options}: {second:?}"
+        );
+        assert!(fits || matches!(second, SecondOpinion::NotAsked(_)));
     }
+}
+
+#[test]
+fn the_second_reader_notices_what_was_read_otherwise() {
+    let folder = Folder::new();
+    let file = image(&folder, "cluster_size=64k", false);
+    let walk = || Tables::walk(Container::open(&file, false).unwrap(), &Job::quiet()).unwrap();
+    let before = walk();
+    assert_eq!(second_opinion(&before), SecondOpinion::Agrees);
+    // One cluster more than it was walked with.
+    qemu_io("qcow2", &file, &["write -P 5 50M 64k"]);
+    assert!(matches!(second_opinion(&before), SecondOpinion::Differs(_)));
+    assert_eq!(second_opinion(&walk()), SecondOpinion::Agrees);
+    // An overlay alone, whatever is beneath it.
+    let overlay = folder.path("overlay.qcow2");
+    let base = file.to_str().unwrap();
+    qemu_img(&[
+        "create",
+        "-q",
+        "-f",
+        "qcow2",
+        "-F",
+        "qcow2",
+        "-b",
+        base,
+        overlay.to_str().unwrap(),
+    ]);
+    qemu_io(
+        "qcow2",
+        &overlay,
+        &["write -P 6 1M 300k", "write -z 30M 1M"],
+    );
+    assert_eq!(found(&overlay).second, Some(SecondOpinion::Agrees));
 }
 
 #[test]

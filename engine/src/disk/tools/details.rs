@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::super::check::{Tables, Usage};
+use super::super::check::{SecondOpinion, Tables, Usage, second_opinion};
 use super::super::formats::qcow2::{Compression, Header, bits};
 use super::super::formats::{Chain, ChainOptions, Container, Format, Locking};
 use super::super::{Backing, lock};
@@ -70,6 +70,8 @@ pub struct Qcow2Details {
     pub snapshots: Vec<InternalSnapshot>,
     /// How it uses its file; not known while somebody writes to it.
     pub usage: Option<Usage>,
+    /// What a second reader says of that; not known while somebody writes to it.
+    pub second: Option<SecondOpinion>,
 }
 
 /// A state that a qcow2 image keeps within itself.
@@ -243,6 +245,7 @@ fn qcow2_details(
                 disk_size: snapshot.disk_size,
             })
             .collect(),
+        second: tables.as_ref().map(second_opinion),
         usage: tables.map(|tables| tables.usage),
     })
 }
