@@ -187,6 +187,54 @@ pub mod program {
         code
     }
 
+    /// Writes one sector after the other, `stride` sectors apart, to the first hard disk by the BIOS without end, from number `first`
+    /// on: all 32-bit words of sector number n are n. What is on the device for good is told on the first serial port, as that
+    /// number in four bytes, least first: with `flush` each eighth, after the disk (the master of the primary IDE channel) has
+    /// carried out FLUSH CACHE, else each, as it is when the disk has no write cache. An error is told as ff ff ff ff, and ends it.
+    pub fn write_for_good(first: u32, stride: u32, flush: bool) -> Vec<u8> {
+        let ([s0, s1, s2, s3], [n0, n1, n2, n3]) = (stride.to_le_bytes(), first.to_le_bytes());
+        let each = if flush { 7 } else { 0 };
+        // jmp told, or mov dx, 1f6h and so on
+        let [f0, f1, f2] = if flush {
+            [0xba, 0xf6, 0x01]
+        } else {
+            [0xeb, 0x11, 0x90]
+        };
+        vec![
+            0xfc, 0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xc0, // ds = es = 0
+            // next: fill the buffer
+            0x66, 0xa1, 0x8b, 0x7c, 0xbf, 0x00, 0x80, 0xb9, 0x80,
+            0x00, // eax = [number]; mov di, 8000h; mov cx, 128
+            0x66, 0xf3, 0xab, // rep stosd
+            0x66, 0xa1, 0x8b, 0x7c, 0x66, 0x69, 0xc0, s0, s1, s2,
+            s3, // eax = [number] * stride
+            0x66, 0xa3, 0x83, 0x7c, // mov [sector], eax
+            0xb8, 0x00, 0x43, 0xb2, 0x80, 0xbe, 0x7b, 0x7c, 0xcd,
+            0x13, // int 13h, function 43h, disk 80h, with the packet
+            0x72, 0x29, // jc failed
+            0xf6, 0x06, 0x8b, 0x7c, each, 0x75, 0x1b, // test byte [number], each; jnz skip
+            // the master of the primary channel: FLUSH CACHE, and wait until it is not busy
+            f0, f1, f2, 0xb0, 0xe0, 0xee, 0x42, 0xb0, 0xe7,
+            0xee, // out 1f6h, 0e0h; out 1f7h, 0e7h
+            0xec, 0xa8, 0x80, 0x75, 0xfb, 0xa8, 0x01, 0x75,
+            0x0f, // in al, dx; busy: again; error: jmp failed
+            // told:
+            0x66, 0x8b, 0x0e, 0x8b, 0x7c, 0xe8, 0x12, 0x00, // ecx = [number]; call tell
+            // skip:
+            0x66, 0xff, 0x06, 0x8b, 0x7c, 0xeb, 0xaf, // inc [number]; jmp next
+            // failed: tell and halt
+            0x66, 0x31, 0xc9, 0x66, 0x49, 0xe8, 0x03, 0x00, 0xf4, 0xeb, 0xfd, //
+            // tell: four bytes of ecx, each when the transmitter is empty
+            0xb3, 0x04, 0xba, 0xfd, 0x03, 0xec, 0xa8, 0x20, 0x74,
+            0xf8, // mov bl, 4; in 3fdh; test 20h
+            0xb2, 0xf8, 0x88, 0xc8, 0xee, 0x66, 0xc1, 0xe9, 0x08, 0xfe, 0xcb, 0x75, 0xeb,
+            0xc3, // out 3f8h, cl; shr ecx, 8
+            // the disk address packet: 1 sector, 0000:8000, sector (8 bytes)
+            0x10, 0, 1, 0, 0x00, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, //
+            n0, n1, n2, n3,
+        ]
+    }
+
     /// A boot sector for a hard disk that prints `text` and echoes keys.
     ///
     /// # Panics

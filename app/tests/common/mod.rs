@@ -216,6 +216,17 @@ impl Running {
         fs::read_to_string(self.errors.path()).unwrap()
     }
 
+    /// Whether it has not ended.
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Kills it (SIGKILL).
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Waits until it ends.
     pub fn wait(&mut self, seconds: u64) -> ExitStatus {
         let end = Instant::now() + Duration::from_secs(seconds);
