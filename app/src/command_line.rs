@@ -333,6 +333,9 @@ pub struct ExportMachine {
     /// Which hard disk, counting from 1
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
     pub disk: u8,
+    /// Let it take the place of a file of that name
+    #[arg(long)]
+    pub replace: bool,
 }
 
 /// What to back up.
@@ -342,6 +345,9 @@ pub struct Backup {
     pub name: String,
     /// The file to write
     pub file: PathBuf,
+    /// Let it take the place of a file of that name
+    #[arg(long)]
+    pub replace: bool,
 }
 
 /// What to restore.

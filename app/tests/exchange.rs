@@ -60,6 +60,16 @@ fn a_disk_comes_in_a_machine_goes_out_and_comes_back() {
             assert!(same(&file, &old));
         }
     }
+    let taken = home.write("taken.qcow2", b"something");
+    home.succeed(&["export", "old server", text(&taken), "--replace"]);
+    assert!(same(&taken, &old));
+    let shown = home.json(&["show", "old server", "--json"]);
+    let own = Path::new(shown["folder"].as_str().unwrap()).join("machine.toml");
+    let kept = fs::read(&own).unwrap();
+    let linked = home.path("linked.raw");
+    std::os::unix::fs::symlink(&own, &linked).unwrap();
+    home.fail(&["export", "old server", text(&linked), "--replace"]);
+    assert_eq!(fs::read(&own).unwrap(), kept);
     let said = home.fail(&["export", "old server", "a.txt"]);
     assert!(said.contains(".ova"), "{said}");
     let said = home.fail(&["export", "old server", "b.raw", "--disk", "2"]);
@@ -81,6 +91,9 @@ fn a_backup_brings_the_machine_back() {
     home.succeed(&["snapshot", "create", "box", "First"]);
     let backup = home.path("box.tar.zst");
     home.succeed(&["backup", "box", text(&backup)]);
+    let said = home.fail(&["backup", "box", text(&backup)]);
+    assert!(said.contains("exists already"), "{said}");
+    home.succeed(&["backup", "box", text(&backup), "--replace"]);
     let uuid = |name: &str| home.json(&["show", name, "--json"])["definition"]["uuid"].clone();
     let first = uuid("box");
     let said = home.fail(&["restore", text(&backup)]);

@@ -44,6 +44,13 @@ def scenario(window):
     window.save_file("Export", os.path.abspath("box.ova"))
     window.wait("the file", lambda: os.path.exists("box.ova"))
 
+    step("export over it")
+    first = os.stat("box.ova").st_ino
+    window.choose("Machine Menu", "e")
+    window.press("Choose Place…")
+    window.save_file("Export", os.path.abspath("box.ova"), replace=True)
+    window.wait("another file", lambda: os.stat("box.ova").st_ino != first)
+
     step("back up")
     window.choose("Machine Menu", "b")
     window.save_file("Back Up", os.path.abspath("box.tar.zst"))

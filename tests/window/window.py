@@ -352,19 +352,23 @@ class Window:
         self.type(os.path.abspath(path)[1:])
         self._accept(title)
 
-    def save_file(self, title, path):
-        """Types where a file is to be written into the dialog."""
+    def save_file(self, title, path, replace=False):
+        """Types where a file is to be written into the dialog; with `replace` the dialog asks whether the one there is to go."""
         step(f"save {path!r}")
         self.wait(f"the dialog {title!r}", lambda: self.in_front() == title)
         time.sleep(0.5)
         self.keys("ctrl+a")
         self.type(os.path.abspath(path))
-        self._accept(title)
+        self._accept(title, replace)
 
-    def _accept(self, title):
+    def _accept(self, title, replace=False):
         # The dialog looks the name up first, and offers to complete it.
         time.sleep(0.5)
         self.keys("Return")
+        if replace:
+            self.wait("the question", lambda: self.in_front() != title)
+            time.sleep(0.5)
+            self.keys("Return")
         self.wait("the dialog's end", lambda: self.in_front() not in (title, ""))
 
     def in_front(self):

@@ -8,7 +8,7 @@ use guesthouse_engine::definition::{
     Definition, Drive, DriveKind, Generation, Host, ImageFormat, NAT, Name, Severity,
 };
 use guesthouse_engine::disk::formats::ova::Appliance;
-use guesthouse_engine::disk::tools::{Source, TargetFormat};
+use guesthouse_engine::disk::tools::{Occupied, Source, TargetFormat};
 use guesthouse_engine::library::{
     CopiedDisk, Library, LibraryError, Original, Suggestion, copies_of, usable_name,
 };
@@ -108,19 +108,28 @@ pub fn import(library: &Library, command: &Import, as_json: bool) -> anyhow::Res
     Ok(())
 }
 
+fn occupied(replace: bool) -> Occupied {
+    if replace {
+        Occupied::Replace
+    } else {
+        Occupied::Refuse
+    }
+}
+
 /// Writes a machine or a disk for other programs.
 ///
 /// # Errors
 /// Why not; nothing is left behind.
 pub fn export(library: &Library, command: &ExportMachine) -> anyhow::Result<()> {
     let machine = library.find(&command.name)?;
+    let occupied = occupied(command.replace);
     let format = match extension(&command.file).as_str() {
         "ova" => {
             let system = machine.definition.operating_system.as_deref();
             let system = system.and_then(|id| operating_systems().find(id));
             let called = system.map(|system| system.name.as_str());
             return with_progress(|job| {
-                Ok(library.export_machine(&machine, called, &command.file, job)?)
+                Ok(library.export_machine(&machine, called, &command.file, occupied, job)?)
             });
         }
         "qcow2" => TargetFormat::QCOW2,
@@ -136,7 +145,9 @@ pub fn export(library: &Library, command: &ExportMachine) -> anyhow::Result<()> 
     let (drive, _) = disks
         .nth(usize::from(command.disk) - 1)
         .with_context(|| format!("{} has no hard disk {}", command.name, command.disk))?;
-    with_progress(|job| Ok(library.export_disk(&machine, drive, &command.file, format, job)?))
+    with_progress(|job| {
+        Ok(library.export_disk(&machine, drive, &command.file, format, occupied, job)?)
+    })
 }
 
 /// Backs a machine up.
@@ -145,7 +156,8 @@ pub fn export(library: &Library, command: &ExportMachine) -> anyhow::Result<()> 
 /// Why not; nothing is left behind.
 pub fn backup(library: &Library, command: &Backup) -> anyhow::Result<()> {
     let machine = library.find(&command.name)?;
-    with_progress(|job| Ok(library.back_up(&machine, &command.file, job)?))
+    let occupied = occupied(command.replace);
+    with_progress(|job| Ok(library.back_up(&machine, &command.file, occupied, job)?))
 }
 
 /// Brings a machine back.

@@ -17,8 +17,7 @@ use super::{
     BackupError, HEADER, Header, LONGEST_TEXT, MACHINE, PIECE, Rebase, SCHEMA, SUMS, Sums,
     hexadecimal,
 };
-use crate::definition::{ImageFormat, Name};
-use crate::disk::formats::Format;
+use crate::definition::Name;
 use crate::disk::place::sync_folder;
 use crate::disk::tools::{Job, Phase, ToolError, rebase_unsafe};
 use crate::library::{Library, StoredMachine, Unfinished};
@@ -123,11 +122,7 @@ impl Library {
         {
             let image = folder.join(checked_name(file, &Path::new(MACHINE).join(image))?);
             let base = folder.join(checked_name(file, &Path::new(MACHINE).join(base))?);
-            let format = match format {
-                ImageFormat::Raw => Format::Raw,
-                ImageFormat::Qcow2 => Format::Qcow2,
-            };
-            rebase_unsafe(&image, Some((&base, format)), job)?;
+            rebase_unsafe(&image, Some((&base, (*format).into())), job)?;
         }
         let mut places = BTreeMap::new();
         for place in header.outside {

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::Definition;
 use crate::definition::{Drive, ImageFormat};
-use crate::disk::tools::{Cancel, Job, ToolError};
+use crate::disk::tools::{Cancel, Job, Occupied};
 use crate::disk::{DiskOptions, create_disk};
 use crate::library::{Library, NewDisk, StoredMachine};
 use crate::snapshot::NewSnapshot;
@@ -118,7 +118,10 @@ fn a_machine_comes_back_whole() {
     write(&machine, 0, 0, 1);
     write(&machine, 1, 5 << 30, 2);
     let file = place.path("box.tar.zst");
-    place.library.back_up(&machine, &file, &quiet()).unwrap();
+    place
+        .library
+        .back_up(&machine, &file, Occupied::Refuse, &quiet())
+        .unwrap();
     assert!(fs::metadata(&file).unwrap().len() < MIB);
     let about = About::read(&file).unwrap();
     assert_eq!(
@@ -214,10 +217,13 @@ fn snapshots_come_along_with_what_they_are_built_on() {
 
     let file = place.path("box.tar.zst");
     let linked_file = place.path("linked.tar.zst");
-    place.library.back_up(&machine, &file, &quiet()).unwrap();
     place
         .library
-        .back_up(&linked, &linked_file, &quiet())
+        .back_up(&machine, &file, Occupied::Refuse, &quiet())
+        .unwrap();
+    place
+        .library
+        .back_up(&linked, &linked_file, Occupied::Refuse, &quiet())
         .unwrap();
     let elsewhere = Library::open(&place.path("other")).unwrap();
     fs::remove_dir_all(&brought).unwrap();
@@ -264,7 +270,10 @@ fn tar_unpacks_it() {
     let machine = machine(&place, Some(&brought));
     write(&machine, 1, 32 * MIB, 7);
     let file = place.path("box.tar.zst");
-    place.library.back_up(&machine, &file, &quiet()).unwrap();
+    place
+        .library
+        .back_up(&machine, &file, Occupied::Refuse, &quiet())
+        .unwrap();
     let plain = place.path("box.tar");
     let mut decoder = zstd::Decoder::new(fs::File::open(&file).unwrap()).unwrap();
     std::io::copy(&mut decoder, &mut fs::File::create(&plain).unwrap()).unwrap();
@@ -288,7 +297,10 @@ fn what_is_not_a_whole_backup_is_refused_and_leaves_nothing() {
     let machine = machine(&place, None);
     write(&machine, 0, 0, 1);
     let file = place.path("box.tar.zst");
-    place.library.back_up(&machine, &file, &quiet()).unwrap();
+    place
+        .library
+        .back_up(&machine, &file, Occupied::Refuse, &quiet())
+        .unwrap();
     let whole = fs::read(&file).unwrap();
     let restore = |content: &[u8]| {
         let file = place.path("try.tar.zst");
@@ -402,7 +414,7 @@ fn a_machine_that_is_used_or_broken_is_not_backed_up_and_nothing_is_left() {
         let _held = machine.lock().unwrap();
         let error = place
             .library
-            .back_up(&machine, &file, &quiet())
+            .back_up(&machine, &file, Occupied::Refuse, &quiet())
             .unwrap_err();
         assert!(error.to_string().contains("in use"), "{error}");
     }
@@ -413,7 +425,7 @@ fn a_machine_that_is_used_or_broken_is_not_backed_up_and_nothing_is_left() {
             .unwrap();
         let error = place
             .library
-            .back_up(&machine, &file, &quiet())
+            .back_up(&machine, &file, Occupied::Refuse, &quiet())
             .unwrap_err();
         assert!(error.to_string().contains("use"), "{error}");
     }
@@ -422,18 +434,20 @@ fn a_machine_that_is_used_or_broken_is_not_backed_up_and_nothing_is_left() {
     let report = |_| {};
     let error = place
         .library
-        .back_up(&machine, &file, &Job::new(&report, cancel))
+        .back_up(
+            &machine,
+            &file,
+            Occupied::Refuse,
+            &Job::new(&report, cancel),
+        )
         .unwrap_err();
     assert!(error.is_cancelled(), "{error}");
     fs::write(&file, b"mine").unwrap();
     let error = place
         .library
-        .back_up(&machine, &file, &quiet())
+        .back_up(&machine, &file, Occupied::Refuse, &quiet())
         .unwrap_err();
-    assert!(
-        matches!(error, BackupError::Tool(ToolError::Exists { .. })),
-        "{error}"
-    );
+    assert!(error.to_string().contains("exists already"), "{error}");
     assert_eq!(fs::read(&file).unwrap(), b"mine");
     fs::remove_file(&file).unwrap();
     let mut names: Vec<_> = fs::read_dir(place.folder.path())
@@ -456,7 +470,7 @@ fn a_machine_that_is_used_or_broken_is_not_backed_up_and_nothing_is_left() {
         .unwrap();
     let error = place
         .library
-        .back_up(&machine, &file, &quiet())
+        .back_up(&machine, &file, Occupied::Refuse, &quiet())
         .unwrap_err();
     assert!(matches!(error, BackupError::Snapshot(_)), "{error}");
     assert!(!file.exists());

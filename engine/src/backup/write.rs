@@ -12,7 +12,7 @@ use super::contents::{self, Member};
 use super::sparse::{self, Range};
 use super::{BackupError, HEADER, Header, MACHINE, PIECE, SCHEMA, SUMS, Sum, Sums, hexadecimal};
 use crate::disk::HeldFile;
-use crate::disk::tools::{Job, Phase, ToolError, Unfinished};
+use crate::disk::tools::{Job, Occupied, Phase, ToolError, Unfinished};
 use crate::library::{Library, StoredMachine};
 use crate::snapshot::{self, Identity};
 
@@ -22,15 +22,16 @@ const LEVEL: i32 = 3;
 const MOST_THREADS: usize = 4;
 
 impl Library {
-    /// Writes the machine, which is off, with all that belongs to it to the new file `target`.
+    /// Writes the machine, which is off, with all that belongs to it to the file `target`.
     ///
     /// # Errors
-    /// When the machine runs, its snapshots do not hold together, a file cannot be read, the target exists or cannot be written,
-    /// or the job is cancelled; nothing is left behind.
+    /// When the machine runs, its snapshots do not hold together, a file cannot be read, the target exists and may not be
+    /// replaced or cannot be written, or the job is cancelled; nothing is left behind, and what was there stays.
     pub fn back_up(
         &self,
         machine: &StoredMachine,
         target: &Path,
+        occupied: Occupied,
         job: &Job<'_>,
     ) -> Result<(), BackupError> {
         let (held, machine, tree) = snapshot::hold(self, machine)?;
@@ -52,7 +53,7 @@ impl Library {
             outside: moved.places,
             rebases: moved.rebases,
         };
-        let unfinished = Unfinished::new(target)?;
+        let unfinished = self.begin(target, occupied)?;
         job.begin(Phase::Copying, bytes)?;
         write(&header, &files, &unfinished, job)?;
         job.begin(Phase::Storing, 0)?;

@@ -4,7 +4,6 @@
 //! opening it, [`Space`] what a folder has room for. [`queue`] carries out a drive's requests.
 
 pub mod check;
-mod commit;
 mod create;
 mod fault;
 pub mod formats;
@@ -23,7 +22,6 @@ mod raw;
 mod tests;
 pub mod tools;
 
-pub(crate) use commit::{commit_overlay, set_backing};
 pub(crate) use create::overlay_content;
 pub use create::{CreateError, MAX_DISK_SIZE, MIN_DISK_SIZE, create_disk};
 pub use fault::{FaultHandler, ReportFaults, Verdict};

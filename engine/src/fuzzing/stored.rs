@@ -7,7 +7,7 @@ use super::{Input, Script};
 use crate::Library;
 use crate::backup::{About, KeptIdentity};
 use crate::definition::{Definition, Drive, Host, ImageFormat, Name};
-use crate::disk::tools::Job;
+use crate::disk::tools::{Job, Occupied};
 use crate::library::{NewDisk, merge_definition};
 use crate::media;
 
@@ -48,7 +48,9 @@ pub(super) fn backup_seeds() -> Vec<Vec<u8>> {
     };
     let machine = library.create(&definition, &[disk]).unwrap();
     let file = folder.path().join("box.tar.zst");
-    library.back_up(&machine, &file, &Job::quiet()).unwrap();
+    library
+        .back_up(&machine, &file, Occupied::Refuse, &Job::quiet())
+        .unwrap();
     let packed = std::fs::read(&file).unwrap();
     vec![seed(&zstd::decode_all(&packed[..]).unwrap())]
 }

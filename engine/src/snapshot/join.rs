@@ -16,8 +16,8 @@ use super::manifest::{FrozenDisk, Manifest};
 use super::reclaim::Change;
 use super::session::Session;
 use crate::definition::ImageFormat;
-use crate::disk::tools::Job;
-use crate::disk::{Backing, DiskOptions, commit_overlay};
+use crate::disk::tools::{Job, commit_overlay};
+use crate::disk::{Backing, DiskOptions};
 
 impl Session<'_> {
     /// Joins image number `number` of the deleted snapshot `node` with the overlay that is built on it.

@@ -16,7 +16,7 @@ use super::session::backing_name;
 use super::tree::relative_place;
 use super::{MANIFEST, SNAPSHOTS, SnapshotError, files};
 use crate::definition::ImageFormat;
-use crate::disk::set_backing;
+use crate::disk::tools::set_backing;
 use crate::library::{DEFINITION_FILE, replace_definition};
 
 const JOURNAL: &str = "journal.toml";
@@ -213,7 +213,7 @@ fn apply(machine: &Path, journal: &Journal) -> Result<(), SnapshotError> {
 fn rebase(file: &Path, base: &Path, format: ImageFormat) -> Result<(), SnapshotError> {
     files::step().map_err(SnapshotError::host("write to", file))?;
     let name = backing_name(base)?;
-    set_backing(file, &name, format).map_err(|error| SnapshotError::from_tool(file, error))
+    set_backing(file, name, format.into()).map_err(|error| SnapshotError::from_tool(file, error))
 }
 
 fn settle(machine: &Path, snapshot: Uuid, disk: usize) -> Result<(), SnapshotError> {

@@ -9,7 +9,7 @@ use relm4::gtk::glib;
 use super::page::PageOutput;
 use crate::dialogs::form::{self, Field};
 use crate::dialogs::{file_choice, progress};
-use crate::model::{DriveKind, Machines, StoredMachine, TargetFormat};
+use crate::model::{DriveKind, Machines, Occupied, StoredMachine, TargetFormat};
 use crate::text::{gettext, gettext_with, message};
 
 /// The formats that a disk can be written in: what they are called, how files' names end, and what they are.
@@ -63,11 +63,13 @@ pub async fn export(
     let Some(target) = file_choice::save(&root, &heading, &name).await else {
         return;
     };
-    let target = with_ending(target, ending);
+    let (target, occupied) = with_ending(target, ending);
     let place = target.clone();
     let written = progress::run(&root, gettext("Exporting"), move |job| match what {
-        What::Machine => machines.export_machine(&machine, &place, job),
-        What::Disk(drive, format) => machines.export_disk(&machine, drive, &place, format, job),
+        What::Machine => machines.export_machine(&machine, &place, occupied, job),
+        What::Disk(drive, format) => {
+            machines.export_disk(&machine, drive, &place, format, occupied, job)
+        }
     });
     tell(
         written.await,
@@ -91,10 +93,10 @@ pub async fn back_up(
     let Some(target) = file_choice::save(&root, &gettext("Back Up"), &name).await else {
         return;
     };
-    let target = with_ending(target, ENDING);
+    let (target, occupied) = with_ending(target, ENDING);
     let place = target.clone();
     let written = progress::run(&root, gettext("Backing Up"), move |job| {
-        machines.back_up(&machine, &place, job)
+        machines.back_up(&machine, &place, occupied, job)
     });
     tell(
         written.await,
@@ -131,12 +133,13 @@ fn file_name(name: &str, ending: &str) -> String {
     format!("{}.{ending}", name.trim_start_matches('.'))
 }
 
-/// `path` with the ending that says what is in the file, where a person left it out.
-fn with_ending(path: PathBuf, ending: &str) -> PathBuf {
+/// `path` with the ending that says what is in the file, where a person left it out; and whether what is there goes, which the
+/// dialog has asked about the name that was given.
+fn with_ending(path: PathBuf, ending: &str) -> (PathBuf, Occupied) {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if Path::new(name.as_ref()).extension().is_some() {
-        return path;
+        return (path, Occupied::Replace);
     }
     let name = format!("{name}.{ending}");
-    path.with_file_name(name)
+    (path.with_file_name(name), Occupied::Refuse)
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::machines::Change;
 use super::{
-    CopiedDisk, Definition, Job, KeptIdentity, Machines, Name, NewDisk, StoredMachine,
+    CopiedDisk, Definition, Job, KeptIdentity, Machines, Name, NewDisk, Occupied, StoredMachine,
     TargetFormat, operating_systems,
 };
 use crate::text;
@@ -34,12 +34,14 @@ impl Machines {
         &self,
         machine: &StoredMachine,
         target: &Path,
+        occupied: Occupied,
         job: &Job<'_>,
     ) -> Result<(), String> {
         let system = machine.definition.operating_system.as_deref();
         let system = system.and_then(|id| operating_systems().find(id));
         let called = system.map(|system| system.name.as_str());
-        let done = self.library().export_machine(machine, called, target, job);
+        let library = self.library();
+        let done = library.export_machine(machine, called, target, occupied, job);
         done.map_err(|error| text::sentence(&error))
     }
 
@@ -53,10 +55,11 @@ impl Machines {
         drive: usize,
         target: &Path,
         format: TargetFormat,
+        occupied: Occupied,
         job: &Job<'_>,
     ) -> Result<(), String> {
         let library = self.library();
-        let done = library.export_disk(machine, drive, target, format, job);
+        let done = library.export_disk(machine, drive, target, format, occupied, job);
         done.map_err(|error| text::sentence(&error))
     }
 
@@ -68,9 +71,10 @@ impl Machines {
         &self,
         machine: &StoredMachine,
         target: &Path,
+        occupied: Occupied,
         job: &Job<'_>,
     ) -> Result<(), String> {
-        let done = self.library().back_up(machine, target, job);
+        let done = self.library().back_up(machine, target, occupied, job);
         done.map_err(|error| text::sentence(&error))
     }
 

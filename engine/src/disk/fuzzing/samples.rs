@@ -6,7 +6,7 @@ use crate::definition::ImageFormat;
 use crate::disk::DiskOptions;
 use crate::disk::formats::vhdx_checksum;
 use crate::disk::tools::{
-    Export, Job, Preallocation, Source, TargetFormat, convert, create, export,
+    Export, Job, Preallocation, Source, TargetFormat, Unfinished, convert, create, export,
 };
 use crate::fuzzing::Script;
 use crate::fuzzing::files::{folder, seed, seed_of};
@@ -402,6 +402,6 @@ pub(crate) fn appliance_seeds() -> Vec<Vec<u8>> {
         networks: 1,
         disks: vec![Source::new(&disk)],
     };
-    export(&machine, &target, &Job::quiet()).unwrap();
+    export(&machine, Unfinished::new(&target).unwrap(), &Job::quiet()).unwrap();
     vec![seed_of(&target)]
 }

@@ -16,7 +16,6 @@ mod driver;
 mod flusher;
 mod header;
 mod host_file;
-mod layer;
 mod ordered_file;
 mod ranges;
 mod reference_counts;
@@ -28,7 +27,6 @@ mod tests;
 
 pub(super) use header::{Header, HeaderError, HeaderFault};
 pub(super) use host_file::{DIRECT_ALIGNMENT, HostFile, UncachedFile, UnsafeFile, reopen_direct};
-pub(super) use layer::{Extent, Layer};
 
 use std::io;
 use std::path::{Path, PathBuf};

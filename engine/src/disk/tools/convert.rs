@@ -8,7 +8,7 @@ use super::super::{Backing, Space};
 use super::copy::{compare, copy};
 use super::sinks::{Qcow2Sink, Qcow2Writing, RawSink, VmdkSink};
 use super::{Job, Phase, ToolError, Unfinished};
-use crate::definition::{Drive, ImageFormat};
+use crate::definition::Drive;
 
 /// The image that is copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,10 +42,7 @@ impl Source {
     pub fn of_drive(drive: &Drive, folder: &Path) -> Option<Self> {
         Some(Self {
             file: drive.path(folder)?,
-            format: Some(match drive.format {
-                ImageFormat::Raw => Format::Raw,
-                ImageFormat::Qcow2 => Format::Qcow2,
-            }),
+            format: Some(drive.format.into()),
             backing: Backing {
                 files: drive.backing.clone(),
                 folders: vec![folder.to_owned()],
@@ -117,8 +114,23 @@ pub fn convert(
     verify: bool,
     job: &Job<'_>,
 ) -> Result<(), ToolError> {
+    let unfinished = Unfinished::new(target)?;
+    convert_into(source, unfinished, format, verify, job)
+}
+
+/// As [`convert`], to a file that was begun.
+///
+/// # Errors
+/// As [`convert`].
+pub fn convert_into(
+    source: &Source,
+    unfinished: Unfinished,
+    format: TargetFormat,
+    verify: bool,
+    job: &Job<'_>,
+) -> Result<(), ToolError> {
     let chain = source.open()?;
-    convert_chain(&chain, target, format, verify, job)
+    convert_chain(&chain, unfinished, format, verify, job)
 }
 
 /// Copies a disk of an OVA or OVF file to the new image `target`.
@@ -133,19 +145,18 @@ pub fn import_disk(
     job: &Job<'_>,
 ) -> Result<(), ToolError> {
     let chain = appliance.open(disk)?;
-    convert_chain(&chain, target, format, false, job)
+    convert_chain(&chain, Unfinished::new(target)?, format, false, job)
 }
 
 fn convert_chain(
     chain: &Chain,
-    target: &Path,
+    unfinished: Unfinished,
     format: TargetFormat,
     verify: bool,
     job: &Job<'_>,
 ) -> Result<(), ToolError> {
-    let unfinished = Unfinished::new(target)?;
     if format == TargetFormat::Raw {
-        check_limit(target, chain.size())?;
+        check_limit(unfinished.target(), chain.size())?;
     }
     write(chain, &unfinished, format, job)?;
     if verify {

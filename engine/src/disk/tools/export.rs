@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 use super::convert::content_id;
 use super::copy::copy;
@@ -41,13 +40,12 @@ struct Packed {
     capacity: u64,
 }
 
-/// Writes the machine to the new file `target`.
+/// Writes the machine to a file that was begun.
 ///
 /// # Errors
-/// When a disk cannot be read, the target exists or cannot be written, or the job is cancelled; nothing is left behind.
-pub fn export(machine: &Export, target: &Path, job: &Job<'_>) -> Result<(), ToolError> {
-    let unfinished = Unfinished::new(target)?;
-    let file = unfinished.file();
+/// When a disk cannot be read, the file cannot be written, or the job is cancelled; nothing is left behind.
+pub fn export(machine: &Export, unfinished: Unfinished, job: &Job<'_>) -> Result<(), ToolError> {
+    let (file, target) = (unfinished.file(), unfinished.target());
     let host = |source: io::Error| ToolError::from_host("write to", target, source);
     let stem: String = target
         .file_stem()

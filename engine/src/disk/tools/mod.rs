@@ -5,6 +5,7 @@
 //! behind and its source as it was, and one that is killed leaves a file called `.NAME.part`, which the next attempt takes over.
 
 mod clone;
+mod commit;
 mod convert;
 mod copy;
 mod create;
@@ -20,12 +21,15 @@ pub(in crate::disk) mod tests;
 mod unfinished;
 
 pub use clone::full_clone;
-pub use convert::{Source, TargetFormat, compare_disks, convert, import_disk};
+pub use commit::commit;
+pub(crate) use commit::commit_overlay;
+pub use convert::{Source, TargetFormat, compare_disks, convert, convert_into, import_disk};
 pub use create::{Preallocation, create, linked_clone};
 pub use details::{Beneath, Details, InternalSnapshot, Outline, Qcow2Details, details, outline};
 pub use error::ToolError;
 pub use export::{Export, export};
 pub use job::{Cancel, Job, Phase, Progress};
-pub use rebase::{commit, rebase, rebase_unsafe};
+pub(crate) use rebase::set_backing;
+pub use rebase::{rebase, rebase_unsafe};
 pub use resize::{compact, resize};
-pub use unfinished::Unfinished;
+pub use unfinished::{Occupied, Unfinished};

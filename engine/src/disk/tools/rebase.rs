@@ -1,17 +1,18 @@
-//! Changes of what an image is based on: another backing file, none, or the backing file with the image's data in it.
+//! Changes of what an image is based on: another backing file, or none.
 
+use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::super::Backing;
 use super::super::check::{open_writable, put};
 use super::super::formats::qcow2::{Header, bits};
 use super::super::formats::{
-    Chain, ChainOptions, Extent, Format, FormatError, Kind, Layer, Locking, Opened, index,
+    Chain, Container, Extent, Format, FormatError, Kind, Layer, Opened, index,
 };
-use super::super::{Backing, DiskOptions};
 use super::convert::verify_layer;
 use super::copy::copy;
-use super::create::{name_from, write_overlay};
+use super::create::name_from;
 use super::resize::open_held;
 use super::sinks::{Qcow2Sink, Qcow2Writing, write_names};
 use super::{Job, Phase, Source, ToolError, Unfinished};
@@ -21,10 +22,8 @@ const SECTOR: usize = 512;
 const EXTENSION_BACKING_FORMAT: u32 = 0xe279_2aca;
 const EXTENSION_FEATURE_NAMES: u32 = 0x6803_f857;
 
-fn header_of(
-    path: &Path,
-    container: &super::super::formats::Container,
-) -> Result<Header, ToolError> {
+/// The header of an image that can be read and was closed properly.
+pub(super) fn header_of(path: &Path, container: &Container) -> Result<Header, ToolError> {
     let header = Header::read(container)?;
     header.check_readable(container)?;
     if header.incompatible & (bits::DIRTY | bits::CORRUPT) != 0 {
@@ -47,13 +46,34 @@ pub fn rebase_unsafe(
     base: Option<(&Path, Format)>,
     job: &Job<'_>,
 ) -> Result<(), ToolError> {
-    let (file, container) = open_writable(path)?;
-    let header = header_of(path, &container)?;
-    let host = |source| ToolError::from_host("write to", path, source);
     let backing = match base {
         Some((base, format)) => Some((name_from(path, base)?, format)),
         None => None,
     };
+    let (file, container) = open_writable(path)?;
+    let header = header_of(path, &container)?;
+    job.begin(Phase::Storing, 0)?;
+    write_backing(&file, &container, &header, backing)
+}
+
+/// Has the qcow2 image at `path` name another file of the same content beneath it: `name`, which has `format`.
+///
+/// # Errors
+/// When it cannot be opened or is in use, its header has no room, or the host refuses. After a crash it names the one or the other.
+pub(crate) fn set_backing(path: &Path, name: String, format: Format) -> Result<(), ToolError> {
+    let (file, container) = open_writable(path)?;
+    let header = Header::read(&container)?;
+    write_backing(&file, &container, &header, Some((name, format)))
+}
+
+fn write_backing(
+    file: &File,
+    container: &Container,
+    header: &Header,
+    backing: Option<(String, Format)>,
+) -> Result<(), ToolError> {
+    let path = container.path();
+    let host = |source| ToolError::from_host("write to", path, source);
     let mut bytes = vec![0; index(header.length)];
     file.read_exact_at(&mut bytes, 0).map_err(host)?;
     put(&mut bytes, 8, &[0; 12]);
@@ -90,11 +110,10 @@ pub fn rebase_unsafe(
             "move the images into one folder, so that the name alone is enough",
         ));
     }
-    job.begin(Phase::Storing, 0)?;
     debug_assert!(fixed <= new.len());
     // The name goes behind everything that the header has now, and to the device, before the header leads to it.
     if let Some((name, _)) = &backing {
-        let old_end = old_end(&container, &header)?;
+        let old_end = old_end(container, header)?;
         let place = old_end.max(new.len() as u64).next_multiple_of(8);
         if place + name.len() as u64 <= header.cluster_size() {
             file.write_all_at(name.as_bytes(), place).map_err(host)?;
@@ -108,10 +127,7 @@ pub fn rebase_unsafe(
 }
 
 /// Where what the header has in its cluster ends.
-fn old_end(
-    container: &super::super::formats::Container,
-    header: &Header,
-) -> Result<u64, ToolError> {
+fn old_end(container: &Container, header: &Header) -> Result<u64, ToolError> {
     let fields = container.bytes(8, 12, "its header")?;
     let (place, length) = fields.split_at(8);
     let number = |bytes: &[u8]| {
@@ -175,7 +191,7 @@ pub fn rebase(
         sink.finish()?;
         verify_layer(&whole, &unfinished, false, job)?;
         job.begin(Phase::Storing, 0)?;
-        return unfinished.replace();
+        return unfinished.finish();
     };
     let new = base.open()?;
     if new.links().iter().any(|link| same_file(&link.path, path)) {
@@ -198,7 +214,7 @@ pub fn rebase(
     sink.finish()?;
     verify_layer(&differences, &unfinished, true, job)?;
     job.begin(Phase::Storing, 0)?;
-    unfinished.replace()
+    unfinished.finish()
 }
 
 fn same_file(one: &Path, other: &Path) -> bool {
@@ -275,101 +291,4 @@ impl Layer for Differences {
     fn read(&self, offset: u64, data: &mut [u8]) -> Result<(), FormatError> {
         self.whole.read(offset, data)
     }
-}
-
-/// Writes what the qcow2 image at `path` holds into its backing file, and empties it, or with `remove` removes it. Nothing else may
-/// be based on the backing file.
-///
-/// The backing file is on the device, whole, before the image that hides it is touched: cut short at any moment, the disk is what it
-/// was, and the work can be done again.
-///
-/// # Errors
-/// When one of the images is in use or cannot be written to, or the job is cancelled; the disk is then what it was.
-pub fn commit(
-    path: &Path,
-    backing: &Backing,
-    remove: bool,
-    job: &Job<'_>,
-) -> Result<PathBuf, ToolError> {
-    let (_file, container) = open_writable(path)?;
-    let header = header_of(path, &container)?;
-    if header.snapshots != 0 {
-        return Err(ToolError::refused(
-            path,
-            "holds internal snapshots, which would change with its backing file",
-            "delete them first",
-        ));
-    }
-    let options = ChainOptions {
-        format: Some(Format::Qcow2),
-        backing: backing.clone(),
-        locking: Locking::None,
-        ..ChainOptions::default()
-    };
-    let (base, format) = {
-        let chain = Chain::open(path, &options)?;
-        let Some(link) = chain.links().get(1) else {
-            return Err(ToolError::refused(
-                path,
-                "is based on no other image",
-                "nothing needs to be done",
-            ));
-        };
-        (link.path.clone(), link.format)
-    };
-    let Some(writable) = format.as_image_format() else {
-        return Err(ToolError::refused(
-            &base,
-            format!("is a {format} image, which cannot be written to"),
-            "join both in a new image with \"guesthouse disk convert\"",
-        ));
-    };
-    let top = open_held(path, Format::Qcow2, None)?;
-    let image = DiskOptions {
-        backing: backing.clone(),
-        ..DiskOptions::new(writable)
-    }
-    .open(&base)?;
-    if top.size() > image.size() {
-        image.resize(top.size())?;
-    }
-    job.begin(Phase::Copying, top.size())?;
-    let mut window = vec![0; 1 << 20];
-    let mut at = 0;
-    while let Some(extent) = top.extent(at)? {
-        let mut length = extent.length;
-        match extent.kind {
-            Kind::Absent => {}
-            Kind::Zero => {
-                length = length.min(64 << 20);
-                image.write_zeroes(at, length, true)?;
-            }
-            Kind::Data => {
-                length = length.min(window.len() as u64);
-                let part = window.get_mut(..index(length)).unwrap_or_default();
-                top.read(at, part)?;
-                image.write_at(at, part)?;
-            }
-        }
-        at += length;
-        job.advance(length)?;
-    }
-    job.begin(Phase::Storing, 0)?;
-    image.flush()?;
-    drop(image);
-    if remove {
-        std::fs::remove_file(path)
-            .map_err(|source| ToolError::from_host("remove", path, source))?;
-        return Ok(base);
-    }
-    let name = header.backing_file.clone().unwrap_or_default();
-    let unfinished = Unfinished::replacing(path)?;
-    write_overlay(
-        &unfinished,
-        header.size,
-        header.cluster_size(),
-        Some((name, format)),
-    )?;
-    unfinished.replace()?;
-    Ok(base)
 }

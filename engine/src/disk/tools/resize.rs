@@ -249,7 +249,7 @@ pub fn compact(
             copy(&chain, &sink, job)?;
             verify(&chain, &unfinished, format, job)?;
             job.begin(Phase::Storing, 0)?;
-            unfinished.replace()
+            unfinished.finish()
         }
         Format::Qcow2 => {
             let header = Header::read(&container)?;
@@ -311,5 +311,5 @@ fn rewrite(path: &Path, size: Option<u64>, compress: bool, job: &Job<'_>) -> Res
     sink.finish()?;
     super::convert::verify_layer(&chain, &unfinished, overlay, job)?;
     job.begin(Phase::Storing, 0)?;
-    unfinished.replace()
+    unfinished.finish()
 }

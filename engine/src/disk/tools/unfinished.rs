@@ -7,8 +7,20 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
+use super::super::OpenError;
+use super::super::lock::{self, Access, Lock};
+use super::super::open::open_file;
 use super::super::place::{rename_to_free_name, sync_folder};
 use super::ToolError;
+
+/// What becomes of a file that has the name already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occupied {
+    /// It stays, and nothing is made.
+    Refuse,
+    /// It goes once the new one is whole: a person agreed to that.
+    Replace,
+}
 
 /// A file on its way to its place: until then it is `.NAME.part` in the same folder, and goes away when this is dropped.
 ///
@@ -19,6 +31,10 @@ pub struct Unfinished {
     temporary: PathBuf,
     target: PathBuf,
     folder: PathBuf,
+    /// It takes the place of another file.
+    replaces: bool,
+    /// Keeps other programs from using that one meanwhile.
+    held: Option<Lock>,
     placed: bool,
 }
 
@@ -36,7 +52,44 @@ impl Unfinished {
         Self::begin(target)
     }
 
-    /// Begins a file that is to take the place of `target`, which exists.
+    /// Begins the file that is to be called `target`, which may exist if `occupied` says so.
+    ///
+    /// # Errors
+    /// As [`Unfinished::new`]; when what is there is no file, or another program uses it as a disk.
+    pub fn at(target: &Path, occupied: Occupied) -> Result<Self, ToolError> {
+        let Ok(there) = target.symlink_metadata() else {
+            return Self::new(target);
+        };
+        if occupied == Occupied::Refuse {
+            return Self::new(target);
+        }
+        let host = |source| ToolError::from_host("open", target, source);
+        let file = there.is_symlink() || there.is_file();
+        if !file || !fs::metadata(target).map_err(host)?.is_file() {
+            return Err(ToolError::refused(
+                target,
+                "is no file that could be replaced",
+                "choose another name",
+            ));
+        }
+        let held = match lock::acquire(&open_file(target, true)?, Access::Write) {
+            Ok(Some(held)) => Some(held),
+            // A Flatpak's files are chosen by a person, and cannot be locked.
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => None,
+            Err(error) => return Err(host(error)),
+            Ok(None) => {
+                return Err(OpenError::InUse {
+                    file: target.to_owned(),
+                }
+                .into());
+            }
+        };
+        let mut unfinished = Self::replacing(target)?;
+        unfinished.held = held;
+        Ok(unfinished)
+    }
+
+    /// Begins a file that is to take the place of `target`, which exists, with that one's owner and permissions.
     ///
     /// # Errors
     /// When another program does the same, or the host refuses.
@@ -44,7 +97,9 @@ impl Unfinished {
         // Through a symbolic link, the file that it leads to is replaced, not the link.
         let target = fs::canonicalize(target)
             .map_err(|source| ToolError::from_host("find", target, source))?;
-        Self::begin(&target)
+        let mut unfinished = Self::begin(&target)?;
+        unfinished.replaces = true;
+        Ok(unfinished)
     }
 
     fn begin(target: &Path) -> Result<Self, ToolError> {
@@ -92,6 +147,8 @@ impl Unfinished {
                 temporary,
                 target: target.to_owned(),
                 folder,
+                replaces: false,
+                held: None,
                 placed: false,
             };
             unfinished.file.set_len(0).map_err(host)?;
@@ -114,11 +171,14 @@ impl Unfinished {
         &self.target
     }
 
-    /// Brings the file to the device and gives it its name, which nothing may have.
+    /// Brings the file to the device and gives it its name. Nothing may have that, unless this replaces it.
     ///
     /// # Errors
-    /// When something has taken the name meanwhile, or the host refuses; the file is then gone.
+    /// When something has taken the name meanwhile, or the host refuses; the file is then gone, and what it was to replace stays.
     pub fn finish(mut self) -> Result<(), ToolError> {
+        if self.replaces {
+            return self.replace();
+        }
         let host = |source| ToolError::from_host("create", &self.target, source);
         self.file.sync_all().map_err(host)?;
         rename_to_free_name(&self.temporary, &self.target).map_err(host)?;
@@ -126,11 +186,7 @@ impl Unfinished {
         sync_folder(&self.folder).map_err(host)
     }
 
-    /// Brings the file to the device and puts it in the place of the one that has its name, with that one's owner and permissions.
-    ///
-    /// # Errors
-    /// When the host refuses; the other file then stays as it was.
-    pub fn replace(mut self) -> Result<(), ToolError> {
+    fn replace(mut self) -> Result<(), ToolError> {
         let host = |source| ToolError::from_host("replace", &self.target, source);
         let metadata = fs::metadata(&self.target).map_err(host)?;
         let ours = self.file.metadata().map_err(host)?;
@@ -144,7 +200,10 @@ impl Unfinished {
         self.file.sync_all().map_err(host)?;
         fs::rename(&self.temporary, &self.target).map_err(host)?;
         self.placed = true;
-        sync_folder(&self.folder).map_err(host)
+        sync_folder(&self.folder).map_err(host)?;
+        // The other file is gone by now, also for those who waited for it.
+        self.held = None;
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::definition::Generation;
 use crate::disk::formats::ova::Appliance;
 use crate::disk::open_disk;
-use crate::disk::tools::{Cancel, Source, TargetFormat, ToolError};
+use crate::disk::tools::{Cancel, Occupied, Source, TargetFormat, ToolError};
 use crate::media::Database;
 
 const MIB: u64 = 1 << 20;
@@ -59,10 +59,16 @@ fn a_machine_goes_out_as_an_ova_and_comes_in_again() {
     let machine = filled(&library);
     let ova = folder.path().join("box.ova");
     library
-        .export_machine(&machine, Some("Debian 12"), &ova, &Job::quiet())
+        .export_machine(
+            &machine,
+            Some("Debian 12"),
+            &ova,
+            Occupied::Refuse,
+            &Job::quiet(),
+        )
         .unwrap();
     let error = library
-        .export_machine(&machine, None, &ova, &Job::quiet())
+        .export_machine(&machine, None, &ova, Occupied::Refuse, &Job::quiet())
         .unwrap_err();
     assert!(
         matches!(error, LibraryError::Tool(ToolError::Exists { .. })),
@@ -117,10 +123,38 @@ fn a_disk_goes_out_and_comes_in_in_every_format() {
     ] {
         let file = folder.path().join(file);
         library
-            .export_disk(&machine, 0, &file, format, &Job::quiet())
+            .export_disk(&machine, 0, &file, format, Occupied::Refuse, &Job::quiet())
             .unwrap();
         qemu_img(&["compare", "-q"], &[&disk, &file]);
     }
+    // What is there goes only where that was said, and never what a machine needs.
+    let taken = folder.path().join("a.raw");
+    let export = |target: &Path, occupied| {
+        library.export_disk(
+            &machine,
+            0,
+            target,
+            TargetFormat::QCOW2,
+            occupied,
+            &Job::quiet(),
+        )
+    };
+    assert!(export(&taken, Occupied::Refuse).is_err());
+    export(&taken, Occupied::Replace).unwrap();
+    assert!(fs::read(&taken).unwrap().starts_with(b"QFI\xfb"));
+    qemu_img(&["compare", "-q"], &[&disk, &taken]);
+    let linked = folder.path().join("linked");
+    std::os::unix::fs::symlink(&disk, &linked).unwrap();
+    let before = fs::read(&disk).unwrap();
+    for target in [&disk, &linked, &machine.file()] {
+        assert!(export(target, Occupied::Replace).is_err(), "{target:?}");
+    }
+    assert_eq!(fs::read(&disk).unwrap(), before);
+    let held = open_disk(&taken, ImageFormat::Qcow2, false).unwrap();
+    let error = export(&taken, Occupied::Replace).unwrap_err();
+    assert!(error.to_string().contains("in use"), "{error}");
+    drop(held);
+    export(&folder.path().join("new.qcow2"), Occupied::Replace).unwrap();
     assert!(
         library
             .export_disk(
@@ -128,6 +162,7 @@ fn a_disk_goes_out_and_comes_in_in_every_format() {
                 1,
                 &folder.path().join("b"),
                 TargetFormat::Raw,
+                Occupied::Refuse,
                 &Job::quiet()
             )
             .is_err()

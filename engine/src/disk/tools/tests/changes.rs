@@ -577,7 +577,7 @@ fn an_ova_goes_out_and_comes_in() {
         disks: vec![Source::new(&top), Source::new(&base)],
     };
     let ova = folder.path("machine.ova");
-    export(&machine, &ova, &quiet()).unwrap();
+    export(&machine, Unfinished::new(&ova).unwrap(), &quiet()).unwrap();
     let appliance = Appliance::read(&ova).unwrap();
     assert_eq!(appliance.name.as_deref(), Some("Tom & Jerry's <machine>"));
     assert_eq!(appliance.operating_system.as_deref(), Some("Debian 12"));

@@ -72,7 +72,7 @@ fn a_replacement_keeps_permissions_and_links() {
     assert_eq!(fs::read(&target).unwrap(), b"old");
     let unfinished = Unfinished::replacing(&link).unwrap();
     unfinished.file().write_all_at(b"new", 0).unwrap();
-    unfinished.replace().unwrap();
+    unfinished.finish().unwrap();
     assert!(link.is_symlink());
     assert_eq!(fs::read(&link).unwrap(), b"new");
     let mode = fs::metadata(&target).unwrap().permissions().mode();
