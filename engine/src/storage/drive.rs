@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::disk::Image;
-use crate::storage::scsi::optical::{EjectError, InsertError};
+use crate::storage::scsi::optical::{EjectError, InsertError, Optical};
 
 /// A drive to be connected to a controller.
 pub enum NewDrive {
@@ -87,25 +87,49 @@ pub type TrayObserver = Arc<dyn Fn(usize) + Send + Sync>;
 
 /// A handle on the drives of one controller, which counts their places from 0. It needs none of the bus's locks.
 pub trait DriveGroup: Send + Sync {
+    /// Lets `access` at the optical drive in `place`.
+    ///
+    /// # Errors
+    /// When there is no optical drive.
+    fn with_optical(
+        &self,
+        place: usize,
+        access: &mut dyn FnMut(&mut Optical),
+    ) -> Result<(), DriveError>;
+
     /// Puts `medium` into the empty optical drive in `place` and tells the guest, as
     /// [`Optical::insert`](super::scsi::optical::Optical::insert) says.
     ///
     /// # Errors
     /// When there is no optical drive, or a medium in it.
-    fn insert(&self, place: usize, medium: Arc<dyn Image>) -> Result<(), DriveError>;
+    fn insert(&self, place: usize, medium: Arc<dyn Image>) -> Result<(), DriveError> {
+        let mut done = Ok(());
+        self.with_optical(place, &mut |optical| {
+            done = optical.insert(Arc::clone(&medium));
+        })?;
+        Ok(done?)
+    }
 
     /// Takes the medium out of the optical drive in `place`, even when the guest has locked it if `force` is set. What the
     /// drive reads from it at this moment it still reads.
     ///
     /// # Errors
     /// When there is no optical drive, or the guest has locked it and `force` is not set.
-    fn eject(&self, place: usize, force: bool) -> Result<Option<Arc<dyn Image>>, DriveError>;
+    fn eject(&self, place: usize, force: bool) -> Result<Option<Arc<dyn Image>>, DriveError> {
+        let mut done = Ok(None);
+        self.with_optical(place, &mut |optical| done = optical.eject(force))?;
+        Ok(done?)
+    }
 
     /// The medium in the optical drive in `place`.
     ///
     /// # Errors
     /// When there is no optical drive.
-    fn medium(&self, place: usize) -> Result<Option<Arc<dyn Image>>, DriveError>;
+    fn medium(&self, place: usize) -> Result<Option<Arc<dyn Image>>, DriveError> {
+        let mut medium = None;
+        self.with_optical(place, &mut |optical| medium = optical.medium().cloned())?;
+        Ok(medium)
+    }
 
     /// Says who is told when the guest moves a tray.
     fn observe_trays(&self, observer: TrayObserver);

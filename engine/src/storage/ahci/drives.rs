@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::disk::Image;
 use crate::storage::scsi::optical::Optical;
 use crate::storage::{Activity, DriveError, DriveGroup, TrayObserver};
 
@@ -16,18 +15,6 @@ pub struct AhciDrives {
 }
 
 impl AhciDrives {
-    fn optical<R>(
-        &self,
-        place: usize,
-        access: impl FnOnce(&mut Optical) -> R,
-    ) -> Result<R, DriveError> {
-        let port = self.ports.get(place).ok_or(DriveError::NoOpticalDrive)?;
-        port.with(|state| match &mut state.drive {
-            Drive::Optical(drive) => Ok(access(&mut drive.optical)),
-            Drive::Absent | Drive::Disk(_) => Err(DriveError::NoOpticalDrive),
-        })
-    }
-
     /// What the drive at `place` has moved.
     pub fn activity(&self, place: usize) -> Option<&Activity> {
         self.ports.get(place).map(|port| port.activity.as_ref())
@@ -35,16 +22,19 @@ impl AhciDrives {
 }
 
 impl DriveGroup for AhciDrives {
-    fn insert(&self, place: usize, medium: Arc<dyn Image>) -> Result<(), DriveError> {
-        Ok(self.optical(place, |optical| optical.insert(medium))??)
-    }
-
-    fn eject(&self, place: usize, force: bool) -> Result<Option<Arc<dyn Image>>, DriveError> {
-        Ok(self.optical(place, |optical| optical.eject(force))??)
-    }
-
-    fn medium(&self, place: usize) -> Result<Option<Arc<dyn Image>>, DriveError> {
-        self.optical(place, |optical| optical.medium().cloned())
+    fn with_optical(
+        &self,
+        place: usize,
+        access: &mut dyn FnMut(&mut Optical),
+    ) -> Result<(), DriveError> {
+        let port = self.ports.get(place).ok_or(DriveError::NoOpticalDrive)?;
+        port.with(|state| match &mut state.drive {
+            Drive::Optical(drive) => {
+                access(&mut drive.optical);
+                Ok(())
+            }
+            Drive::Absent | Drive::Disk(_) => Err(DriveError::NoOpticalDrive),
+        })
     }
 
     fn observe_trays(&self, observer: TrayObserver) {

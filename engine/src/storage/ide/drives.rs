@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::disk::Image;
 use crate::storage::scsi::optical::Optical;
 use crate::storage::{Activity, DriveError, DriveGroup, TrayObserver};
 
@@ -19,27 +18,6 @@ pub struct IdeDrives {
 }
 
 impl IdeDrives {
-    fn optical<R>(
-        &self,
-        place: usize,
-        access: impl FnOnce(&mut Optical) -> R,
-    ) -> Result<R, DriveError> {
-        let missing = DriveError::NoOpticalDrive;
-        let channel = self.channels.get(place / 2).ok_or(missing)?;
-        channel.with(|state| match &mut state.unit(place % 2).drive {
-            Drive::Optical(drive) => Ok(access(&mut drive.device.optical)),
-            Drive::Absent | Drive::Disk(_) => Err(missing),
-        })
-    }
-
-    /// Whether the guest has locked the optical drive at `place`.
-    ///
-    /// # Errors
-    /// When there is no optical drive.
-    pub fn locked(&self, place: usize) -> Result<bool, DriveError> {
-        self.optical(place, |optical| optical.locked())
-    }
-
     /// What the drive at `place` has moved.
     pub fn activity(&self, place: usize) -> Option<&Activity> {
         self.activity
@@ -50,16 +28,20 @@ impl IdeDrives {
 }
 
 impl DriveGroup for IdeDrives {
-    fn insert(&self, place: usize, medium: Arc<dyn Image>) -> Result<(), DriveError> {
-        Ok(self.optical(place, |optical| optical.insert(medium))??)
-    }
-
-    fn eject(&self, place: usize, force: bool) -> Result<Option<Arc<dyn Image>>, DriveError> {
-        Ok(self.optical(place, |optical| optical.eject(force))??)
-    }
-
-    fn medium(&self, place: usize) -> Result<Option<Arc<dyn Image>>, DriveError> {
-        self.optical(place, |optical| optical.medium().cloned())
+    fn with_optical(
+        &self,
+        place: usize,
+        access: &mut dyn FnMut(&mut Optical),
+    ) -> Result<(), DriveError> {
+        let missing = DriveError::NoOpticalDrive;
+        let channel = self.channels.get(place / 2).ok_or(missing)?;
+        channel.with(|state| match &mut state.unit(place % 2).drive {
+            Drive::Optical(drive) => {
+                access(&mut drive.device.optical);
+                Ok(())
+            }
+            Drive::Absent | Drive::Disk(_) => Err(missing),
+        })
     }
 
     fn observe_trays(&self, observer: TrayObserver) {

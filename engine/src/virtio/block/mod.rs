@@ -18,6 +18,7 @@ use super::worker::Workers;
 use super::{Activation, Chain, DeviceType, Interrupt, Queue, SharedQueue, VirtioDevice};
 use crate::disk::queue::{DiskQueue, Method};
 use crate::disk::{FaultHandler, Image};
+use crate::storage::scsi::optical::Optical;
 use crate::storage::{Activity, DriveError, DriveGroup, TrayObserver};
 
 /// Feature bits. Section 5.2.3.
@@ -59,15 +60,11 @@ struct Disk {
 pub struct BlockHandle(Arc<Disk>);
 
 impl DriveGroup for BlockHandle {
-    fn insert(&self, _place: usize, _medium: Arc<dyn Image>) -> Result<(), DriveError> {
-        Err(DriveError::NoOpticalDrive)
-    }
-
-    fn eject(&self, _place: usize, _force: bool) -> Result<Option<Arc<dyn Image>>, DriveError> {
-        Err(DriveError::NoOpticalDrive)
-    }
-
-    fn medium(&self, _place: usize) -> Result<Option<Arc<dyn Image>>, DriveError> {
+    fn with_optical(
+        &self,
+        _place: usize,
+        _access: &mut dyn FnMut(&mut Optical),
+    ) -> Result<(), DriveError> {
         Err(DriveError::NoOpticalDrive)
     }
 
