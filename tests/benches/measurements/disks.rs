@@ -1,5 +1,5 @@
 //! Disk images, beside qemu-img with the same cache mode on the same file system: requests a second at queue depths 1 and 32, and how
-//! long it takes to make and to open a large disk.
+//! long it takes to make and to open a large disk, and to copy one into another format.
 //!
 //! Both go through the disk in the same way: requests follow one another at a distance that touches each part of it, and start again
 //! at the front. Ours go through the queue that the drives use, into a guest's memory.
@@ -14,6 +14,7 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 use guesthouse_engine::definition::{CacheMode, ImageFormat};
 use guesthouse_engine::disk::queue::{Buffer, DiskQueue, Kind, Method, Request};
+use guesthouse_engine::disk::tools::{Job, Source, TargetFormat, convert};
 use guesthouse_engine::disk::{DiskOptions, Image, ReportFaults, create_disk};
 use guesthouse_engine::memory::{GuestBuffer, GuestMemory, MemoryRegion};
 use guesthouse_tests::bench::{Harness, Needs, Unit, less, more, subject};
@@ -360,6 +361,73 @@ pub fn measure(harness: &mut Harness) {
         }
     }
     large(harness, folder.path());
+    copies(harness, folder.path());
+}
+
+/// A disk of 4 GiB, half full, into another format and onto the device.
+fn copies(harness: &mut Harness, folder: &Path) {
+    const ROUNDS: usize = 3;
+    const WHOLE: u64 = 4 << 30;
+    const PART: u64 = 4 << 20;
+    for (from, to, format) in [
+        (ImageFormat::Raw, ImageFormat::Qcow2, TargetFormat::QCOW2),
+        (ImageFormat::Qcow2, ImageFormat::Raw, TargetFormat::Raw),
+    ] {
+        let row = less(
+            format!(
+                "disk, {} to {}: copying 4 GiB, half full",
+                name_of(from),
+                name_of(to)
+            ),
+            Unit::Milliseconds,
+        );
+        if !harness.wants(std::slice::from_ref(&row)) {
+            continue;
+        }
+        let (source, target) = (folder.join("from"), folder.join("to"));
+        let fill = || -> anyhow::Result<()> {
+            let _ = fs::remove_file(&source);
+            create_disk(&source, from, WHOLE)?;
+            let image = DiskOptions::new(from).open(&source)?;
+            let mut part = vec![0_u8; usize::try_from(PART)?];
+            for number in 0..WHOLE / PART / 2 {
+                for (at, sector) in (0_u64..).zip(part.chunks_mut(512)) {
+                    sector.fill((number + at).to_le_bytes()[0] | 1);
+                    sector[..8].copy_from_slice(&(number * PART + at).to_le_bytes());
+                }
+                image.write_at(number * 2 * PART, &part)?;
+            }
+            Ok(image.flush()?)
+        };
+        fill().unwrap();
+        let timed = |work: &dyn Fn() -> anyhow::Result<()>| -> anyhow::Result<[f64; 1]> {
+            let _ = fs::remove_file(&target);
+            let start = Instant::now();
+            work()?;
+            Ok([start.elapsed().as_secs_f64() * 1e3])
+        };
+        let ours = || {
+            let source = Source::new(&source);
+            Ok(convert(&source, &target, format, false, &Job::quiet())?)
+        };
+        let theirs = || {
+            let mut command = Command::new("qemu-img");
+            command.args(["convert", "-t", "writeback", "-f", name_of(from)]);
+            command.args(["-O", name_of(to)]).args([&source, &target]);
+            run(&mut command).map(|_| ())
+        };
+        harness.measure(
+            Needs::Nothing,
+            [row],
+            ROUNDS,
+            vec![
+                subject("Guesthouse", || timed(&ours)),
+                subject("qemu-img convert", || timed(&theirs)),
+            ],
+        );
+        fs::remove_file(&source).unwrap();
+        fs::remove_file(&target).unwrap();
+    }
 }
 
 /// A disk of 1 TiB.
