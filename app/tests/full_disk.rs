@@ -28,13 +28,14 @@ fn home() -> Home {
 /// sectors. `image` is what the machine calls the image, `file` where this test finds it.
 fn pauses_and_goes_on(home: &Home, image: &str, file: &Path, make_room: impl FnOnce()) {
     let state = home.wait_for_state("t", "paused", FIRMWARE);
-    let reason = state["reason"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(state["reason"]["cause"], "no-space");
+    let reason = state["reason"]["text"].as_str().unwrap_or_default();
     for part in [image, "no space is left", "make room there, then resume"] {
         assert!(reason.contains(part), "{part:?} is not in {reason}");
     }
     let shown = home.succeed(&["show", "t"]);
     assert!(
-        shown.contains("State: paused") && shown.contains(&reason),
+        shown.contains("State: paused") && shown.contains(reason),
         "{shown}"
     );
     let screen = home.screen("t");
@@ -46,7 +47,7 @@ fn pauses_and_goes_on(home: &Home, image: &str, file: &Path, make_room: impl FnO
     // Resumed too early, it pauses again with the same reason.
     home.succeed(&["resume", "t"]);
     let again = home.wait_for_state("t", "paused", FIRMWARE);
-    assert_eq!(again["reason"], reason);
+    assert_eq!(again["reason"], state["reason"]);
 
     make_room();
     let since = SystemTime::now();

@@ -150,6 +150,15 @@ fn the_serial_line_is_a_terminal() {
 }
 
 #[test]
+fn a_full_disk_is_explained_and_goes_on_once_there_is_room() {
+    let folder = tempfile::tempdir().expect("a folder for the medium");
+    let medium = folder.path().join("writer.iso");
+    let content = el_torito("WRITER", &program::write_sectors(24, 128));
+    std::fs::write(&medium, content).expect("the medium is written");
+    work_window("full_disk", &[&medium]);
+}
+
+#[test]
 fn preferences_hold() {
     let (_folder, medium) = hello();
     work_window("preferences", &[&medium]);

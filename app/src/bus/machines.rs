@@ -150,7 +150,10 @@ pub fn word(state: &State) -> (&'static str, &str) {
         State::Off => ("off", ""),
         State::Starting => ("starting", ""),
         State::Running => ("running", ""),
-        State::Paused { reason } => ("paused", reason.as_deref().unwrap_or_default()),
+        State::Paused { reason } => (
+            "paused",
+            reason.as_ref().map_or("", |reason| reason.text.as_str()),
+        ),
         State::Crashed { reason } => ("crashed", reason),
     }
 }

@@ -117,12 +117,12 @@ pub fn show(library: &Library, name: &str, as_json: bool) -> anyhow::Result<()> 
     }
     print(&format!("Name: {}", definition.name))?;
     print(&format!("State: {}", word(&state)))?;
-    if let State::Crashed { reason }
-    | State::Paused {
-        reason: Some(reason),
-    } = &state
-    {
-        print(&format!("Reason: {reason}"))?;
+    match &state {
+        State::Crashed { reason } => print(&format!("Reason: {reason}"))?,
+        State::Paused {
+            reason: Some(reason),
+        } => print(&format!("Reason: {reason}"))?,
+        _ => {}
     }
     if let Some(report) = &report {
         print(&format!("Process: {}", report.process))?;

@@ -24,7 +24,7 @@ pub mod tools;
 
 pub(crate) use create::overlay_content;
 pub use create::{CreateError, MAX_DISK_SIZE, MIN_DISK_SIZE, create_disk};
-pub use fault::{FaultHandler, ReportFaults, Verdict};
+pub use fault::{FaultCause, FaultHandler, ReportFaults, Verdict};
 pub(crate) use held::HeldFile;
 pub use image::{DirectFile, Features, Image, ImageError};
 pub use info::{ImageInfo, inspect};
@@ -44,11 +44,11 @@ fn check_linked(file: &File, told: &AtomicBool) -> io::Result<()> {
     if !metadata.is_file() || metadata.nlink() > 0 || told.swap(true, Ordering::Relaxed) {
         return Ok(());
     }
-    Err(io::Error::other(format!(
+    Err(io::Error::other(fault::Deleted(format!(
         "it was deleted while it was in use and exists only until the machine is off; copy it from /proc/{}/fd/{} to where it was, then switch the machine off and start it again (resumed, it goes on in the file that is gone)",
         std::process::id(),
         file.as_raw_fd()
-    )))
+    ))))
 }
 
 /// What a failed fdatasync is reported as: never as lack of space, because repeating the request would not bring the data back.

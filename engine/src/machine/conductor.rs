@@ -208,10 +208,10 @@ fn serve(
             }
             Message::Fault(fault) => {
                 common.note("engine", &fault.text);
-                if fault.pauses {
+                if let Some(reason) = fault.pause {
                     hardware.stop();
                     common.enter(State::Paused {
-                        reason: Some(fault.text),
+                        reason: Some(reason),
                     });
                 }
             }

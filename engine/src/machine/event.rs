@@ -1,6 +1,11 @@
 //! What a machine tells those who watch it.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::disk::FaultCause;
 
 use crate::input::Lights;
 use crate::virtio::balloon::MemoryStatistics;
@@ -19,13 +24,36 @@ pub enum State {
     Paused {
         /// Why, if it was not asked for: a full disk, say, with what to do about it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        reason: Option<String>,
+        reason: Option<PauseReason>,
     },
     /// It cannot go on.
     Crashed {
         /// What happened, and what to do.
         reason: String,
     },
+}
+
+/// Why a machine stands still that nobody paused: a drive waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PauseReason {
+    /// What stands behind it.
+    pub cause: FaultCause,
+    /// The image that could not be read or written.
+    #[serde(serialize_with = "readable")]
+    pub file: PathBuf,
+    /// What happened and what helps, as sentences.
+    pub text: String,
+}
+
+/// Paths need not be Unicode; JSON must.
+fn readable<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
+impl fmt::Display for PauseReason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
 }
 
 impl State {
@@ -55,7 +83,7 @@ pub enum MachineEvent {
         /// Which optical drive.
         drive: usize,
         /// What is in it now.
-        file: Option<std::path::PathBuf>,
+        file: Option<PathBuf>,
     },
     /// Network card number `card` (counting from 0) is attached, or forwards, or fails to, in another way than before.
     Network {

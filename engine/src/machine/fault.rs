@@ -11,6 +11,8 @@ use crate::definition::{Definition, Drive, ErrorPolicy};
 use crate::disk::ImageError;
 use crate::storage::{FaultHandler, Verdict};
 
+use super::PauseReason;
+
 #[derive(Default)]
 struct Waiting {
     closing: bool,
@@ -22,8 +24,8 @@ struct Waiting {
 pub(super) struct Fault {
     /// Cause and remedy.
     pub text: String,
-    /// The drive waits: the machine is to be paused.
-    pub pauses: bool,
+    /// The drive waits: the machine is to be paused for this.
+    pub pause: Option<PauseReason>,
 }
 
 /// Stands between the drives and the machine.
@@ -91,11 +93,20 @@ impl FaultHandler for FaultBridge {
             | ImageError::ReadOnly { .. }
             | ImageError::Unsupported { .. } => false,
         };
-        let text = format!("The {drive}: {error}.");
-        if !pauses {
-            (self.tell)(Fault { text, pauses });
+        let mut text = format!("The {drive}: {error}.");
+        let Some(cause) = error.cause().filter(|_| pauses) else {
+            (self.tell)(Fault { text, pause: None });
             return Verdict::Report;
+        };
+        if let Some(remedy) = error.remedy() {
+            text += " ";
+            text += remedy;
         }
+        let pause = PauseReason {
+            cause,
+            file: error.file().to_owned(),
+            text: text.clone(),
+        };
         let (sender, answer) = bounded(1);
         {
             let mut waiting = self.waiting.lock();
@@ -104,17 +115,22 @@ impl FaultHandler for FaultBridge {
             }
             waiting.drives.push(sender);
         }
-        (self.tell)(Fault { text, pauses });
+        (self.tell)(Fault {
+            text,
+            pause: Some(pause),
+        });
         answer.recv().unwrap_or(Verdict::Report)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::sync::Arc;
 
     use super::*;
     use crate::definition::{ImageFormat, Name};
+    use crate::disk::FaultCause;
 
     /// A machine with a disk, an optical drive and a disk whose guest hears of everything.
     fn definition() -> Definition {
@@ -144,15 +160,20 @@ mod tests {
         };
         for drive in ["optical drive 1", "hard disk 2"] {
             assert_eq!(bridge.failed(drive, &broken()), Verdict::Report);
-            assert!(!tells.recv().unwrap().pauses);
+            assert_eq!(tells.recv().unwrap().pause, None);
         }
-        for (drive, error) in [("hard disk 1", broken()), ("hard disk 2", full())] {
+        for (drive, error, cause) in [
+            ("hard disk 1", broken(), FaultCause::Device),
+            ("hard disk 2", full(), FaultCause::NoSpace),
+        ] {
             let waits = std::thread::spawn({
                 let bridge = Arc::clone(&bridge);
                 move || bridge.failed(drive, &error)
             });
             let fault = tells.recv().unwrap();
-            assert!(fault.pauses && fault.text.contains(drive), "{fault:?}");
+            let pause = fault.pause.unwrap();
+            assert!(pause.text.contains(drive), "{pause}");
+            assert_eq!((pause.cause, &pause.text), (cause, &fault.text));
             bridge.retry();
             assert_eq!(waits.join().unwrap(), Verdict::Retry);
         }
@@ -176,16 +197,18 @@ mod tests {
             length: 2,
         };
         assert_eq!(bridge.failed("hard disk 1", &other), Verdict::Report);
-        assert!(!tells.recv().unwrap().pauses);
+        assert_eq!(tells.recv().unwrap().pause, None);
         let drive = std::thread::spawn({
             let bridge = Arc::clone(&bridge);
             move || bridge.failed("hard disk 1", &full())
         });
         let fault = tells.recv().unwrap();
+        let pause = fault.pause.unwrap();
         assert!(
-            fault.pauses && fault.text.contains("hard disk 1") && fault.text.contains("disk.qcow2"),
-            "{fault:?}"
+            pause.text.contains("hard disk 1") && pause.text.contains("disk.qcow2"),
+            "{pause}"
         );
+        assert_eq!(pause.file, Path::new("disk.qcow2"));
         bridge.retry();
         assert_eq!(drive.join().unwrap(), Verdict::Retry);
     }

@@ -26,7 +26,7 @@ mod virtio;
 mod watch;
 
 pub use error::{CommandError, StartError};
-pub use event::{MachineEvent, State};
+pub use event::{MachineEvent, PauseReason, State};
 pub use handle::{Machine, StartOptions};
 pub use networks::{CardStatus, ForwardStatus};
 pub use serial::{SerialConnection, SerialConsole, SerialReader};

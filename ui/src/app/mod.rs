@@ -742,6 +742,7 @@ impl App {
                 .for_each(|machine| self.start(machine, sender)),
             PageOutput::Window => self.open_window(&folder, sender),
             PageOutput::Delete => self.delete(&folder, sender),
+            PageOutput::Open(other) => self.list.emit(MachineListInput::Select(Some(other))),
             PageOutput::Update(definition) => {
                 if let Some(machine) = machine {
                     self.redefine(machine, definition, sender);

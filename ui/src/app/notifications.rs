@@ -21,7 +21,7 @@ impl App {
                 reason: Some(reason),
             } => (
                 message("“{name}” is paused"),
-                reason.as_str(),
+                reason.text.as_str(),
                 NotificationPriority::High,
                 Some((gettext("Resume"), "app.resume-machine")),
             ),

@@ -4,6 +4,7 @@ pub mod about;
 pub mod file_choice;
 pub mod form;
 pub mod host_check;
+pub mod launch;
 pub mod progress;
 pub mod question;
 pub mod toast;

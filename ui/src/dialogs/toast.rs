@@ -7,6 +7,7 @@ use std::rc::Rc;
 use relm4::adw::prelude::*;
 use relm4::{adw, gtk};
 
+use super::launch;
 use crate::text::{self, gettext};
 
 /// Shows `toast` over the window that `widget` is in.
@@ -29,17 +30,7 @@ pub fn saved(what: &str, path: PathBuf) -> adw::Toast {
         .title(text::escape(what))
         .button_label(gettext("Show"))
         .build();
-    toast.connect_button_clicked(move |_| {
-        let launcher = gtk::FileLauncher::new(Some(&gtk::gio::File::for_path(&path)));
-        relm4::spawn_local(async move {
-            if let Err(error) = launcher
-                .open_containing_folder_future(gtk::Window::NONE)
-                .await
-            {
-                tracing::warn!(%error, "no file manager showed the file");
-            }
-        });
-    });
+    toast.connect_button_clicked(move |_| launch::show_in_folder(&path));
     toast
 }
 

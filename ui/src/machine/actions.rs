@@ -35,6 +35,8 @@ pub enum Act {
     Export,
     /// Write it into a file from which it can be brought back.
     BackUp,
+    /// Make room for its disk.
+    FreeSpace,
     /// Move it to the Trash.
     Delete,
     /// Type what is on the clipboard.
@@ -55,7 +57,7 @@ pub struct Actions {
 /// Makes a wish of an action's target.
 type Targeted = fn(String) -> Act;
 
-const PLAIN: [(&str, Act); 12] = [
+const PLAIN: [(&str, Act); 13] = [
     ("start", Act::Start),
     ("pause", Act::Pause),
     ("reset", Act::Reset),
@@ -67,6 +69,7 @@ const PLAIN: [(&str, Act); 12] = [
     ("clone", Act::Clone),
     ("export", Act::Export),
     ("back-up", Act::BackUp),
+    ("free-space", Act::FreeSpace),
     ("delete", Act::Delete),
 ];
 

@@ -80,7 +80,8 @@ pub fn carry_out(machine: &Machine, name: &str, act: Act) -> Done {
         | Act::Window
         | Act::Clone
         | Act::Export
-        | Act::BackUp => done("", Ok(())),
+        | Act::BackUp
+        | Act::FreeSpace => done("", Ok(())),
     }
 }
 

@@ -18,6 +18,7 @@ mod screen;
 mod screenshot;
 mod serial;
 mod snapshots;
+mod space;
 mod typing;
 mod usage;
 mod window;

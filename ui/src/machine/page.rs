@@ -18,7 +18,7 @@ use super::power::PowerButtons;
 use super::screen::{Screen, ScreenInit, ScreenInput};
 use super::serial::{SerialInput, SerialView};
 use super::snapshots::{SnapshotsInput, SnapshotsView};
-use super::{clone, export, typing};
+use super::{clone, export, space, typing};
 use crate::dialogs::question::{self, Weight};
 use crate::model::{
     CommandError, Definition, DriveKind, Machine, MachineEvent, Machines, State, StoredMachine,
@@ -39,6 +39,8 @@ pub struct MachinePage {
     snapshots: Controller<SnapshotsView>,
     serial: Controller<SerialView>,
     log: Controller<LogView>,
+    /// Where space is looked for, and how much is there, while that is what the machine waits for.
+    space: Option<(space::Watch, Option<u64>)>,
 }
 
 /// Which machine it is for.
@@ -76,6 +78,8 @@ pub enum PageInput {
     FullScreen(bool),
     /// The screen is in a window of its own, or no longer.
     Away(bool),
+    /// So many bytes are free where the disk is.
+    Free(u64),
 }
 
 /// What it asks of the window.
@@ -89,6 +93,8 @@ pub enum PageOutput {
     Delete,
     /// Make it this.
     Update(Definition),
+    /// Go to the machine in this folder.
+    Open(PathBuf),
     /// Say something in passing.
     Toast(String),
     /// Say this in passing of a file that was written, and offer to show it.
@@ -171,6 +177,14 @@ impl Component for MachinePage {
                         set_button_label: Some(&gettext("Resume")),
                         set_action_name: Some("machine.start"),
                     },
+                    add_top_bar = &adw::Banner {
+                        #[watch]
+                        set_title: &model.room(),
+                        #[watch]
+                        set_revealed: model.space.is_some(),
+                        set_button_label: Some(&gettext("Free Space…")),
+                        set_action_name: Some("machine.free-space"),
+                    },
                     #[wrap(Some)]
                     #[name = "views"]
                     set_content = &adw::ViewStack {
@@ -211,7 +225,7 @@ impl Component for MachinePage {
             machine.folder.clone(),
             machine.definition.clone(),
         );
-        let model = Self {
+        let mut model = Self {
             screen: Screen::builder()
                 .launch(ScreenInit {
                     machines: machines.clone(),
@@ -240,7 +254,9 @@ impl Component for MachinePage {
             bars: Bars::new(view),
             power,
             actions,
+            space: None,
         };
+        model.watch_space(&sender);
         let widgets = view_output!();
         widgets.switcher.set_stack(Some(&widgets.views));
         widgets.bottom.set_stack(Some(&widgets.views));
@@ -266,8 +282,8 @@ impl Component for MachinePage {
                 self.snapshots.emit(SnapshotsInput::Show(machine.clone()));
                 self.machine = machine;
             }
-            PageInput::State(state) => self.follow(state),
-            PageInput::Event(MachineEvent::State(state)) => self.follow(state),
+            PageInput::State(state) => self.follow(state, &sender),
+            PageInput::Event(MachineEvent::State(state)) => self.follow(state, &sender),
             PageInput::Event(MachineEvent::Network { .. }) => {
                 self.hardware.emit(HardwareInput::Network);
             }
@@ -287,7 +303,7 @@ impl Component for MachinePage {
                 self.serial.emit(SerialInput::Connect(console));
                 self.overview.emit(OverviewInput::Media);
                 self.hardware.emit(HardwareInput::Media);
-                self.follow(self.machines.state(&self.machine.folder));
+                self.follow(self.machines.state(&self.machine.folder), &sender);
                 widgets.views.set_visible_child_name("display");
             }
             PageInput::View(name) | PageInput::Act(Act::View(name)) => {
@@ -312,10 +328,22 @@ impl Component for MachinePage {
                 let output = sender.output_sender().clone();
                 relm4::spawn_local(export::back_up(machines, machine, root.clone(), output));
             }
+            PageInput::Act(Act::FreeSpace) => {
+                if let Some(file) = space::wanted_by(&self.state, &self.machine.folder) {
+                    let output = sender.output_sender().clone();
+                    let shown = space::show(self.machines.clone(), file, root.clone(), output);
+                    relm4::spawn_local(shown);
+                }
+            }
             PageInput::Act(act) => self.act(act, &sender, root),
             PageInput::Confirmed(act) => self.confirmed(act, &sender),
             PageInput::Change(change) => self.change(change, &sender),
             PageInput::Pull(drive) => self.change_medium(drive, None, true, &sender),
+            PageInput::Free(bytes) => {
+                if let Some((_, free)) = &mut self.space {
+                    *free = Some(bytes);
+                }
+            }
             PageInput::FullScreen(on) => {
                 self.bars.follow(on);
                 if on {
@@ -389,7 +417,7 @@ impl MachinePage {
         self.log.emit(LogInput::Show(lines));
     }
 
-    fn follow(&mut self, state: State) {
+    fn follow(&mut self, state: State, sender: &ComponentSender<Self>) {
         self.actions.follow(&state);
         self.power.follow(&state);
         self.screen.emit(ScreenInput::State(state.clone()));
@@ -397,6 +425,30 @@ impl MachinePage {
         self.hardware.emit(HardwareInput::State(state.clone()));
         self.snapshots.emit(SnapshotsInput::State(state.clone()));
         self.state = state;
+        self.watch_space(sender);
+    }
+
+    fn watch_space(&mut self, sender: &ComponentSender<Self>) {
+        let wanted = space::wanted_by(&self.state, &self.machine.folder);
+        self.space = wanted.map(|file| {
+            let input = sender.input_sender().clone();
+            let watch = space::Watch::new(&file, move |bytes| {
+                // The page may be gone.
+                let _ = input.send(PageInput::Free(bytes));
+            });
+            (watch, None)
+        });
+    }
+
+    /// What the banner says of the room for its disk.
+    fn room(&self) -> String {
+        let free = self.space.as_ref().and_then(|(_, free)| *free);
+        free.map_or_else(String::new, |bytes| {
+            gettext_with(
+                "Free where its disk is: {size}",
+                &[("size", &text::bytes(bytes))],
+            )
+        })
     }
 
     fn act(&self, act: Act, sender: &ComponentSender<Self>, root: &adw::NavigationPage) {

@@ -1,11 +1,13 @@
 //! The images of the machines' drives, for the windows. None of this is for a thread that draws.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use guesthouse_engine::disk;
 
 use super::{
-    Definition, Drive, Host, ImageFormat, Machines, NewDisk, Severity, StoredMachine, TrashedImage,
+    Definition, Drive, DriveKind, Entry, Host, ImageFormat, Machines, NewDisk, Severity,
+    StoredMachine, TrashedImage,
 };
 use crate::text::{self, gettext, gettext_with};
 
@@ -69,7 +71,50 @@ pub fn bases(path: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(found)
 }
 
+/// Bytes that a folder with all in it takes up on its file system `device`; links are not followed.
+fn taken(folder: &Path, device: u64) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?)))
+        .filter(|(_, metadata)| metadata.dev() == device)
+        .map(|(path, metadata)| match metadata.is_dir() {
+            true => taken(&path, device),
+            false => metadata.blocks() * 512,
+        })
+        .sum()
+}
+
 impl Machines {
+    /// The machines that are off and on the file system of `file`, and how many bytes each takes up there, the most first.
+    pub fn off_beside(&self, file: &Path) -> Vec<(StoredMachine, u64)> {
+        let Ok(device) = std::fs::metadata(file).map(|metadata| metadata.dev()) else {
+            return Vec::new();
+        };
+        let entries = self.scan().unwrap_or_default().into_iter();
+        let mut found: Vec<_> = entries
+            .filter_map(|entry| match entry {
+                Entry::Machine(machine) => Some(machine),
+                Entry::Broken(_) => None,
+            })
+            .filter(|machine| !self.state(&machine.folder).is_alive())
+            .map(|machine| {
+                let drives = machine.definition.drives.iter();
+                let elsewhere = drives
+                    .filter(|drive| drive.kind == DriveKind::Disk)
+                    .filter_map(|drive| drive.path(&machine.folder))
+                    .filter(|path| !path.starts_with(&machine.folder))
+                    .filter_map(|path| path.metadata().ok())
+                    .filter(|metadata| metadata.dev() == device)
+                    .map(|metadata| metadata.blocks() * 512);
+                let bytes = taken(&machine.folder, device) + elsewhere.sum::<u64>();
+                (machine, bytes)
+            })
+            .filter(|(_, bytes)| *bytes > 0)
+            .collect();
+        found.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+        found
+    }
+
     /// Makes `machine` what `definition` says, unless that brings something that speaks against it.
     ///
     /// # Errors

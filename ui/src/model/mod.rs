@@ -17,10 +17,10 @@ pub use guesthouse_engine::definition::{
     ImageFormat, MAX_CARDS, MacAddress, NAT, Name, NetworkCard, Processor, Protocol, Severity,
     UNPLUGGED,
 };
-pub use guesthouse_engine::disk::Space;
 pub use guesthouse_engine::disk::tools::{
     Cancel, Job, Occupied, Phase, Progress, Source, TargetFormat,
 };
+pub use guesthouse_engine::disk::{FaultCause, Space};
 pub use guesthouse_engine::display::{Surface, reduced};
 pub use guesthouse_engine::hypervisor::{HostProblem, check_host, check_uefi};
 pub use guesthouse_engine::input::typing::Typing;

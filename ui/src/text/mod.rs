@@ -58,7 +58,7 @@ pub fn standing(state: &State) -> String {
     match state {
         State::Paused {
             reason: Some(reason),
-        } => escape(reason),
+        } => escape(&reason.text),
         _ => gettext("Paused"),
     }
 }
