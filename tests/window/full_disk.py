@@ -65,7 +65,8 @@ def scenario(window):
     seen = f"/proc/{window.program.pid}/root{PLACE}"
 
     step("the disk fills")
-    window.focus(window.find(Role.LIST_ITEM, re.compile("^Box, Off")))
+    window.find(Role.LIST_ITEM, re.compile("^Box, Off"))
+    window.choose_machine("Box")
     window.press("Start")
     window.wait_for_state("Box", "paused", 90)
     window.find(Role.LIST_ITEM, re.compile("^Box, Paused"))
@@ -87,7 +88,7 @@ def scenario(window):
     window.wait("the other machine's page", lambda: "no space is left" not in window.text())
 
     step("room comes")
-    window.focus(window.find(Role.LIST_ITEM, re.compile("^Box, Paused")))
+    window.choose_machine("Box")
     window.press("Free Space…")
     window.wait_for_text("The guest waits")
     os.remove(f"{seen}/filler")

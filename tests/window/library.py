@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 
-from window import Role, State, correlation, grey, run, step
+from window import Role, correlation, grey, run, step
 
 MACHINE = """schema = 1
 uuid = "0b2e7f5e-54c8-4a5c-8f0b-{number:012d}"
@@ -57,11 +57,6 @@ def colours(window, row):
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def select(window, name):
-    """Moves the keyboard to a row by the arrows."""
-    window.focus(window.find(Role.LIST_ITEM, re.compile(f"^{name},")), "Down")
-
-
 def scenario(window):
     step("groups, and names as people count")
     wait_for_names(window, ["broken", "Alpha", "build server", "vm 9", "vm 10"])
@@ -84,9 +79,7 @@ def scenario(window):
     wait_for_names(window, ["broken", "Alpha", "build server", "vm 9", "vm 10"])
 
     step("what runs comes first")
-    window.focus(rows(window)[0])
-    window.keys("Home", "Down", "Down", "Down", "Down")
-    window.wait("vm 10's page", lambda: "vm 10" in window.in_front() or window.find_all(Role.LABEL, "vm 10"))
+    window.choose_machine("vm 10")
     window.keys("ctrl+r")
     window.wait_for_state("vm 10", "running")
     wait_for_names(window, ["vm 10", "broken", "Alpha", "build server", "vm 9"])
@@ -105,9 +98,7 @@ def scenario(window):
     wait_for_names(window, ["vm 10", "broken", "Alpha", "build server", "vm 9"])
 
     step("a name written in place")
-    window.focus(rows(window)[0])
-    window.keys("Home", "Down", "Down")
-    window.wait("Alpha's row", lambda: rows(window)[2].has(State.SELECTED))
+    window.choose_machine("Alpha")
     window.keys("F2")
     window.find(Role.TEXT, "Name")
     window.keys("ctrl+a")

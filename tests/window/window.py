@@ -295,6 +295,17 @@ class Window:
                 time.sleep(0.01)
         raise Failure(f"{node} cannot be reached with {key}")
 
+    def choose_machine(self, name):
+        """Goes to a machine's page by its row in the list."""
+        step(f"choose {name!r}")
+        machines = self.find(Role.LIST, "Machines")
+        rows = [node for node in machines.walk() if node.role == Role.LIST_ITEM]
+        number = [row.name.split(",")[0] for row in rows].index(name)
+        self.focus(machines)
+        self.keys("Home", *["Down"] * number)
+        this = re.compile(f"^{re.escape(name)},")
+        self.wait(f"{name} chosen", lambda: self.find_all(Role.LIST_ITEM, this)[0].has(State.SELECTED))
+
     def press(self, name, role=Role.BUTTON):
         """Presses a button, switch or the like with the space bar."""
         step(f"press {name!r}")
