@@ -6,6 +6,7 @@
 mod actions;
 mod closing;
 mod entries;
+mod following;
 mod notifications;
 mod restore;
 mod together;
@@ -354,7 +355,7 @@ impl Component for App {
                 MachineListOutput::Window(folder) => AppInput::OpenWindow(folder),
                 MachineListOutput::Rename(folder, name) => AppInput::Renamed(folder, name),
             });
-        let monitor = watch(&machines);
+        let monitor = following::watch(&machines);
         let model = Self {
             machines,
             entries: Vec::new(),
@@ -377,7 +378,7 @@ impl Component for App {
         root.set_default_size(width, height);
         root.set_maximized(maximised);
         actions::install(&root, sender.input_sender());
-        relay(&model.machines, sender.input_sender().clone());
+        following::relay(&model.machines, sender.input_sender().clone());
         sender.spawn_oneshot_command(|| AppCommand::Systems(operating_systems()));
         model.scan(&sender);
         if service {
@@ -767,45 +768,6 @@ fn leave_when_idle(window: &adw::ApplicationWindow, input: &relm4::Sender<AppInp
         }
         _ => gtk::glib::ControlFlow::Break,
     });
-}
-
-/// Hands what happens to the machines to the window: one thread that waits, so that the window never asks.
-fn relay(machines: &Machines, input: relm4::Sender<AppInput>) {
-    let changes = machines.subscribe();
-    let relay = move || {
-        for change in changes {
-            if input.send(AppInput::Change(change)).is_err() {
-                return;
-            }
-        }
-    };
-    if let Err(error) = std::thread::Builder::new()
-        .name("machines".into())
-        .spawn(relay)
-    {
-        tracing::error!(%error, "no thread could be made that follows the machines");
-    }
-}
-
-/// Has the library looked at again when somebody else adds or removes a folder in it, as long as the monitor lasts.
-fn watch(machines: &Arc<Machines>) -> Option<gtk::gio::FileMonitor> {
-    let folder = gtk::gio::File::for_path(machines.folder());
-    let flags = gtk::gio::FileMonitorFlags::WATCH_MOVES;
-    match folder.monitor_directory(flags, gtk::gio::Cancellable::NONE) {
-        Ok(monitor) => {
-            let followed = Arc::downgrade(machines);
-            monitor.connect_changed(move |_, _, _, _| {
-                if let Some(machines) = followed.upgrade() {
-                    machines.refresh();
-                }
-            });
-            Some(monitor)
-        }
-        Err(error) => {
-            tracing::warn!(%error, "the library's folder is not watched");
-            None
-        }
-    }
 }
 
 fn undo(name: &str, deleted: Box<Deleted>, input: &relm4::Sender<AppInput>) -> adw::Toast {
