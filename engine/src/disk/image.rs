@@ -146,7 +146,7 @@ impl Default for Features {
     }
 }
 
-/// A file that requests may go to without the image's help.
+/// A file past the host's page cache that requests may go to without the image's help.
 #[derive(Debug, Clone)]
 pub struct DirectFile {
     /// The file.
@@ -225,8 +225,8 @@ pub trait Image: Send + Sync {
         Ok(())
     }
 
-    /// The file that holds the disk's byte n at its byte n, if reads (or with `write` writes) within the image may go to it without
-    /// the image's help.
+    /// The file past the host's page cache that holds the disk's byte n at its byte n, if reads (or with `write` writes) within the
+    /// image may go to it without the image's help.
     fn direct_file(&self, write: bool) -> Option<DirectFile> {
         let _ = write;
         None

@@ -22,7 +22,7 @@ const ZEROS: usize = 1 << 20;
 /// A raw image, opened. Its size is the file's at that time: a file that others make shorter underneath gives errors, not zeros.
 #[derive(Debug)]
 pub(super) struct RawImage {
-    file: Arc<File>,
+    file: File,
     /// The same file past the page cache.
     direct: Option<Arc<File>>,
     path: PathBuf,
@@ -69,7 +69,7 @@ impl RawImage {
     /// An optical medium of `size` bytes.
     pub(super) fn medium(file: File, path: PathBuf, size: u64) -> Self {
         Self {
-            file: Arc::new(file),
+            file,
             direct: None,
             path,
             size: AtomicU64::new(size),
@@ -129,7 +129,7 @@ impl RawImage {
     /// Changes what a range occupies; false where the file system cannot.
     fn allocate(&self, flags: FallocateFlags, offset: u64, length: u64) -> io::Result<bool> {
         match fallocate(
-            &*self.file,
+            &self.file,
             flags | FallocateFlags::KEEP_SIZE,
             offset,
             length,
@@ -204,15 +204,9 @@ impl Image for RawImage {
         if write && (self.read_only || self.cache == CacheMode::Writethrough) {
             return None;
         }
-        Some(match &self.direct {
-            Some(direct) => DirectFile {
-                file: Arc::clone(direct),
-                alignment: usize::try_from(DIRECT_ALIGNMENT).ok()?,
-            },
-            None => DirectFile {
-                file: Arc::clone(&self.file),
-                alignment: 1,
-            },
+        Some(DirectFile {
+            file: Arc::clone(self.direct.as_ref()?),
+            alignment: usize::try_from(DIRECT_ALIGNMENT).ok()?,
         })
     }
 

@@ -251,9 +251,8 @@ impl Driver {
             progress.since_flush += 1;
             let mut buffer = GuestBuffer::new(self.memory.clone());
             let length = usize::try_from(self.load.size).unwrap();
-            buffer
-                .push(number % self.depth * self.load.size, length)
-                .unwrap();
+            // One for all of them, as qemu-img has.
+            buffer.push(0, length).unwrap();
             let kind = if self.load.write {
                 Kind::Write { through: false }
             } else {
@@ -296,10 +295,13 @@ fn ours(path: &Path, format: ImageFormat, load: Load, depth: u64) -> anyhow::Res
         Method::for_image(&*image),
     )?;
     let (end, ended) = channel();
+    // As a guest's that has been running for a while, and as qemu-img's: all of it is there.
+    let region = MemoryRegion::new("memory", 64 << 20)?;
+    region.fill(0, 64 << 20, 0x55);
     let driver = Arc::new(Driver {
         queue,
         image,
-        memory: GuestMemory::new(vec![(0, MemoryRegion::new("memory", 64 << 20)?)])?,
+        memory: GuestMemory::new(vec![(0, region)])?,
         load,
         depth,
         progress: Mutex::default(),

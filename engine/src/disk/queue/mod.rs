@@ -4,9 +4,11 @@
 //! everything that changes the disk and was submitted before it; what changes the disk and is submitted after it waits for the
 //! flush. Reads pass a flush.
 //!
-//! Requests of raw images go through the kernel's io_uring where the host allows it; all others, and those that did not end well
-//! there, are carried out by threads that come as they are needed. What fails is put before the drive's [`FaultHandler`] on such a
-//! thread, and made again if it says so. While it thinks, the request is not under way: the guest's memory is not touched.
+//! Requests of raw images past the page cache go through the kernel's io_uring where the host allows it. All others, and those that
+//! did not end well there, are carried out by threads that come as they are needed: through the page cache the kernel would copy
+//! every read on the ring's one thread, and hand every write to a thread of its own. What fails is put before the drive's
+//! [`FaultHandler`] on such a thread, and made again if it says so. While it thinks, the request is not under way, and the threads
+//! begin no other unless a reset came between: the guest's memory is not touched.
 
 mod pool;
 mod ring;
@@ -18,6 +20,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -27,7 +30,9 @@ use crate::memory::GuestBuffer;
 use ring::RingThread;
 
 /// The most threads that carry out one drive's requests.
-const THREADS: usize = 16;
+const THREADS: usize = 64;
+/// How long a thread waits for work before it goes.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The most requests under way in a ring.
 const RING: u32 = 128;
 
@@ -174,8 +179,13 @@ struct State {
     flushing: bool,
     /// Of those running, the ones that wait for the fault handler.
     deciding: usize,
+    /// Of these, those that were not abandoned: threads begin nothing meanwhile.
+    pondering: usize,
     threads: usize,
+    /// Threads that wait for work.
     idle: usize,
+    /// Threads that were called to work, or started for it, and have not looked yet.
+    called: usize,
     closed: bool,
 }
 
@@ -223,7 +233,11 @@ impl DiskQueue {
             ring: doorbell,
         });
         // The first thread comes now: without one nothing would ever be done.
-        shared.state.lock().threads += 1;
+        {
+            let mut state = shared.state.lock();
+            state.threads = 1;
+            state.called = 1;
+        }
         pool::start_thread(&shared)?;
         let mut queue = Self { shared, ring: None };
         if let Some(ring) = ring {
@@ -265,10 +279,10 @@ impl DiskQueue {
     pub fn abandon(&self) {
         let dropped: Vec<Job> = {
             let mut state = self.shared.state.lock();
-            state.generation = state.generation.wrapping_add(1);
-            state.waiting.drain(..).collect()
+            let dropped = state.abandon();
+            self.shared.employ(&mut state);
+            dropped
         };
-        // Completions own things of the device's: they go without the lock.
         drop(dropped);
     }
 
@@ -289,7 +303,33 @@ impl DiskQueue {
 impl State {
     fn is_settled(&self) -> bool {
         // What waits behind a request that the fault handler thinks about stays as it is.
-        self.running == self.deciding && (self.waiting.is_empty() || self.deciding > 0)
+        let left = self.ready.len() - self.takeable();
+        self.running == self.deciding + left && (self.waiting.is_empty() || self.deciding > 0)
+    }
+
+    /// Counts requests as abandoned; those that were not started are returned, to be dropped without the lock: completions own
+    /// things of the device's.
+    fn abandon(&mut self) -> Vec<Job> {
+        self.generation = self.generation.wrapping_add(1);
+        self.pondering = 0;
+        self.waiting.drain(..).collect()
+    }
+
+    /// How many requests a thread could take now.
+    fn takeable(&self) -> usize {
+        if self.pondering > 0 {
+            0
+        } else {
+            self.ready.len()
+        }
+    }
+
+    /// The next request for a thread.
+    fn take(&mut self) -> Option<Job> {
+        if self.takeable() == 0 {
+            return None;
+        }
+        self.ready.pop_front()
     }
 }
 
@@ -330,26 +370,45 @@ impl Shared {
                 threads = true;
             }
         }
-        if ring && let Some(doorbell) = &self.ring {
+        // Who completes a request looks for the next one right after that.
+        let role = self.role().filter(|_| COMPLETING.get());
+        if ring
+            && role != Some(Role::Ring)
+            && let Some(doorbell) = &self.ring
+        {
             doorbell.ring();
         }
-        if threads {
+        if threads && role != Some(Role::Thread) {
             self.employ(state);
         }
     }
 
-    /// Finds a thread for what is ready.
+    /// Finds a thread for what is ready, unless enough are on their way. A thread that takes a request finds one for the next.
     fn employ(self: &Arc<Self>, state: &mut State) {
-        if state.idle == 0 && state.threads < THREADS {
+        if state.takeable() <= state.called {
+            return;
+        }
+        // It is not there any more if its patience ended this moment; then it looks once more by itself.
+        if state.idle > 0 && self.work.notify_one() {
+            state.idle -= 1;
+            state.called += 1;
+        } else if state.threads < THREADS {
             state.threads += 1;
+            state.called += 1;
             if let Err(error) = pool::start_thread(self) {
                 // Those that there are do it later.
                 state.threads -= 1;
+                state.called -= 1;
                 tracing::warn!(%error, "no further thread for disk requests");
             }
-        } else {
-            self.work.notify_one();
         }
+    }
+
+    /// Has every thread look whether it is to end.
+    fn call_all(&self, state: &mut State) {
+        let woken = self.work.notify_all();
+        state.idle -= woken;
+        state.called += woken;
     }
 
     /// A request that was started has ended, and its completion was called.
@@ -363,7 +422,7 @@ impl Shared {
         self.dispatch(state);
         self.settled.notify_all();
         if state.closed && state.running == 0 {
-            self.work.notify_all();
+            self.call_all(state);
         }
     }
 
@@ -384,16 +443,29 @@ impl Shared {
                 completion(Done { buffer, result });
             }
         };
+        COMPLETING.set(true);
         if std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err() {
             tracing::error!(drive = self.name, "the device's code panicked");
         }
         self.ended(&mut self.state.lock(), kind);
+        COMPLETING.set(false);
     }
 }
 
+/// What a thread of a queue does there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// It hands requests to the ring.
+    Ring,
+    /// It carries them out.
+    Thread,
+}
+
 thread_local! {
-    /// The queue that this thread works for, by its address.
-    static EMPLOYER: Cell<usize> = const { Cell::new(0) };
+    /// The queue that this thread works for, by its address, and as what.
+    static EMPLOYER: Cell<Option<(usize, Role)>> = const { Cell::new(None) };
+    /// This thread completes a request and then looks for the next.
+    static COMPLETING: Cell<bool> = const { Cell::new(false) };
 }
 
 impl Shared {
@@ -402,8 +474,14 @@ impl Shared {
     }
 
     /// Says of this thread that it works for the queue.
-    fn employed(self: &Arc<Self>) {
-        EMPLOYER.set(self.address());
+    fn employed(self: &Arc<Self>, role: Role) {
+        EMPLOYER.set(Some((self.address(), role)));
+    }
+
+    /// What this thread does for the queue, if anything.
+    fn role(self: &Arc<Self>) -> Option<Role> {
+        let (address, role) = EMPLOYER.get()?;
+        (address == self.address()).then_some(role)
     }
 }
 
@@ -411,13 +489,12 @@ impl Drop for DiskQueue {
     fn drop(&mut self) {
         let dropped: Vec<Job> = {
             let mut state = self.shared.state.lock();
-            state.generation = state.generation.wrapping_add(1);
             state.closed = true;
-            state.waiting.drain(..).collect()
+            self.shared.call_all(&mut state);
+            state.abandon()
         };
         drop(dropped);
-        self.shared.work.notify_all();
-        if EMPLOYER.get() == self.shared.address() {
+        if self.shared.role().is_some() {
             // A completion had the last hand on it: the threads end by themselves.
             if let Some(doorbell) = &self.shared.ring {
                 doorbell.ring();

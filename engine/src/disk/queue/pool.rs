@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 
-use super::{Buffer, Failure, Job, Kind, Request, Shared};
+use super::{Buffer, Failure, Job, Kind, PATIENCE, Request, Role, Shared};
 use crate::disk::{Image, ImageError, Verdict};
 
 /// Verifications read in pieces of this many bytes.
@@ -21,13 +21,12 @@ pub(super) fn start_thread(shared: &Arc<Shared>) -> io::Result<()> {
 }
 
 fn work(shared: &Arc<Shared>) {
-    shared.employed();
+    shared.employed(Role::Thread);
     let mut state = shared.state.lock();
+    state.called -= 1;
     loop {
-        if let Some(job) = state.ready.pop_front() {
-            if !state.ready.is_empty() {
-                shared.employ(&mut state);
-            }
+        if let Some(job) = state.take() {
+            shared.employ(&mut state);
             drop(state);
             carry_out(shared, job);
             state = shared.state.lock();
@@ -35,8 +34,15 @@ fn work(shared: &Arc<Shared>) {
             break;
         } else {
             state.idle += 1;
-            shared.work.wait(&mut state);
+            if !shared.work.wait_for(&mut state, PATIENCE).timed_out() {
+                // Whoever called it has counted it out of the idle.
+                state.called -= 1;
+                continue;
+            }
             state.idle -= 1;
+            if state.ready.is_empty() && state.threads > 1 {
+                break;
+            }
         }
     }
     state.threads -= 1;
@@ -57,6 +63,9 @@ fn carry_out(shared: &Arc<Shared>, mut job: Job) {
         {
             let mut state = shared.state.lock();
             state.deciding += 1;
+            if state.generation == job.generation {
+                state.pondering += 1;
+            }
             shared.settled.notify_all();
         }
         let verdict = catch_unwind(AssertUnwindSafe(|| {
@@ -66,7 +75,12 @@ fn carry_out(shared: &Arc<Shared>, mut job: Job) {
         let abandoned = {
             let mut state = shared.state.lock();
             state.deciding -= 1;
-            state.generation != job.generation
+            let abandoned = state.generation != job.generation;
+            if !abandoned {
+                state.pondering -= 1;
+                shared.employ(&mut state);
+            }
+            abandoned
         };
         if abandoned || verdict == Verdict::Report {
             return shared.complete(job, Err(Failure::Image { offset, error }));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::{Buffer, Job, Kind, Request, Shared};
+use super::{Buffer, Job, Kind, Request, Role, Shared};
 use crate::memory::io_ring::{Ring, Waker};
 
 /// How often a broken ring's thread looks for requests to hand to the others.
@@ -59,7 +59,7 @@ impl RingThread {
 }
 
 fn run(mut ring: Ring, shared: &Arc<Shared>) {
-    shared.employed();
+    shared.employed(Role::Ring);
     let mut in_flight: HashMap<u64, Job> = HashMap::new();
     let mut next = 0_u64;
     loop {
@@ -90,7 +90,7 @@ fn run(mut ring: Ring, shared: &Arc<Shared>) {
             if state.closed {
                 state.running -= in_flight.len();
                 std::mem::forget(in_flight);
-                shared.work.notify_all();
+                shared.call_all(&mut state);
                 return;
             }
             drop(state);

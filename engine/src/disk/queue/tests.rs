@@ -1,12 +1,14 @@
 //! Order, parallelism, faults and resets, on an image that a test holds by its reins.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::super::{ReportFaults, Verdict};
+use super::super::{DiskOptions, ReportFaults, Verdict};
 use super::*;
+use crate::definition::{CacheMode, ImageFormat};
 use crate::memory::{GuestMemory, MemoryRegion};
 
 /// An image whose calls wait, each until the test lets it go, and are written down.
@@ -226,19 +228,34 @@ fn a_queue_that_goes_waits_for_what_was_started() {
     assert_eq!(Arc::strong_count(&image), 1);
 }
 
+/// A raw image of 2 MiB at `path`, past the page cache or through it as `method` wants it; nothing if the file system cannot do the former.
+fn raw_image(path: &Path, method: Method) -> Option<Arc<dyn Image>> {
+    std::fs::write(path, vec![3; 2 << 20]).unwrap();
+    let cache = match method {
+        Method::Ring => CacheMode::None,
+        Method::Threads => CacheMode::Writeback,
+    };
+    let options = DiskOptions {
+        cache,
+        ..DiskOptions::new(ImageFormat::Raw)
+    };
+    let image = options.open(path).unwrap();
+    (Method::for_image(&*image) == method).then_some(image)
+}
+
 #[test]
 fn a_completion_may_have_the_last_hand_on_the_queue() {
     for method in [Method::Ring, Method::Threads] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("disk");
-        std::fs::write(&path, vec![3; 1 << 20]).unwrap();
-        let image =
-            super::super::open_disk(&path, crate::definition::ImageFormat::Raw, false).unwrap();
+        let Some(image) = raw_image(&path, method) else {
+            continue;
+        };
         let queue =
             Arc::new(DiskQueue::new("disk".into(), Arc::new(ReportFaults), method).unwrap());
         let memory = GuestMemory::new(vec![(0, MemoryRegion::new("test", 4096).unwrap())]).unwrap();
         let mut buffer = GuestBuffer::new(memory);
-        buffer.push(0, 512).unwrap();
+        buffer.push(0, 4096).unwrap();
         let request = Request {
             kind: Kind::Read,
             offset: 0,
@@ -341,21 +358,87 @@ fn the_fault_handler_has_the_last_word() {
 }
 
 #[test]
+fn a_full_disk_lets_a_queue_come_to_rest_however_much_waits() {
+    let (tell, told) = unbounded();
+    let (verdict, verdicts) = unbounded();
+    let queue = DiskQueue::new(
+        "hard disk 1".into(),
+        Arc::new(Asks(tell, verdicts)),
+        Method::Threads,
+    )
+    .unwrap();
+    let count = 3 * THREADS;
+    // Each fails once.
+    let image: Arc<dyn Image> = Arc::new(FailsFirst(Mutex::default()));
+    let (done, dones) = unbounded();
+    for number in 0..count as u64 {
+        let done = done.clone();
+        let request = Request {
+            kind: WRITE,
+            offset: number * 512,
+            buffer: Buffer::Bytes(vec![0; 512]),
+        };
+        queue.submit(&image, request, move |what| done.send(what).unwrap());
+    }
+    let mut left = count;
+    while left > 0 {
+        told.recv().unwrap();
+        queue.drain();
+        let failed = 1 + told.try_iter().count();
+        for _ in 0..failed {
+            verdict.send(Verdict::Retry).unwrap();
+        }
+        left -= failed;
+    }
+    for _ in 0..count {
+        assert!(dones.recv_timeout(Duration::from_secs(60)).is_ok());
+    }
+}
+
+/// Fails the first time at each place.
+struct FailsFirst(Mutex<HashSet<u64>>);
+
+impl Image for FailsFirst {
+    fn size(&self) -> u64 {
+        1 << 20
+    }
+    fn read_only(&self) -> bool {
+        false
+    }
+    fn file(&self) -> &Path {
+        Path::new("full")
+    }
+    fn read_at(&self, _offset: u64, _data: &mut [u8]) -> Result<(), ImageError> {
+        Ok(())
+    }
+    fn write_at(&self, offset: u64, _data: &[u8]) -> Result<(), ImageError> {
+        match self.0.lock().insert(offset) {
+            false => Ok(()),
+            true => Err(ImageError::NoSpace {
+                file: "full".into(),
+            }),
+        }
+    }
+    fn flush(&self) -> Result<(), ImageError> {
+        Ok(())
+    }
+}
+
+#[test]
 fn guest_memory_is_filled_and_written_by_every_method() {
     for method in [Method::Ring, Method::Threads] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("disk");
-        std::fs::write(&path, vec![3; 1 << 20]).unwrap();
-        let image =
-            super::super::open_disk(&path, crate::definition::ImageFormat::Raw, false).unwrap();
-        assert_eq!(Method::for_image(&*image), Method::Ring);
+        let Some(image) = raw_image(&path, method) else {
+            continue;
+        };
         let queue = DiskQueue::new("disk".into(), Arc::new(ReportFaults), method).unwrap();
         let memory =
             GuestMemory::new(vec![(0, MemoryRegion::new("test", 1 << 20).unwrap())]).unwrap();
         let buffer = |address: u64| {
             let mut buffer = GuestBuffer::new(memory.clone());
-            buffer.push(address, 512).unwrap();
-            buffer.push(address + 1024, 512).unwrap();
+            buffer.push(address, 4096).unwrap();
+            buffer.push(address + 8192, 4096).unwrap();
             Buffer::Guest(buffer)
         };
         let (done, dones) = unbounded();
@@ -368,21 +451,28 @@ fn guest_memory_is_filled_and_written_by_every_method() {
             };
             queue.submit(&image, request, move |what| done.send(what).unwrap());
         };
-        memory.write(0, &[9; 512]).unwrap();
+        memory.write(0, &[9; 4096]).unwrap();
         for number in 0..200 {
-            submit(WRITE, number * 4096, buffer(0));
+            submit(WRITE, number * 8192, buffer(0));
         }
         submit(Kind::Flush, 0, Buffer::None);
         for _ in 0..201 {
             assert!(dones.recv().unwrap().result.is_ok());
         }
-        submit(Kind::Read, 199 * 4096, buffer(8192));
+        submit(Kind::Read, 199 * 8192, buffer(65536));
         assert!(dones.recv().unwrap().result.is_ok());
-        let mut data = [0; 2048];
-        memory.read(8192, &mut data).unwrap();
-        assert!(data[..512] == [9; 512] && data[1024..1536] == [0; 512]);
+        let mut data = [0; 16384];
+        memory.read(65536, &mut data).unwrap();
+        assert!(data[..4096] == [9; 4096] && data[8192..12288] == [0; 4096]);
+        // What is not aligned reaches the same bytes.
+        let mut odd = GuestBuffer::new(memory.clone());
+        odd.push(0x1201, 100).unwrap();
+        submit(Kind::Read, 199 * 8192 + 4000, Buffer::Guest(odd));
+        assert!(dones.recv().unwrap().result.is_ok());
+        memory.read(0x1201, &mut data[..100]).unwrap();
+        assert!(data[..96] == [9; 96] && data[96..100] == [0; 4]);
         // Beyond the end, and of a file that became too short: a failure with words, no zeros.
-        submit(Kind::Read, (1 << 20) - 512, buffer(0));
+        submit(Kind::Read, (2 << 20) - 4096, buffer(0));
         assert!(matches!(
             dones.recv().unwrap().result,
             Err(Failure::Image {
