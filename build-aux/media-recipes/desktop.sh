@@ -11,7 +11,7 @@ desktop() {
     local system=$work/system mirror
     mirror=$(sed -n 's/^deb \(\[[^]]*\] \)\{0,1\}\([^ ]*\) trixie main.*/\2/p' "$root/etc/apt/sources.list" | head -n 1)
     enter_root debootstrap --variant=minbase --include=\
-linux-image-amd64,systemd-sysv,udev,dbus,libpam-systemd,login,kmod,procps,iproute2,initramfs-tools,zstd,stress-ng,fio,pciutils,\
+linux-image-amd64,systemd-sysv,udev,dbus,libpam-systemd,login,kmod,procps,iproute2,initramfs-tools,zstd,stress-ng,fio,pciutils,debootstrap,fdisk,dosfstools,\
 xserver-xorg-core,xserver-xorg-input-libinput,xinit,x11-xserver-utils,openbox,xterm bookworm "$system" "$mirror"
 
     printf 'desktop\n' | as_root tee "$system/etc/hostname" >/dev/null
@@ -33,9 +33,14 @@ CONFIG
     as_root tee "$system/root/.xinitrc" >/dev/null <<'CONFIG'
 xset s off -dpms
 xsetroot -solid '#205080'
-xterm -geometry 80x24+40+40 -fa '' -bg white -fg black -e sh -c 'PS1="desktop# " exec sh' &
-exec openbox
+# The terminal comes when there is a window manager to give it the keyboard.
+exec openbox --startup "xterm -geometry 80x24+40+40 -fa '' -bg white -fg black -e /root/terminal"
 CONFIG
+    as_root tee "$system/root/terminal" >/dev/null <<'CONFIG'
+#!/bin/sh
+PS1="desktop# " exec sh
+CONFIG
+    as_root chmod +x "$system/root/terminal"
     as_root rm -rf "$system"/var/cache/apt/archives/*.deb "$system"/var/lib/apt/lists/*
 
     local disk=$work/disk boot=$work/boot

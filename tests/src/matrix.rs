@@ -54,7 +54,7 @@ test shows otherwise; the remark has the reason.
 ";
 
 const CLOSING: &str = "
-Not tried yet: an unattended installation of Debian from a mirror of local packages.
+Not tried yet: Debian's own installer to its end, for which it wants a whole mirror of Debian.
 
 Not working yet: Secure Boot. With the keys' variables on Debian 13's OVMF without system management mode, a guest finds it off.
 

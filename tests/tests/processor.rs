@@ -25,7 +25,7 @@ fn fixture(program: &[u8]) -> Fixture {
         .map(0xffff_f000, &rom, 0, 0x1000, SlotKind::ReadOnly)
         .unwrap();
     let vcpu = vm
-        .processor(0, guesthouse_engine::definition::Topology::ONE)
+        .processor(0, guesthouse_engine::definition::Topology::ONE, false)
         .unwrap();
     Fixture { memory, vcpu, vm }
 }

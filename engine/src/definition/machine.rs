@@ -219,6 +219,10 @@ pub struct Processor {
     /// The threads of a core, 1 or 2. It divides `count`.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub threads: u32,
+    /// Whether the guest can run virtual machines of its own (VMX, SVM), where the host's KVM lets it. Windows then puts its own
+    /// protection below itself and gets slower.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub nested: bool,
 }
 
 fn one() -> u32 {
@@ -239,6 +243,7 @@ impl Default for Processor {
             count: 1,
             cores: None,
             threads: 1,
+            nested: false,
         }
     }
 }
@@ -290,6 +295,7 @@ impl Processor {
                 count,
                 cores,
                 threads,
+                nested: false,
             };
             processor
                 .topology()
@@ -392,6 +398,7 @@ mod tests {
                 count,
                 cores,
                 threads,
+                ..Processor::default()
             };
             let topology = processor.topology()?;
             Some((topology.sockets, topology.cores, topology.threads))

@@ -40,12 +40,17 @@ pub enum FirmwareError {
     Contents(#[from] ContentsError),
 }
 
-/// What the firmware of a machine is told, ready for [`FwCfg::new`]. `boot` is what it may be started from.
+/// What the firmware is to write into each processor's IA32_FEATURE_CONTROL: locked, VMX outside SMX enabled (Intel SDM volume 4).
+const VMX_ENABLED: u64 = 1 | 1 << 2;
+
+/// What the firmware of a machine is told, ready for [`FwCfg::new`]. `vmx` says whether its processors could have Intel's virtualization, `boot`
+/// what it may be started from.
 ///
 /// # Errors
 /// When the definition has no processors or more than the tables can name.
 pub fn firmware_contents(
     definition: &Definition,
+    vmx: bool,
     memory: &MemoryLayout,
     boot: &[BootEntry],
 ) -> Result<Contents, FirmwareError> {
@@ -87,6 +92,10 @@ pub fn firmware_contents(
     contents.add_file("etc/boot-menu-wait", BOOT_MENU_WAIT.to_le_bytes().to_vec());
     // A machine that finds nothing to boot stays there and says so, instead of starting anew every minute.
     contents.add_file("etc/boot-fail-wait", u32::MAX.to_le_bytes().to_vec());
+    if vmx && definition.processor.nested {
+        let control = VMX_ENABLED.to_le_bytes().to_vec();
+        contents.add_file("etc/msr_feature_control", control);
+    }
     // Sleep states S0 to S5: bit 7 says that there is such a state, the rest is its sleep type. S3 and S4 are not there.
     contents.add_file("etc/system-states", vec![0x80, 0, 0, 1, 2, 0x80]);
     Ok(contents)
@@ -98,12 +107,13 @@ pub fn firmware_contents(
 /// As [`firmware_contents`].
 pub fn build_fw_cfg(
     definition: &Definition,
+    vmx: bool,
     layout: &MemoryLayout,
     memory: GuestMemory,
     boot: &[BootEntry],
 ) -> Result<FwCfg, FirmwareError> {
     Ok(FwCfg::new(
-        firmware_contents(definition, layout, boot)?,
+        firmware_contents(definition, vmx, layout, boot)?,
         memory,
     )?)
 }
@@ -124,7 +134,7 @@ mod tests {
             path: "/pci@i0cf8/ide@1,1/drive@0/disk@0".to_owned(),
         }];
         let contents =
-            firmware_contents(&definition(), &MemoryLayout::new(1 << 30), &boot).unwrap();
+            firmware_contents(&definition(), false, &MemoryLayout::new(1 << 30), &boot).unwrap();
         for file in [
             "etc/e820",
             "etc/table-loader",
@@ -144,6 +154,21 @@ mod tests {
     }
 
     #[test]
+    fn the_firmware_switches_intels_virtualization_on_where_guests_may_nest() {
+        let file = |vmx, nested| {
+            let mut definition = definition();
+            definition.processor.nested = nested;
+            let layout = MemoryLayout::new(1 << 30);
+            let contents = firmware_contents(&definition, vmx, &layout, &[]).unwrap();
+            contents.file("etc/msr_feature_control").map(<[u8]>::to_vec)
+        };
+        assert_eq!(file(true, true), Some(vec![5, 0, 0, 0, 0, 0, 0, 0]));
+        for (vmx, nested) in [(true, false), (false, true)] {
+            assert_eq!(file(vmx, nested), None);
+        }
+    }
+
+    #[test]
     fn processors_that_the_tables_cannot_name_are_refused() {
         let mut definition = definition();
         let layout = MemoryLayout::new(1 << 30);
@@ -155,7 +180,10 @@ mod tests {
             (70000, Some(FirmwareError::Processors(70000))),
         ] {
             definition.processor.count = count;
-            assert_eq!(firmware_contents(&definition, &layout, &[]).err(), expected);
+            assert_eq!(
+                firmware_contents(&definition, false, &layout, &[]).err(),
+                expected
+            );
         }
     }
 }

@@ -10,11 +10,23 @@ fn identifier_bits(count: u32) -> u32 {
     count.next_power_of_two().trailing_zeros()
 }
 
-/// What processor number `index` answers, made from what the host supports.
+/// Leaf 1, ECX: VMX.
+const VMX: u32 = 1 << 5;
+/// Leaf 8000_0001h, ECX: SVM.
+const SVM: u32 = 1 << 2;
+
+/// Whether processors as the host supports them have Intel's virtualization.
+pub(super) fn has_vmx(supported: &CpuId) -> bool {
+    let mut leaves = supported.as_slice().iter();
+    leaves.any(|leaf| leaf.function == 1 && leaf.ecx & VMX != 0)
+}
+
+/// What processor number `index` answers, made from what the host supports; with the host's virtualization in it only if `nested`.
 pub(super) fn for_processor(
     supported: &CpuId,
     index: u32,
     topology: Topology,
+    nested: bool,
     deadline_timer: bool,
 ) -> Result<CpuId, vmm_sys_util::fam::Error> {
     // The processors of a package, and how far an identifier is shifted for that of the core and of the package.
@@ -24,6 +36,17 @@ pub(super) fn for_processor(
     let mut entries: Vec<kvm_cpuid_entry2> = supported.as_slice().to_vec();
     let extended_topology = entries.iter().any(|entry| entry.function == 0xb);
     entries.retain(|entry| entry.function != 0xb && entry.function != 0x1f);
+    if !nested {
+        // With it goes the leaf of its features.
+        entries.retain(|entry| entry.function != 0x8000_000a);
+        for entry in &mut entries {
+            match entry.function {
+                0x1 => entry.ecx &= !VMX,
+                0x8000_0001 => entry.ecx &= !SVM,
+                _ => {}
+            }
+        }
+    }
     for entry in &mut entries {
         match entry.function {
             0x1 => {
@@ -102,11 +125,13 @@ mod tests {
             ..Default::default()
         };
         CpuId::from_entries(&[
-            entry(0x1, 0, 0x806f8, 0x0710_0800, 0x8 | 1 << 24, 1 << 28),
+            entry(0x1, 0, 0x806f8, 0x0710_0800, 0x8 | VMX | 1 << 24, 1 << 28),
             entry(0x4, 0, 0x0c00_4121, 0, 0, 0),
             entry(0x4, 3, 0x0c00_4163, 0, 0, 0),
             entry(0xb, 0, 1, 2, 0x100, 7),
             entry(0x1f, 0, 1, 2, 0x100, 7),
+            entry(0x8000_0001, 0, 0, 0, SVM | 1, 0),
+            entry(0x8000_000a, 0, 1, 8, 0, 0),
             entry(0x8000_0008, 0, 0x3030, 0, 0x7007, 0),
             entry(0x8000_001e, 0, 9, 0x109, 0x3, 0),
         ])
@@ -131,7 +156,7 @@ mod tests {
 
     #[test]
     fn the_topology_is_the_machines_own() {
-        let cpuid = for_processor(&supported(), 2, topology(1, 3, 1), true).unwrap();
+        let cpuid = for_processor(&supported(), 2, topology(1, 3, 1), false, true).unwrap();
         let one = leaf(&cpuid, 1, 0);
         assert_eq!((one.ebx >> 24, (one.ebx >> 16) & 0xff), (2, 3));
         assert_eq!(
@@ -164,8 +189,23 @@ mod tests {
     }
 
     #[test]
+    fn guests_see_the_hosts_virtualization_only_when_they_may_nest() {
+        for nested in [false, true] {
+            let cpuid = for_processor(&supported(), 0, Topology::ONE, nested, false).unwrap();
+            assert_eq!(leaf(&cpuid, 1, 0).ecx & VMX != 0, nested);
+            assert_eq!(
+                leaf(&cpuid, 0x8000_0001, 0).ecx,
+                if nested { SVM | 1 } else { 1 }
+            );
+            let mut leaves = cpuid.as_slice().iter();
+            assert_eq!(leaves.any(|leaf| leaf.function == 0x8000_000a), nested);
+            assert_eq!(has_vmx(&cpuid), nested);
+        }
+    }
+
+    #[test]
     fn one_processor_is_not_called_many() {
-        let cpuid = for_processor(&supported(), 0, topology(1, 1, 1), false).unwrap();
+        let cpuid = for_processor(&supported(), 0, topology(1, 1, 1), false, false).unwrap();
         let one = leaf(&cpuid, 1, 0);
         assert_eq!(
             (one.edx & (1 << 28), one.ecx & (1 << 24), one.ebx >> 16),
@@ -177,7 +217,7 @@ mod tests {
     #[test]
     fn packages_cores_and_threads_are_told_apart() {
         // The second thread of the third core of the second package.
-        let cpuid = for_processor(&supported(), 8 + 5, topology(2, 4, 2), false).unwrap();
+        let cpuid = for_processor(&supported(), 8 + 5, topology(2, 4, 2), false, false).unwrap();
         let one = leaf(&cpuid, 1, 0);
         assert_eq!((one.ebx >> 24, (one.ebx >> 16) & 0xff), (13, 8));
         assert_eq!(one.edx & (1 << 28), 1 << 28);

@@ -55,7 +55,7 @@ fn try_floating_point() -> Result<bool, VmError> {
     region.write(RESET_VECTOR, &JUMP);
     vm.slots()
         .map(PAGE_BASE, &region, 0, PAGE, SlotKind::ReadOnly)?;
-    let mut processor = vm.processor(0, crate::definition::Topology::ONE)?;
+    let mut processor = vm.processor(0, crate::definition::Topology::ONE, false)?;
     loop {
         match processor.run() {
             Exit::PortWrite { port: PORT, .. } => return Ok(true),

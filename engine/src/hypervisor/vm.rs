@@ -105,19 +105,36 @@ impl Vm {
         &self.interrupts
     }
 
-    /// Makes processor number `index` of a machine whose processors are put together like that. Number 0 starts at the reset vector, the others wait to be woken.
+    /// Whether a guest that may nest finds Intel's virtualization, which its firmware has to switch on.
+    pub fn has_vmx(&self) -> bool {
+        cpuid::has_vmx(&self.supported)
+    }
+
+    /// Makes processor number `index` of a machine whose processors are put together like that; with the host's virtualization if the guest may
+    /// be `nested`. Number 0 starts at the reset vector, the others wait to be woken.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn processor(&self, index: u32, topology: Topology) -> Result<Vcpu, HypervisorError> {
+    pub fn processor(
+        &self,
+        index: u32,
+        topology: Topology,
+        nested: bool,
+    ) -> Result<Vcpu, HypervisorError> {
         let fd = self
             .vm
             .create_vcpu(u64::from(index))
             .map_err(HypervisorError::during("make a virtual processor"))?;
-        let described = cpuid::for_processor(&self.supported, index, topology, self.deadline_timer)
-            .map_err(|_| {
-                HypervisorError::during("describe a virtual processor")(kvm_ioctls::Error::new(7))
-            })?;
+        let described = cpuid::for_processor(
+            &self.supported,
+            index,
+            topology,
+            nested,
+            self.deadline_timer,
+        )
+        .map_err(|_| {
+            HypervisorError::during("describe a virtual processor")(kvm_ioctls::Error::new(7))
+        })?;
         fd.set_cpuid2(&described)
             .map_err(HypervisorError::during("describe a virtual processor"))?;
         Vcpu::new(fd, index)

@@ -108,6 +108,7 @@ impl Hardware {
         let timers = TimerThread::start(&board.wakeup, timed)?;
         let fw_cfg = shared(build_fw_cfg(
             definition,
+            board.vm.has_vmx(),
             &board.layout,
             board.memory.clone(),
             &board.boot_entries(),
@@ -117,8 +118,9 @@ impl Hardware {
         let topology = definition.processor.topology().ok_or_else(|| {
             StartError::Internal("the processors cannot be put together".to_owned())
         })?;
+        let nested = definition.processor.nested;
         let vcpus = (0..definition.processor.count)
-            .map(|index| board.vm.processor(index, topology))
+            .map(|index| board.vm.processor(index, topology, nested))
             .collect::<Result<Vec<_>, _>>()?;
         let mut buses = board.buses.clone();
         buses.collected = vcpus

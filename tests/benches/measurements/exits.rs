@@ -98,7 +98,7 @@ fn engine(program: &[u8]) -> f64 {
         .map(0xffff_f000, &memory(program), 0, 0x1000, SlotKind::Memory)
         .unwrap();
     let mut vcpu = vm
-        .processor(0, guesthouse_engine::definition::Topology::ONE)
+        .processor(0, guesthouse_engine::definition::Topology::ONE, false)
         .unwrap();
     let (ports, addresses) = (PortBus::default(), MemoryBus::default());
     let device = shared(Nothing);

@@ -5,6 +5,7 @@
     reason = "a measurement that cannot go on ends there"
 )]
 
+mod debian;
 mod disks;
 mod exits;
 mod guests;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     disks::measure(&mut harness);
     remote::measure(&mut harness);
     guests::measure(&mut harness);
+    debian::measure(&mut harness);
     idle::measure(&mut harness);
     harness.finish()
 }

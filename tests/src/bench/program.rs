@@ -2,9 +2,9 @@
 //! processor time.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -99,18 +99,19 @@ struct Output {
 /// A program that runs; it is ended when this goes.
 pub struct Running {
     child: Child,
+    input: ChildStdin,
     started: Instant,
     output: Arc<Output>,
 }
 
 impl Running {
-    /// Starts it and listens to its standard output.
+    /// Starts it and listens to its standard output. Its standard input is [`Running::shell`]'s.
     ///
     /// # Errors
     /// When it does not start.
     pub fn start(mut command: Command) -> anyhow::Result<Self> {
         command
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
         let started = Instant::now();
@@ -118,6 +119,7 @@ impl Running {
             .spawn()
             .with_context(|| format!("{:?}", command.get_program()))?;
         let mut from = child.stdout.take().context("it has no output")?;
+        let input = child.stdin.take().context("it has no input")?;
         let output = Arc::<Output>::default();
         let to = Arc::clone(&output);
         std::thread::spawn(move || {
@@ -135,6 +137,7 @@ impl Running {
         });
         Ok(Self {
             child,
+            input,
             started,
             output,
         })
@@ -145,16 +148,18 @@ impl Running {
     /// # Errors
     /// When it ends before that or says nothing of the kind within `limit`.
     pub fn wait_for(&self, text: &str, limit: Duration) -> anyhow::Result<Duration> {
-        let end = self.started + limit;
+        self.wait_since(0, text, self.started + limit)?;
+        Ok(self.started.elapsed())
+    }
+
+    /// Waits until `text` is in what it has said after the first `mark` bytes, and gives those until `text`.
+    fn wait_since(&self, mark: usize, text: &str, end: Instant) -> anyhow::Result<String> {
         let mut output = self.output.text.lock();
         loop {
-            let at = self.started.elapsed();
-            if output
-                .0
-                .windows(text.len())
-                .any(|part| part == text.as_bytes())
-            {
-                return Ok(at);
+            let new = output.0.get(mark..).unwrap_or_default();
+            let mut places = new.windows(text.len());
+            if let Some(at) = places.position(|part| part == text.as_bytes()) {
+                return Ok(String::from_utf8_lossy(&new[..at]).into_owned());
             }
             let late = output.1 || self.output.more.wait_until(&mut output, end).timed_out();
             if late {
@@ -165,6 +170,41 @@ impl Running {
                     .collect();
                 bail!("it did not say {text:?}, but at last: {last}");
             }
+        }
+    }
+
+    /// Logs root in at the guest's serial port, where no password is asked for, as soon as it offers that.
+    ///
+    /// # Errors
+    /// When no shell comes within `limit`.
+    pub fn log_in(&mut self, limit: Duration) -> anyhow::Result<()> {
+        self.wait_for("login: ", limit)?;
+        let mark = self.output.text.lock().0.len();
+        self.input.write_all(b"root\n")?;
+        self.wait_since(mark, "# ", Instant::now() + limit)?;
+        self.input
+            .write_all(b"stty -echo; PS1='' PS2=''; echo no \"\"echo\n")?;
+        self.wait_since(mark, "no echo", Instant::now() + limit)?;
+        Ok(())
+    }
+
+    /// Runs a command in the shell at the guest's serial port and gives what it printed.
+    ///
+    /// # Errors
+    /// When it fails or does not end within `limit`.
+    pub fn shell(&mut self, command: &str, limit: Duration) -> anyhow::Result<String> {
+        let mark = self.output.text.lock().0.len();
+        // Put together by the shell, so that an echo of the command is not taken for its end.
+        let end = " end-of-command";
+        let line = format!(
+            "if {{ {command}\n}} 2>&1; then echo 'whole end'-of-command; else echo 'failed end'-of-command; fi\n"
+        );
+        self.input.write_all(line.as_bytes())?;
+        let said = self.wait_since(mark, end, Instant::now() + limit)?;
+        let said = said.replace('\r', "");
+        match said.strip_suffix("whole") {
+            Some(printed) => Ok(printed.to_owned()),
+            None => bail!("{command}: {said}"),
         }
     }
 

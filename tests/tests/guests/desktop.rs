@@ -14,7 +14,7 @@ use super::Kind;
 use super::linux::{BOOT, COMMAND};
 
 /// A machine that starts from the disk.
-fn machine(kind: Kind, mebibytes: u64, processors: u32) -> Definition {
+pub fn machine(kind: Kind, mebibytes: u64, processors: u32) -> Definition {
     let mut definition = kind.with_medium("linux.iso", mebibytes, processors);
     definition.drives.clear();
     definition.drives.push(Drive {

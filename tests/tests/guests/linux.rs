@@ -47,7 +47,8 @@ pub fn read_screen(guest: &Guest) {
 
 /// Sees to it that text can be read off screens in graphics, for guests whose consoles are and that do not help: one that does is asked before.
 pub fn learn_to_read(kind: Kind) {
-    let guest = kind.start(kind.with_medium("linux.iso", 256, 1), |_| {});
+    // GRUB on UEFI has too little of 256 MiB for the kernel, on other computers too.
+    let guest = kind.start(kind.with_medium("linux.iso", 512, 1), |_| {});
     guest.log_in(BOOT);
     read_screen(&guest);
 }

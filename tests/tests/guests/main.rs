@@ -7,6 +7,7 @@ mod debian;
 mod desktop;
 mod devices;
 mod firmware;
+mod installation;
 mod linux;
 mod network;
 mod strain;
@@ -132,6 +133,7 @@ on! {
         desktop::debian_desktop,
         desktop::verified_disks,
         desktop::stress,
+        installation::debian_installed,
         strain::twenty_restarts,
         strain::four_processors_under_load,
         strain::a_thousand_pauses_while_the_disk_is_written,
@@ -152,6 +154,7 @@ on! {
         desktop::verified_disks,
     ];
     generation_2_virtio = GENERATION_2_VIRTIO: [
+        installation::debian_installed,
         linux::linux_from_a_cd,
         linux::linux_from_a_disk,
         uefi::secure_boot,

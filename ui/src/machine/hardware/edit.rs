@@ -37,6 +37,8 @@ pub enum Edit {
     Sockets(u32),
     /// Threads of a core.
     Threads(u32),
+    /// Virtual machines in the guest.
+    Nested(bool),
     /// Memory in MiB.
     Memory(u64),
     /// The kind of computer; drives go to the buses that it has.
@@ -69,17 +71,18 @@ impl Edit {
             Self::Processors(count) => {
                 let before = definition.processor;
                 let sockets = before.topology().map_or(1, |topology| topology.sockets);
-                definition.processor = put_together(count, sockets, before.threads);
+                definition.processor = put_together(before, count, sockets, before.threads);
             }
             Self::Sockets(sockets) => {
                 let before = definition.processor;
-                definition.processor = put_together(before.count, sockets, before.threads);
+                definition.processor = put_together(before, before.count, sockets, before.threads);
             }
             Self::Threads(threads) => {
                 let before = definition.processor;
                 let sockets = before.topology().map_or(1, |topology| topology.sockets);
-                definition.processor = put_together(before.count, sockets, threads);
+                definition.processor = put_together(before, before.count, sockets, threads);
             }
+            Self::Nested(on) => definition.processor.nested = on,
             Self::Memory(mebibytes) => definition.memory.mebibytes = mebibytes,
             Self::Generation(generation) => {
                 *definition = definition.with_generation(generation).0;
@@ -107,9 +110,9 @@ impl Edit {
     }
 }
 
-/// `count` processors in `sockets` sockets with `threads` threads a core, as far as the numbers fit one another: threads go first,
-/// then sockets.
-fn put_together(count: u32, sockets: u32, threads: u32) -> Processor {
+/// As before, but `count` processors in `sockets` sockets with `threads` threads a core, as far as the numbers fit one another: threads go
+/// first, then sockets.
+fn put_together(before: Processor, count: u32, sockets: u32, threads: u32) -> Processor {
     let threads = if threads == 2 && count.is_multiple_of(2) {
         2
     } else {
@@ -122,6 +125,7 @@ fn put_together(count: u32, sockets: u32, threads: u32) -> Processor {
         count,
         cores: cores.filter(|_| sockets > 1),
         threads,
+        ..before
     }
 }
 
@@ -206,6 +210,7 @@ mod tests {
         );
         assert_eq!(shape(vec![Processors(6), Sockets(2)]), (1, 6, 1));
         assert_eq!(edited([Processors(4)]).processor.cores, None);
+        assert!(edited([Edit::Nested(true), Processors(4)]).processor.nested);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use relm4::adw;
 use relm4::adw::prelude::*;
 
 use super::edit::Edit;
-use super::topic::{Editor, Topic, View, choice_row, choose, number_row, offer};
+use super::topic::{Editor, Topic, View, choice_row, choose, number_row, offer, switch_row};
 use crate::model::{Host, Processor};
 use crate::reason::Reason;
 use crate::text::{gettext, gettext_with, ngettext_with, whole};
@@ -24,6 +24,7 @@ pub struct Processors {
     sockets: adw::ComboRow,
     possible: Rc<RefCell<Vec<u32>>>,
     threads: adw::ComboRow,
+    nested: adw::SwitchRow,
     topology_reason: Reason,
 }
 
@@ -65,10 +66,19 @@ impl Processors {
                 }
             }
         });
+        let nested = switch_row(
+            &gettext("Nested Virtualization"),
+            &gettext("Lets the guest run virtual machines of its own; Windows may become slower"),
+            {
+                let editor = editor.clone();
+                move |on| editor.edit(Edit::Nested(on))
+            },
+        );
         let topology_reason = Reason::new(&sockets);
         let group = adw::PreferencesGroup::new();
         group.add(&row);
         group.add(reason.row());
+        group.add(&nested);
         let topology = adw::PreferencesGroup::builder()
             .title(gettext("Topology"))
             .build();
@@ -87,6 +97,7 @@ impl Processors {
             sockets,
             possible,
             threads,
+            nested,
             topology_reason,
         }
     }
@@ -105,6 +116,7 @@ impl Topic for Processors {
         self.count.set_value(f64::from(processor.count));
         self.group.set_description(view.later().as_deref());
         self.reason.find(&view.findings, "processor.count");
+        self.nested.set_active(processor.nested);
         let topology = processor.topology();
         let possible = Processor::possible_sockets(processor.count.min(1024), processor.threads);
         let names: Vec<String> = possible.iter().map(u32::to_string).collect();
