@@ -4,13 +4,14 @@
 use std::ffi::OsStr;
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
-use guesthouse_ui::model::{Elsewhere, Holder, Machines, Wish};
+use guesthouse_ui::model::{Elsewhere, Holder, Machines, ScanCode, Wish};
 use rustix::fs::inotify;
 
 use crate::control::{self, Client, Request};
@@ -25,9 +26,33 @@ struct Process {
     number: u32,
 }
 
+impl Process {
+    fn client(&self) -> Result<Client, String> {
+        let client = Client::connect(&self.identifier).map_err(|error| error.to_string())?;
+        client.ok_or_else(|| format!("the process {} no longer runs the machine", self.number))
+    }
+}
+
 impl Holder for Process {
     fn process(&self) -> u32 {
         self.number
+    }
+
+    fn screen(&self) -> Result<UnixStream, String> {
+        let screen = self.client()?.screen();
+        screen.map_err(|error| format!("{error:#}"))
+    }
+
+    fn screenshot(&self) -> Result<Vec<u8>, String> {
+        let answer = self.client()?.ask(&Request::Screenshot);
+        let (_, picture) = answer.map_err(|error| format!("{error:#}"))?;
+        Ok(picture)
+    }
+
+    fn press(&self, keys: &[ScanCode]) -> Result<(), String> {
+        let keys = keys.iter().map(|key| key.0).collect();
+        let answer = self.client()?.ask(&Request::Press { keys });
+        answer.map(drop).map_err(|error| format!("{error:#}"))
     }
 
     fn ask(&self, wish: Wish) -> Result<(), String> {
@@ -38,9 +63,7 @@ impl Holder for Process {
             Wish::ShutDown => Request::Shutdown,
             Wish::PowerOff => Request::PowerOff,
         };
-        let gone = || format!("the process {} no longer runs the machine", self.number);
-        let client = Client::connect(&self.identifier).map_err(|error| error.to_string())?;
-        let answer = client.ok_or_else(gone)?.ask(&request);
+        let answer = self.client()?.ask(&request);
         answer.map(drop).map_err(|error| format!("{error:#}"))
     }
 }

@@ -187,6 +187,25 @@ pub mod program {
         code
     }
 
+    /// Writes `mebibytes` from the beginning of the first hard disk on by the BIOS, as an installer does, and restarts the machine by
+    /// the keyboard controller. When the BIOS reports an error it stands still.
+    pub fn write_and_restart(mebibytes: u32) -> Vec<u8> {
+        let [n0, n1, n2, n3] = (mebibytes * 2048).to_le_bytes();
+        vec![
+            0xfc, 0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xc0, // ds = es = 0
+            // next: int 13h, function 43h, disk 80h, with the packet
+            0xb8, 0x00, 0x43, 0xb2, 0x80, 0xbe, 0x2d, 0x7c, 0xcd, 0x13, //
+            0x72, 0xfe, // jc itself
+            0x66, 0x81, 0x06, 0x35, 0x7c, 0x80, 0, 0, 0, // add dword [sector], 128
+            0x66, 0x81, 0x3e, 0x35, 0x7c, n0, n1, n2, n3, // cmp dword [sector], all
+            0x72, 0xe0, // jb next
+            0xb0, 0xfe, 0xe6, 0x64, // mov al, 0feh; out 64h, al
+            0xeb, 0xfe, // jmp itself
+            // the disk address packet: 128 sectors, 1000:0000, sector (8 bytes)
+            0x10, 0, 128, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0,
+        ]
+    }
+
     /// Writes one sector after the other, `stride` sectors apart, to the first hard disk by the BIOS without end, from number `first`
     /// on: all 32-bit words of sector number n are n. What is on the device for good is told on the first serial port, as that
     /// number in four bytes, least first: with `flush` each eighth, after the disk (the master of the primary IDE channel) has

@@ -10,14 +10,14 @@ import sys
 import tempfile
 
 # A test that hangs ends after this many seconds.
-LONGEST = 240
+LONGEST = 480
 
 
 def server(folder, size):
     """Starts an X server on a number that is free; gives the process and the display's name."""
     reader, writer = os.pipe()
     with open(os.path.join(folder, "server.log"), "wb") as log:
-        command = ["Xvfb", "-displayfd", str(writer), "-screen", "0", f"{size}x24", "-nolisten", "tcp", "-noreset"]
+        command = ["Xvfb", "-displayfd", str(writer), "-screen", "0", f"{size}x24", "-fbdir", folder, "-nolisten", "tcp", "-noreset"]
         process = subprocess.Popen(command, pass_fds=[writer], stdout=log, stderr=log)
     os.close(writer)
     with os.fdopen(reader) as numbers:
@@ -25,6 +25,18 @@ def server(folder, size):
     if not number:
         sys.exit("the X server did not start: " + open(os.path.join(folder, "server.log")).read())
     return process, f":{number}"
+
+
+def pixels():
+    """What is on the display of this test now, in the X Window Dump format."""
+    with open(os.environ["GUESTHOUSE_WINDOW_PIXELS"], "rb") as file:
+        return file.read()
+
+
+def keep(pixels, path, size=None):
+    """Writes what was on the display, or as much of its upper left, as PNG."""
+    crop = ["-crop", f"{size[0]}x{size[1]}+0+0", "+repage"] if size else []
+    subprocess.run(["convert", "xwd:-", *crop, path], input=pixels, check=True)
 
 
 def run(command, size="1280x800", **variables):
@@ -57,6 +69,7 @@ def run(command, size="1280x800", **variables):
             ADW_DISABLE_PORTAL="1",
             NO_AT_BRIDGE="1",
             LANG="C.UTF-8",
+            GUESTHOUSE_WINDOW_PIXELS=os.path.join(folder, "Xvfb_screen0"),
             **variables,
         )
         with open(os.path.join(folder, "manager.log"), "wb") as log:

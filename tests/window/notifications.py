@@ -97,4 +97,5 @@ def scenario(window):
     window.wait_for_end()
 
 
-run(scenario, prepare=prepare)
+if __name__ == "__main__":
+    run(scenario, prepare=prepare)

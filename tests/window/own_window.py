@@ -3,17 +3,11 @@
 import re
 import subprocess
 import sys
+import time
 
 from window import Role, run, step
 
 TYPED = "Key 7!"
-
-
-def frame_size(window):
-    command = ["xdotool", "getactivewindow", "getwindowgeometry", "--shell"]
-    geometry = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    parts = dict(line.split("=") for line in geometry.split())
-    return int(parts["WIDTH"]), int(parts["HEIGHT"])
 
 
 def point(x, y, *then):
@@ -33,6 +27,13 @@ def copy(window, text, code=None):
         window.keys("ctrl+shift+u")
         window.type(f"{code} ")
     window.keys("ctrl+a", "ctrl+c", "Escape")
+
+
+def scale(window, letter):
+    """Chooses in the menu how the picture is fitted."""
+    window.choose("Machine Menu", "s")
+    time.sleep(0.5)
+    window.keys(letter)
 
 
 def scenario(window):
@@ -63,11 +64,43 @@ def scenario(window):
     window.choose("Send Keys", "b")
     window.wait_for_guest("hello", f"{TYPED}Typed: 5 < 6!")
 
+    step("it is typed by the layout of the guest")
+    window.release()
+    window.choose("Send Keys", "l")
+    window.focus(window.find(Role.COMBO_BOX, "Layout"))
+    window.keys("space")
+    window.type("German")
+    window.wait_for_text("German")
+    window.keys("Down", "Return")
+    window.picture("layout")
+    window.press("Set")
+    window.focus(window.find(Role.IMAGE, "Guest screen"))
+    window.release()
+    # The program of this guest reads its keyboard as one of the United States.
+    window.choose("Send Keys", "b")
+    window.wait_for_guest("hello", "5 < 6!Tzped> 5 ")
+
+    step("larger and smaller")
+    window.release()
+    scale(window, "o")
+    window.keys("ctrl+plus")
+    window.wait_for_text("125 %")
+    window.picture("larger")
+    x, y, width, height = window.place(window.find(Role.IMAGE, "Guest screen"))
+    point(500, 400, "keydown", "ctrl", "click", "5", "click", "5", "keyup", "ctrl")
+    window.wait_for_text("75 %")
+    window.picture("smaller")
+    window.release()
+    scale(window, "g")
+    window.wait("a window as large as the guest's screen", lambda: window.size()[0] in range(720, 760))
+    window.picture("follows")
+    scale(window, "f")
+
     step("full screen, with a bar at the upper edge")
     window.release()
-    before = frame_size(window)
+    before = window.size()
     window.keys("F11")
-    window.wait("full screen", lambda: frame_size(window) == (1280, 800))
+    window.wait("full screen", lambda: window.size() == (1280, 800))
     window.wait("no bar", lambda: not window.find_all(Role.BUTTON, "Leave Full Screen"))
     window.picture("full")
     # Without a compositor the window has a border.
@@ -80,12 +113,12 @@ def scenario(window):
     # With the bar went the focus, to the screen.
     window.release()
     window.keys("F11")
-    window.wait("the window as before", lambda: frame_size(window) == before)
+    window.wait("the window as before", lambda: window.size() == before)
 
     step("closed, the machine goes on, in the main window")
     subprocess.run(["xdotool", "getactivewindow", "windowsize", "760", "560"], check=True)
-    window.wait("a smaller window", lambda: frame_size(window) != before)
-    small = frame_size(window)
+    window.wait("a smaller window", lambda: window.size() != before)
+    small = window.size()
     window.keys("ctrl+w")
     wait_for_front(window, "Guesthouse")
     window.expect("the machine runs on", window.state("hello") == "running")
@@ -107,7 +140,7 @@ def scenario(window):
     x, y, width, height = window.place(window.find(Role.LIST_ITEM, "hello, Running"))
     point(x + width // 2, y + height // 2, "click", "--repeat", "2", "--delay", "80", "1")
     wait_for_front(window, "hello")
-    window.wait(f"a window of {small}", lambda: frame_size(window) == small)
+    window.wait(f"a window of {small}", lambda: window.size() == small)
     window.picture("small")
 
     step("pause, resume and force off there")

@@ -1,5 +1,6 @@
 """What a person prefers holds at once and the next time: preferences.py ISO."""
 
+import re
 import subprocess
 import sys
 
@@ -31,6 +32,20 @@ def scenario(window):
     window.wait("a dark window", lambda: brightness(window.picture("dark")) < light / 2)
     choose(window, "When the Window Is Closed", "Keep them running", 1)
     choose(window, "Release Keys", "Ctrl.Shift", 2)
+
+    step("key combinations of one's own")
+    window.press(re.compile("Add a Combination"))
+    window.press("Shift", Role.CHECK_BOX)
+    window.focus(window.find(Role.COMBO_BOX, "Key"))
+    window.keys("space")
+    window.type("Page D")
+    window.wait_for_text("Page Down")
+    window.keys("Down", "Return")
+    window.expect_names("the dialog for a combination")
+    window.picture("combination")
+    window.press("Add")
+    window.find(Role.BUTTON, "Remove Ctrl+Alt+Shift+Page Down")
+    window.picture("own-keys")
     window.keys("Escape")
     window.wait("the dialog's end", lambda: "Colour Scheme" not in window.text())
 
@@ -41,6 +56,10 @@ def scenario(window):
     window.wait_for_state("kept", "running")
     window.wait_for_text("Press Ctrl.Shift")
     window.keys("ctrl+shift")
+    window.choose("Machine Menu", "k")
+    window.wait_for_text("Ctrl.Alt.Shift.Page Down")
+    window.picture("send-keys")
+    window.keys("Escape", "Escape")
     window.keys("ctrl+w")
     window.wait("no window", lambda: not window.tree().children)
     window.expect("the machine runs on", window.state("kept") == "running")

@@ -217,14 +217,14 @@ class Window:
         """The text in `node`, as a screen reader reads it."""
         return self.call(node.bus, node.path, "org.a11y.atspi.Text", "GetText", GLib.Variant("(ii)", (0, -1)))[0]
 
-    def unnamed(self):
-        """What a screen reader could only call "button": controls on the screen without a name."""
+    def unnamed(self, within=None):
+        """What a screen reader could only call "button": controls on the screen, or in a part of it, without a name."""
 
         def silent(node):
             # A list's item, such as a chosen value, may be named by what is written in it.
             return not any(inner.name for inner in (node.walk() if node.role == Role.LIST_ITEM else [node]))
 
-        return [node for node in self.tree().walk() if node.role in CONTROLS and silent(node)]
+        return [node for node in (within or self.tree()).walk() if node.role in CONTROLS and silent(node)]
 
     def expect_names(self, where):
         """Fails if a control is without a name."""
@@ -421,26 +421,35 @@ class Window:
         folder = os.environ.get("GUESTHOUSE_SCREENS", ".")
         os.makedirs(folder, exist_ok=True)
         path = os.path.join(folder, f"window-{self.test}-{name}.png")
-        subprocess.run(["import", "-silent", "-window", "root", path], check=True)
+        display.keep(display.pixels(), path)
         return path
+
+    def geometry(self):
+        """Where the window in front is on the display, as xdotool tells."""
+        command = ["xdotool", "getactivewindow", "getwindowgeometry", "--shell"]
+        geometry = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return {name: int(value) for name, value in (line.split("=") for line in geometry.split())}
+
+    def size(self):
+        """Width and height of the window in front."""
+        geometry = self.geometry()
+        return geometry["WIDTH"], geometry["HEIGHT"]
+
+    def extents(self, node):
+        """Left, top, width and height of `node` in its window, as the toolkit counts."""
+        relative = GLib.Variant("(u)", (int(Atspi.CoordType.WINDOW),))
+        return self.call(node.bus, node.path, "org.a11y.atspi.Component", "GetExtents", relative)[0]
 
     def place(self, node):
         """Left, top, width and height of `node` on the display."""
-
-        def extents(node):
-            relative = GLib.Variant("(u)", (int(Atspi.CoordType.WINDOW),))
-            return self.call(node.bus, node.path, "org.a11y.atspi.Component", "GetExtents", relative)[0]
-
         frame = node
         while frame.parent.parent is not None:
             frame = frame.parent
-        frame = extents(frame)
-        x, y, width, height = extents(node)
-        command = ["xdotool", "getactivewindow", "getwindowgeometry", "--shell"]
-        geometry = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        window = dict(line.split("=") for line in geometry.split())
+        frame = self.extents(frame)
+        x, y, width, height = self.extents(node)
+        window = self.geometry()
         # The toolkit counts from within the border that it draws itself, and its window begins that much before it, on both sides of zero.
-        return x - 2 * frame[0] + int(window["X"]), y - 2 * frame[1] + int(window["Y"]), width, height
+        return x - 2 * frame[0] + window["X"], y - 2 * frame[1] + window["Y"], width, height
 
     def drawn(self):
         """The display's picture, and where the viewer is on it."""

@@ -94,7 +94,7 @@ impl SimpleComponent for App {
                         set_label: "1:1",
                         connect_toggled[sender = model.viewer.sender().clone()] => move |button| {
                             sender.emit(ViewerInput::SetScaling(if button.is_active() {
-                                Scaling::OneToOne
+                                Scaling::ONE_TO_ONE
                             } else {
                                 Scaling::Fit
                             }));

@@ -13,6 +13,7 @@ pub mod model;
 mod network;
 mod reason;
 mod settings;
+mod share;
 mod text;
 mod wizard;
 

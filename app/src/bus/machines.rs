@@ -56,7 +56,7 @@ impl Known {
                         folder,
                         event: MachineEvent::State(_),
                     } => folder,
-                    Change::Event { .. } => continue,
+                    Change::Event { .. } | Change::Installed { .. } => continue,
                 };
                 if let Some(machine) = self.told(&folder) {
                     told(&machine);

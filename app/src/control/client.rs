@@ -51,6 +51,21 @@ impl Client {
         }
     }
 
+    /// Has this connection become one to the machine's screen, by the remote framebuffer protocol.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn screen(self) -> anyhow::Result<UnixStream> {
+        let mut stream = self.stream.into_inner();
+        send(&mut stream, &Request::Screen)?;
+        // Not a byte more than the answer is to be taken in: what follows is the screen's.
+        match receive(&mut BufReader::with_capacity(1, &stream))? {
+            Some(Answer::Done) => Ok(stream),
+            Some(Answer::Failed { message }) => Err(anyhow::anyhow!(message)),
+            other => anyhow::bail!("the process that holds the machine answered {other:?}"),
+        }
+    }
+
     /// Hears what the machine is doing, now and whenever that changes, as long as `hear` wants to and the holder lives.
     ///
     /// # Errors

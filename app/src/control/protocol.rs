@@ -47,6 +47,13 @@ pub enum Request {
         /// As [`guesthouse_engine::input::keys::combination`] reads it.
         combination: String,
     },
+    /// Presses keys together and lets them go, by their positions (scan code set 1, bit 7 for the prefix).
+    Press {
+        /// The first goes down first.
+        keys: Vec<u8>,
+    },
+    /// What comes after the answer, in both directions, is the remote framebuffer protocol.
+    Screen,
     /// Puts a medium into an optical drive.
     Insert {
         /// Counting from 0.

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use guesthouse_engine::input::keys;
 use guesthouse_engine::input::typing::{Typing, press};
+use guesthouse_engine::input::{ScanCode, keys};
 use guesthouse_engine::machine::{Machine, MachineEvent};
 use parking_lot::{Condvar, Mutex};
 
@@ -64,8 +64,12 @@ impl Server {
                     let served = thread::Builder::new()
                         .name("control client".to_owned())
                         .spawn(move || {
-                            if let Err(error) = serve(&stream, &machine, &busy) {
-                                tracing::debug!(%error, "a control connection ended");
+                            match serve(&stream, &machine, &busy) {
+                                Ok(End::HandedOver) => return,
+                                Ok(End::Done) => {}
+                                Err(error) => {
+                                    tracing::debug!(%error, "a control connection ended");
+                                }
                             }
                             // It may be closed already.
                             let _ = stream.shutdown(Shutdown::Both);
@@ -114,13 +118,21 @@ impl Drop for Answering<'_> {
     }
 }
 
-fn serve(stream: &UnixStream, machine: &Machine, busy: &Busy) -> io::Result<()> {
+/// How the serving of a connection ended.
+enum End {
+    /// Nobody needs it any more.
+    Done,
+    /// The machine's screen has it.
+    HandedOver,
+}
+
+fn serve(stream: &UnixStream, machine: &Machine, busy: &Busy) -> io::Result<End> {
     let mut reader = BufReader::new(stream);
     let mut writer = stream;
     loop {
         let request = match receive::<Request>(&mut reader) {
             Ok(Some(request)) => request,
-            Ok(None) => return Ok(()),
+            Ok(None) => return Ok(End::Done),
             Err(error) => {
                 send(
                     &mut writer,
@@ -128,11 +140,18 @@ fn serve(stream: &UnixStream, machine: &Machine, busy: &Busy) -> io::Result<()> 
                         message: format!("this is not a request: {error}"),
                     },
                 )?;
-                return Ok(());
+                return Ok(End::Done);
             }
         };
-        if request == Request::Follow {
-            return tell_states(&mut writer, machine);
+        match request {
+            Request::Follow => return tell_states(&mut writer, machine).map(|()| End::Done),
+            Request::Screen => {
+                let screen = stream.try_clone()?;
+                send(&mut writer, &Answer::Done)?;
+                machine.admit_viewer(screen).map_err(io::Error::other)?;
+                return Ok(End::HandedOver);
+            }
+            _ => {}
         }
         let _answering = Answering::begin(busy);
         match answer(machine, request) {
@@ -190,7 +209,9 @@ fn answer(machine: &Machine, request: Request) -> Result<(Answer, Vec<u8>), Stri
     };
     match request {
         // Who follows is answered elsewhere.
-        Request::State | Request::Follow => Ok((Answer::Report(report(machine)), Vec::new())),
+        Request::State | Request::Follow | Request::Screen => {
+            Ok((Answer::Report(report(machine)), Vec::new()))
+        }
         Request::Pause => done(machine.pause()),
         Request::Resume => done(machine.resume()),
         Request::Reset => done(machine.reset()),
@@ -213,11 +234,19 @@ fn answer(machine: &Machine, request: Request) -> Result<(Answer, Vec<u8>), Stri
         Request::Type { text } => {
             // All of it can be typed or none of it is.
             let typing = Typing::new(&text).map_err(|error| error.to_string())?;
-            typing.carry_out(&|event| machine.input(event), || true);
+            typing.carry_out(|keys| {
+                press(keys, &|event| machine.input(event));
+                true
+            });
             Ok((Answer::Done, Vec::new()))
         }
         Request::Keys { combination } => {
             let keys = keys::combination(&combination).map_err(|error| error.to_string())?;
+            press(&keys, &|event| machine.input(event));
+            Ok((Answer::Done, Vec::new()))
+        }
+        Request::Press { keys } => {
+            let keys: Vec<ScanCode> = keys.into_iter().map(ScanCode).collect();
             press(&keys, &|event| machine.input(event));
             Ok((Answer::Done, Vec::new()))
         }

@@ -1,4 +1,4 @@
-//! A text typed key by key, as fast as a PC's firmware follows.
+//! A text typed key by key, as fast as a PC's firmware follows, on a US keyboard or another.
 
 use std::thread;
 use std::time::Duration;
@@ -10,9 +10,12 @@ use super::{InputEvent, ScanCode};
 /// has room for 15 keys, follows.
 const KEY: Duration = Duration::from_millis(25);
 
-/// Characters that the keys of a US keyboard do not type, each once.
+/// Keys that are pressed together to type something, in the order in which they go down.
+pub type Stroke = Vec<ScanCode>;
+
+/// Characters that the keys of a keyboard do not type, each once.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{} cannot be typed on a US keyboard; leave that out", self.list())]
+#[error("{} cannot be typed on this keyboard; leave that out", self.list())]
 pub struct UntypeableText {
     /// In the order in which they came.
     pub characters: Vec<char>,
@@ -35,24 +38,37 @@ impl UntypeableText {
 
 /// A text of which every character has a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Typing(Vec<(ScanCode, bool)>);
+pub struct Typing(Vec<Vec<Stroke>>);
 
 impl Typing {
-    /// Finds the keys of `text`; lines may end as on any system.
+    /// Finds the keys of `text` on a US keyboard; lines may end as on any system.
     ///
     /// # Errors
     /// Which characters have none; then nothing is to be typed.
     pub fn new(text: &str) -> Result<Self, UntypeableText> {
+        Self::by(text, |character| {
+            let (code, shift) = key_for(character).ok()?;
+            let stroke = if shift { vec![SHIFT, code] } else { vec![code] };
+            Some(vec![stroke])
+        })
+    }
+
+    /// Finds the keys of `text` by `strokes`, which tells those of a character, one after the other; lines may end as on any system.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn by(
+        text: &str,
+        strokes: impl Fn(char) -> Option<Vec<Stroke>>,
+    ) -> Result<Self, UntypeableText> {
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         let mut keys = Vec::new();
         let mut characters = Vec::new();
         for character in text.chars() {
-            match key_for(character) {
-                Ok(key) => keys.push(key),
-                Err(error) if !characters.contains(&error.character) => {
-                    characters.push(error.character);
-                }
-                Err(_) => {}
+            match strokes(character) {
+                Some(found) => keys.push(found),
+                None if !characters.contains(&character) => characters.push(character),
+                None => {}
             }
         }
         if characters.is_empty() {
@@ -67,19 +83,9 @@ impl Typing {
         self.0.len()
     }
 
-    /// Types it by `send`, as long as `go_on` says so before a character; tells whether it came to the end. It takes its time.
-    pub fn carry_out(&self, send: &impl Fn(InputEvent), mut go_on: impl FnMut() -> bool) -> bool {
-        for (code, shift) in &self.0 {
-            if !go_on() {
-                return false;
-            }
-            if *shift {
-                press(&[SHIFT, *code], send);
-            } else {
-                press(&[*code], send);
-            }
-        }
-        true
+    /// Types it stroke by stroke by `press`, which tells whether to go on; tells whether it came to the end.
+    pub fn carry_out(&self, mut press: impl FnMut(&[ScanCode]) -> bool) -> bool {
+        self.0.iter().flatten().all(|stroke| press(stroke))
     }
 }
 
@@ -109,7 +115,10 @@ mod tests {
         };
         let typing = Typing::new("aB\r\n").unwrap();
         assert_eq!(typing.count(), 3);
-        assert!(typing.carry_out(&send, || true));
+        assert!(typing.carry_out(|keys| {
+            press(keys, &send);
+            true
+        }));
         let expected = [
             (0x1e, true),
             (0x1e, false),
@@ -125,16 +134,24 @@ mod tests {
 
     #[test]
     fn it_can_be_stopped_between_two_characters() {
-        let sent = RefCell::new(0);
         let mut left = 2;
-        let complete = Typing::new("abc")
-            .unwrap()
-            .carry_out(&|_| *sent.borrow_mut() += 1, || {
-                left -= 1;
-                left >= 0
-            });
-        assert!(!complete);
-        assert_eq!(*sent.borrow(), 4);
+        let complete = Typing::new("abc").unwrap().carry_out(|_| {
+            left -= 1;
+            left > 0
+        });
+        assert!(!complete && left == 0);
+    }
+
+    #[test]
+    fn a_character_may_take_several_strokes() {
+        let (dead, letter) = (vec![ScanCode(0x29)], vec![SHIFT, ScanCode(0x1e)]);
+        let typing = Typing::by("Â", |_| Some(vec![dead.clone(), letter.clone()])).unwrap();
+        let mut pressed = Vec::new();
+        typing.carry_out(|keys| {
+            pressed.push(keys.to_vec());
+            true
+        });
+        assert_eq!((typing.count(), pressed), (1, vec![dead, letter]));
     }
 
     #[test]
@@ -144,7 +161,7 @@ mod tests {
         assert_eq!(error.list(), "“ï”, “é”, U+0007");
         assert_eq!(
             Typing::new("5 €").unwrap_err().to_string(),
-            "“€” cannot be typed on a US keyboard; leave that out"
+            "“€” cannot be typed on this keyboard; leave that out"
         );
     }
 }

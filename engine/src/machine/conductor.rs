@@ -189,10 +189,12 @@ fn serve(
             }
             Message::Report(Report::Action(Action::PowerOff)) => {
                 common.note("engine", "The guest has switched the machine off.");
+                tell_end(common);
                 return (End::Off, None);
             }
             Message::Report(Report::Action(Action::Reset)) => {
                 common.note("engine", "The guest has reset the machine.");
+                tell_end(common);
                 if let Err(error) = reset(common, hardware, faults) {
                     return (End::Crashed(error.to_string()), None);
                 }
@@ -318,6 +320,16 @@ fn unknown_register(index: u32, written: Option<u64>) -> String {
 }
 
 /// All processors and devices start anew; a machine that was paused runs after it.
+/// Tells that the guest came to an end by itself.
+fn tell_end(common: &Common) {
+    let meters = common.meters.lock();
+    let written = meters
+        .as_ref()
+        .map_or(0, |meters| meters.read().disk_written);
+    drop(meters);
+    common.tell(&MachineEvent::Ended { written });
+}
+
 fn reset(common: &Common, hardware: &Hardware, faults: &FaultBridge) -> Result<(), CommandError> {
     hardware.stop();
     hardware

@@ -85,6 +85,11 @@ pub enum MachineEvent {
         /// What is in it now.
         file: Option<PathBuf>,
     },
+    /// The guest has restarted the computer by itself, or switched it off: its state follows.
+    Ended {
+        /// What its drives had written since it was started, in bytes.
+        written: u64,
+    },
     /// Network card number `card` (counting from 0) is attached, or forwards, or fails to, in another way than before.
     Network {
         /// Which card.

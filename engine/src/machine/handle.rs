@@ -407,6 +407,14 @@ impl Machine {
         self.common.remote.connect()
     }
 
+    /// Serves the viewer at the other end of `stream`, a process of this user, by the remote framebuffer protocol.
+    ///
+    /// # Errors
+    /// When the host gives no thread, or too many look at the screen already.
+    pub fn admit_viewer(&self, stream: UnixStream) -> Result<(), RemoteError> {
+        self.common.remote.admit(stream)
+    }
+
     /// A new viewer of the screen in this process: it takes pixels from the surface.
     ///
     /// # Errors

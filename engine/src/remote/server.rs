@@ -378,8 +378,14 @@ impl RemoteServer {
     /// Connects a viewer of this user, who needs no password.
     pub fn connect(&self) -> Result<UnixStream, RemoteError> {
         let (ours, theirs) = UnixStream::pair()?;
-        self.shared.attach(Box::new(ours), Admission::Anyone)?;
+        self.admit(ours)?;
         Ok(theirs)
+    }
+
+    /// Serves the viewer at the other end of `stream`, who has shown already to be this user and needs no password.
+    pub fn admit(&self, stream: UnixStream) -> Result<(), RemoteError> {
+        self.shared.attach(Box::new(stream), Admission::Anyone)?;
+        Ok(())
     }
 
     /// Connects a viewer of this process that looks at the surface itself. It needs no password, and in place of pixels it is

@@ -12,7 +12,7 @@ use crate::settings;
 use crate::text::gettext;
 
 /// The shortcuts of every action, the machine's page's included.
-const SHORTCUTS: [(&str, &[&str]); 20] = [
+const SHORTCUTS: [(&str, &[&str]); 23] = [
     ("win.new-machine", &["<Control>n"]),
     ("win.search", &["<Control>f"]),
     ("win.rename", &["F2"]),
@@ -27,6 +27,9 @@ const SHORTCUTS: [(&str, &[&str]); 20] = [
     ("machine.screenshot", &["<Control><Shift>p"]),
     ("machine.window", &["F12"]),
     ("machine.delete", &["<Control>Delete"]),
+    ("machine.zoom-in", &["<Control>plus", "<Control>equal"]),
+    ("machine.zoom-out", &["<Control>minus"]),
+    ("machine.scale::fit", &["<Control>0"]),
     ("machine.view::display", &["<Control>1"]),
     ("machine.view::overview", &["<Control>2"]),
     ("machine.view::hardware", &["<Control>3"]),
@@ -66,7 +69,7 @@ pub fn install(window: &adw::ApplicationWindow, input: &relm4::Sender<AppInput>)
     let application = relm4::main_application();
     application.add_action(&action("quit", || AppInput::Close, input));
     application.add_action(&action("new-machine", || AppInput::NewMachine, input));
-    let targeted: [(&str, Targeted); 4] = [
+    let targeted: [(&str, Targeted); 5] = [
         ("show-machine", |folder| {
             AppInput::ShowMachine(folder.into())
         }),
@@ -75,6 +78,9 @@ pub fn install(window: &adw::ApplicationWindow, input: &relm4::Sender<AppInput>)
         }),
         ("resume-machine", |folder| {
             AppInput::ResumeMachine(folder.into())
+        }),
+        ("eject-installer", |folder| {
+            AppInput::EjectInstaller(folder.into())
         }),
         ("search", AppInput::SearchFor),
     ];

@@ -2,11 +2,12 @@
 //! The session is kept from ending or sleeping while machines are alive, and closing the window asks what becomes of them.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use ashpd::desktop::background::Background;
 use relm4::adw;
 use relm4::adw::prelude::*;
-use relm4::gtk::{ApplicationInhibitFlags, gio};
+use relm4::gtk::{self, ApplicationInhibitFlags, gio};
 
 use super::AppInput;
 use crate::dialogs::question::{self, Weight};
@@ -16,6 +17,9 @@ use crate::text::{gettext, ngettext_with};
 
 /// The notification that the program runs without a window.
 const KEEPS_RUNNING: &str = "keeps-running";
+
+/// How long guests have to shut down when the session ends. Sessions wait for a program some time, but not for minutes.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What a person said about the machines that run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,12 +41,36 @@ pub struct Closing {
     asking: bool,
     /// The window is closed when all machines are off.
     leaving: Cell<bool>,
+    /// The session ends.
+    ending: Cell<bool>,
     /// The window is away while machines run.
     hidden: Cell<bool>,
     inhibition: Cell<Option<u32>>,
 }
 
 impl Closing {
+    /// The session ends, or somebody ends the program: the guests are asked to shut down, and those that have not after a while are
+    /// forced off in order, so that nothing that they gave their disks is lost. The second time there is no while.
+    pub fn session_ends(
+        &mut self,
+        machines: &Machines,
+        window: &adw::ApplicationWindow,
+        input: &relm4::Sender<AppInput>,
+    ) {
+        if machines.alive().is_empty() {
+            return leave();
+        }
+        if self.ending.replace(true) {
+            return self.answered(Answer::ForceOff, machines, window, input);
+        }
+        tracing::info!("the session ends: guests are asked to shut down");
+        self.answered(Answer::ShutDown, machines, window, input);
+        let input = input.clone();
+        gtk::glib::timeout_add_local_once(PATIENCE, move || {
+            let _ = input.send(AppInput::Closing(Answer::ForceOff));
+        });
+    }
+
     /// The window is to be closed: closes it, or asks.
     pub fn requested(
         &mut self,
@@ -90,7 +118,7 @@ impl Closing {
         }
         match answer {
             Answer::Stay => self.leaving.set(false),
-            Answer::KeepRunning => self.hide(machines, window),
+            Answer::KeepRunning => self.hide(machines, window, input),
             Answer::ShutDown => {
                 self.leaving.set(true);
                 for (_, machine) in machines.alive() {
@@ -148,7 +176,12 @@ impl Closing {
     }
 
     /// Puts the window away; the machines go on, and the program ends with the last of them.
-    fn hide(&self, machines: &Machines, window: &adw::ApplicationWindow) {
+    fn hide(
+        &self,
+        machines: &Machines,
+        window: &adw::ApplicationWindow,
+        input: &relm4::Sender<AppInput>,
+    ) {
         self.hidden.set(true);
         window.set_visible(false);
         let number = machines.alive().len().try_into().unwrap_or(u64::MAX);
@@ -160,14 +193,33 @@ impl Closing {
             &[],
         )));
         relm4::main_application().send_notification(Some(KEEPS_RUNNING), &notification);
+        let input = input.clone();
         relm4::spawn(async move {
             // A sandboxed program has to ask; who is none gets no answer.
             let request =
                 Background::request().reason(gettext("Virtual machines are running").as_str());
-            if let Err(error) = request.send().await.and_then(|request| request.response()) {
-                tracing::debug!(%error, "no portal was told that machines run in the background");
+            match request.send().await.and_then(|request| request.response()) {
+                Ok(answer) if answer.run_in_background() => {}
+                Ok(_) | Err(ashpd::Error::Response(_)) => {
+                    let _ = input.send(AppInput::Refused);
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "no portal was told that machines run in the background");
+                }
             }
         });
+    }
+
+    /// The desktop does not let the program run without a window: shows it again, and says why.
+    pub fn refused(&self, window: &adw::ApplicationWindow) {
+        window.present();
+        question::error(
+            window,
+            &gettext("Guesthouse cannot run without a window"),
+            &gettext(
+                "The desktop does not allow it, and could end the machines at any time. They run on as long as the window is there; the desktop’s settings may allow Guesthouse to run in the background.",
+            ),
+        );
     }
 
     /// The window is shown again.

@@ -23,11 +23,14 @@ use relm4::adw::prelude::*;
 use relm4::prelude::*;
 use relm4::{adw, gtk};
 
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
 use crate::dialogs::file_choice::{self, FileKind};
 use crate::dialogs::{about, question, toast};
 use crate::library::{
     Item, MachineList, MachineListInit, MachineListInput, MachineListOutput, Order, Several,
-    Together, several_menu,
+    Together, several_menu, sign,
 };
 use crate::machine::{
     BrokenOutput, BrokenPage, MachinePage, MachineWindow, PageInit, PageInput, PageOutput,
@@ -42,6 +45,7 @@ use crate::settings;
 use crate::text::{self, gettext, gettext_with, message};
 use crate::wizard::{self, Place, Wizard, WizardInput, WizardOutput};
 use closing::Closing;
+use notifications::installed_id;
 
 /// The program's name on the session bus and in desktop files.
 pub const APPLICATION_ID: &str = "io.github.guesthouse_vm.Guesthouse";
@@ -89,7 +93,13 @@ pub fn run(options: Options) -> ExitCode {
         .flags(flags)
         .build();
     application.connect_startup(|_| {
-        relm4::set_global_css(include_str!("style.css"));
+        relm4::set_global_css(&(include_str!("style.css").to_owned() + &sign::style()));
+        if let Some(display) = gtk::gdk::Display::default() {
+            let icons = gtk::IconTheme::for_display(&display);
+            for share in crate::share::folders() {
+                icons.add_search_path(share.join("icons"));
+            }
+        }
         gtk::Window::set_default_icon_name(APPLICATION_ID);
         settings::get().follow_colour_scheme();
     });
@@ -177,6 +187,8 @@ pub enum AppInput {
     ResumeMachine(PathBuf),
     /// Show the machines that fit this.
     SearchFor(String),
+    /// Take what this machine was installed from out of its drives.
+    EjectInstaller(PathBuf),
     /// Nobody may need the program any more.
     Idle,
     /// What a machine's own window asks for.
@@ -229,6 +241,10 @@ pub enum AppInput {
     Close,
     /// An answer to what becomes of the machines that run.
     Closing(closing::Answer),
+    /// The session ends, or somebody ends the program.
+    SessionEnds,
+    /// The desktop does not let the program run without a window.
+    Refused,
     /// The window came to the front: somebody may have edited a file meanwhile.
     Refresh,
 }
@@ -374,6 +390,10 @@ impl Component for App {
             _monitor: monitor,
         };
         let widgets = view_output!();
+        model
+            .list
+            .widgets()
+            .adapt(widgets.split.upcast_ref::<gtk::Widget>());
         let ((width, height), maximised) = settings::get().window();
         root.set_default_size(width, height);
         root.set_maximized(maximised);
@@ -381,6 +401,7 @@ impl Component for App {
         following::relay(&model.machines, sender.input_sender().clone());
         sender.spawn_oneshot_command(|| AppCommand::Systems(operating_systems()));
         model.scan(&sender);
+        follow_signals(sender.input_sender());
         if service {
             leave_when_idle(&root, sender.input_sender());
         }
@@ -395,7 +416,7 @@ impl Component for App {
         root: &Self::Root,
     ) {
         match message {
-            AppInput::Change(change) => self.follow(change, &sender, root),
+            AppInput::Change(change) => self.follow(change, &widgets.toasts, &sender, root),
             AppInput::Selected(folder) => self.open(folder, widgets, &sender, root),
             AppInput::Several(folders) => self.open_several(folders, widgets, &sender, root),
             AppInput::Together(what) => self.together(what, &sender),
@@ -410,6 +431,16 @@ impl Component for App {
             AppInput::ResumeMachine(folder) => {
                 if let Some(machine) = self.machine(&folder).cloned() {
                     self.start_or_resume(machine, &sender);
+                }
+            }
+            AppInput::EjectInstaller(folder) => {
+                if let Some(machine) = self.machine(&folder).cloned() {
+                    let machines = self.machines.clone();
+                    relm4::main_application().withdraw_notification(&installed_id(&folder));
+                    sender.spawn_oneshot_command(move || match machines.eject_all(&machine) {
+                        Ok(()) => AppCommand::Said(gettext("The installer was ejected")),
+                        Err(body) => AppCommand::Failed(gettext("The disc was not changed"), body),
+                    });
                 }
             }
             AppInput::SearchFor(text) => {
@@ -514,6 +545,11 @@ impl Component for App {
                 self.closing
                     .answered(answer, &self.machines, root, sender.input_sender())
             }
+            AppInput::SessionEnds => {
+                self.closing
+                    .session_ends(&self.machines, root, sender.input_sender());
+            }
+            AppInput::Refused => self.closing.refused(root),
             AppInput::Refresh => self.scan(&sender),
         }
     }
@@ -617,6 +653,7 @@ impl App {
     fn follow(
         &mut self,
         change: Change,
+        toasts: &adw::ToastOverlay,
         sender: &ComponentSender<Self>,
         root: &adw::ApplicationWindow,
     ) {
@@ -626,6 +663,7 @@ impl App {
                 self.tell_if_shown(&folder, PageInput::Started);
                 self.set_state(&folder, self.machines.state(&folder), root);
             }
+            Change::Installed { folder, written } => self.say_installed(&folder, written, toasts),
             Change::Event { folder, event } => {
                 if let MachineEvent::State(state) = &event {
                     self.notify(&folder, state);
@@ -753,6 +791,23 @@ impl App {
             PageOutput::Saved(what, path) => widgets.toasts.add_toast(toast::saved(&what, path)),
             PageOutput::Failed { heading, body } => question::error(root, &heading, &body),
         }
+    }
+}
+
+/// What ends programs from outside ends this one in order.
+fn follow_signals(input: &relm4::Sender<AppInput>) {
+    let input = input.clone();
+    let follow = move |mut signals: Signals| {
+        for _ in signals.forever() {
+            let _ = input.send(AppInput::SessionEnds);
+        }
+    };
+    let followed = Signals::new([SIGTERM, SIGINT, SIGHUP]).and_then(|signals| {
+        let thread = std::thread::Builder::new().name("signals".into());
+        thread.spawn(move || follow(signals))
+    });
+    if let Err(error) = followed {
+        tracing::warn!(%error, "what ends programs is not followed");
     }
 }
 

@@ -55,4 +55,42 @@ impl App {
         }
         application.send_notification(Some(&id), &notification);
     }
+
+    /// Says that the machine in `folder` seems to be installed, and offers to take out what it was installed from.
+    pub(super) fn say_installed(&self, folder: &Path, written: u64, toasts: &adw::ToastOverlay) {
+        let name = self.name(folder);
+        let title = gettext_with("“{name}” seems to be installed", &[("name", &name)]);
+        let eject = gettext("Eject Installer");
+        let target = folder.to_string_lossy().to_variant();
+        let application = relm4::main_application();
+        let toast = adw::Toast::builder()
+            .title(text::escape(&title))
+            .button_label(&eject)
+            .action_name("app.eject-installer")
+            .timeout(0)
+            .build();
+        toast.set_action_target_value(Some(&target));
+        toasts.add_toast(toast);
+        if application
+            .windows()
+            .iter()
+            .any(|window| window.is_active())
+        {
+            return;
+        }
+        let notification = Notification::new(&title);
+        let body = gettext_with(
+            "It has ended by itself after writing {size} to its disk, and its installer is in the drive still.",
+            &[("size", &text::bytes(written))],
+        );
+        notification.set_body(Some(&body));
+        notification.set_default_action_and_target_value("app.show-machine", Some(&target));
+        notification.add_button_with_target_value(&eject, "app.eject-installer", Some(&target));
+        application.send_notification(Some(&installed_id(folder)), &notification);
+    }
+}
+
+/// What the notification that the machine in `folder` is installed is called.
+pub(super) fn installed_id(folder: &Path) -> String {
+    format!("installed {}", folder.display())
 }

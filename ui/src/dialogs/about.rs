@@ -51,6 +51,9 @@ const SHORTCUTS: [(&str, &[(&str, &str)]); 3] = [
             (message("Take screenshot"), "<Control><Shift>p"),
             (message("Open in a window of its own"), "F12"),
             (message("Rename"), "F2"),
+            (message("Zoom in"), "<Control>plus"),
+            (message("Zoom out"), "<Control>minus"),
+            (message("Fit the window"), "<Control>0"),
         ],
     ),
     (

@@ -8,6 +8,9 @@ use relm4::{adw, gtk};
 use crate::access;
 use crate::text::gettext;
 
+/// More choices than this are searched.
+const MANY: usize = 20;
+
 /// Something to be filled in.
 #[derive(Debug, Clone, Copy)]
 pub enum Field<'a> {
@@ -120,6 +123,15 @@ pub async fn ask(
                     .model(&gtk::StringList::new(choices))
                     .selected(chosen)
                     .build();
+                if choices.len() > MANY {
+                    let (kind, of) = (gtk::StringObject::static_type(), None::<gtk::Expression>);
+                    row.set_expression(Some(gtk::PropertyExpression::new(kind, of, "string")));
+                    row.set_search_match_mode(gtk::StringFilterMatchMode::Substring);
+                    row.set_enable_search(true);
+                } else {
+                    // Beneath the title it has the whole width of the dialog.
+                    row.set_use_subtitle(true);
+                }
                 list.append(&row);
                 Row::Choice(row)
             }

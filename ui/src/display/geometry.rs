@@ -6,8 +6,46 @@ pub enum Scaling {
     /// As large as the window allows, all of it visible.
     #[default]
     Fit,
-    /// A pixel of the guest is a pixel of the screen; what does not fit is reached by scrolling.
-    OneToOne,
+    /// A pixel of the guest has so many hundredths of a pixel of the screen; what does not fit is reached by scrolling.
+    Percent(u16),
+}
+
+impl Scaling {
+    /// A pixel of the guest is a pixel of the screen.
+    pub const ONE_TO_ONE: Self = Self::Percent(100);
+
+    /// A percentage that is not too small to see or too large to draw.
+    pub fn percent(percent: f64) -> Self {
+        let percent = percent.clamp(f64::from(LEAST), f64::from(MOST));
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between the two"
+        )]
+        Self::Percent(percent.round() as u16)
+    }
+}
+
+/// The steps in which a picture is made larger and smaller, in percent.
+const STEPS: [u16; 15] = [
+    LEAST, 33, 50, 67, 75, 100, 125, 150, 175, 200, 250, 300, 400, 600, MOST,
+];
+const LEAST: u16 = 25;
+const MOST: u16 = 800;
+
+/// The step after (or, to make it smaller, before) a picture that is shown at `percent`.
+pub fn step(percent: f64, larger: bool) -> Scaling {
+    // What is a step already, but for rounding, is not the next one.
+    const SAME: f64 = 0.5;
+    let found = if larger {
+        STEPS
+            .into_iter()
+            .find(|step| f64::from(*step) > percent + SAME)
+    } else {
+        let mut steps = STEPS.into_iter().rev();
+        steps.find(|step| f64::from(*step) < percent - SAME)
+    };
+    Scaling::Percent(found.unwrap_or(if larger { MOST } else { LEAST }))
 }
 
 /// How a texture's pixels become the screen's.
@@ -52,7 +90,7 @@ const SNAP: f64 = 0.1;
 
 fn factor(scaling: Scaling, guest: (f64, f64), pixels: (f64, f64)) -> f64 {
     match scaling {
-        Scaling::OneToOne => 1.0,
+        Scaling::Percent(percent) => f64::from(percent) / 100.0,
         Scaling::Fit => {
             let largest = (pixels.0 / guest.0).min(pixels.1 / guest.1);
             let whole = largest.floor();
@@ -105,14 +143,18 @@ pub fn place(scaling: Scaling, guest: (usize, usize), room: Room) -> Option<Plac
     })
 }
 
-/// The units that a picture needs to be drawn one to one.
-pub fn units(guest: usize, scale: f64) -> i32 {
+/// The units that `guest` pixels need to be drawn at `scaling` where a unit has `scale` pixels; in a picture that is fitted, one to one.
+pub fn units(scaling: Scaling, guest: usize, scale: f64) -> i32 {
+    let factor = match scaling {
+        Scaling::Fit => 1.0,
+        Scaling::Percent(percent) => f64::from(percent) / 100.0,
+    };
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         reason = "at most 8192"
     )]
-    let units = (guest as f64 / scale.max(0.1)).ceil() as i32;
+    let units = ((guest as f64 * factor).round() / scale.max(0.1)).ceil() as i32;
     units
 }
 
@@ -221,7 +263,7 @@ mod tests {
                     origin: (origin, origin),
                     scale,
                 };
-                let placement = place(Scaling::OneToOne, (721, 401), room).unwrap();
+                let placement = place(Scaling::ONE_TO_ONE, (721, 401), room).unwrap();
                 assert_eq!(placement.filter, Filter::Nearest);
                 for (start, length, guest) in [
                     (placement.x, placement.width, 721.0),
@@ -240,12 +282,45 @@ mod tests {
 
     #[test]
     fn a_picture_larger_than_the_window_begins_at_its_corner() {
-        let placement = place(Scaling::OneToOne, (1920, 1080), room(500.0, 400.0, 1.0)).unwrap();
+        let placement = place(Scaling::ONE_TO_ONE, (1920, 1080), room(500.0, 400.0, 1.0)).unwrap();
         assert_eq!((placement.x, placement.y), (0.0, 0.0));
-        assert_eq!(
-            (units(1920, 1.5), units(1080, 1.0), units(721, 2.0)),
-            (1280, 1080, 361)
-        );
+        for (scaling, guest, scale, expected) in [
+            (Scaling::ONE_TO_ONE, 1920, 1.5, 1280),
+            (Scaling::ONE_TO_ONE, 1080, 1.0, 1080),
+            (Scaling::Fit, 721, 2.0, 361),
+            (Scaling::Percent(150), 640, 1.0, 960),
+            (Scaling::Percent(33), 100, 1.0, 33),
+        ] {
+            assert_eq!(units(scaling, guest, scale), expected, "{scaling:?}");
+        }
+    }
+
+    #[test]
+    fn a_picture_is_made_larger_and_smaller_in_steps() {
+        for (percent, larger, expected) in [
+            (100.0, true, 125),
+            (100.0, false, 75),
+            (99.8, true, 125),
+            (110.0, true, 125),
+            (110.0, false, 100),
+            (5.0, true, 25),
+            (5.0, false, 25),
+            (25.0, false, 25),
+            (800.0, true, 800),
+            (f64::NAN, true, 800),
+        ] {
+            assert_eq!(
+                step(percent, larger),
+                Scaling::Percent(expected),
+                "{percent}"
+            );
+        }
+        for (percent, expected) in [(0.0, 25), (149.6, 150), (1e9, 800)] {
+            assert_eq!(Scaling::percent(percent), Scaling::Percent(expected));
+        }
+        let placement = place(Scaling::Percent(150), (640, 400), room(2000.0, 400.0, 2.0)).unwrap();
+        assert_eq!((placement.width, placement.height), (480.0, 300.0));
+        assert_eq!(placement.filter, Filter::Linear);
     }
 
     #[test]

@@ -231,6 +231,11 @@ impl Grab {
         self.hold(Held::Everything);
     }
 
+    /// Whether the guest has the pointer.
+    pub fn has_pointer(&self) -> bool {
+        self.held.get() == Held::Everything
+    }
+
     /// Takes everything back from the guest.
     pub fn release(&self) {
         let keys = self.keyboard.borrow_mut().release_all();

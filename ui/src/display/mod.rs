@@ -18,7 +18,9 @@ mod screen;
 mod session;
 mod texture;
 mod viewer;
+mod zoom;
 
 pub use geometry::Scaling;
+pub use keyboard::scan_code;
 pub use session::Connection;
 pub use viewer::{Viewer, ViewerInput, ViewerOutput};

@@ -76,7 +76,7 @@ mod imp {
             let needed = self.obj().needed(orientation);
             let minimum = match self.scaling.get() {
                 Scaling::Fit => 1.min(needed),
-                Scaling::OneToOne => needed,
+                Scaling::Percent(_) => needed,
             };
             (minimum, needed, -1, -1)
         }
@@ -126,13 +126,29 @@ impl Screen {
         self.queue_resize();
     }
 
+    /// How the picture is fitted.
+    pub fn scaling(&self) -> Scaling {
+        self.imp().scaling.get()
+    }
+
+    /// The size in which the picture is drawn, in percent of the guest's pixels.
+    pub fn percent(&self) -> f64 {
+        let (width, _) = self.guest_size();
+        #[expect(clippy::cast_precision_loss, reason = "at most 8192")]
+        let width = width as f64;
+        self.placement().map_or(100.0, |placement| {
+            placement.width * self.pixels_per_unit() / width * 100.0
+        })
+    }
+
     /// The picture as it is now, for a screenshot.
     pub fn texture(&self) -> Option<gdk::Texture> {
         self.refresh();
         self.imp().texture.borrow().clone()
     }
 
-    fn guest_size(&self) -> (usize, usize) {
+    /// Width and height of the guest's picture in its pixels.
+    pub fn guest_size(&self) -> (usize, usize) {
         let picture = self.imp().picture.borrow();
         let size = picture
             .as_ref()
@@ -141,19 +157,19 @@ impl Screen {
     }
 
     /// Pixels of the computer's screen per unit of the toolkit.
-    fn scale(&self) -> f64 {
+    pub fn pixels_per_unit(&self) -> f64 {
         let surface = self.native().and_then(|native| native.surface());
         surface.map_or_else(|| f64::from(self.scale_factor()), |surface| surface.scale())
     }
 
-    /// The units in one direction in which a pixel of the guest is a pixel of the computer's screen.
+    /// The units in one direction that the picture needs.
     fn needed(&self, orientation: relm4::gtk::Orientation) -> i32 {
         let (width, height) = self.guest_size();
         let guest = match orientation {
             relm4::gtk::Orientation::Horizontal => width,
             _ => height,
         };
-        units(guest, self.scale())
+        units(self.imp().scaling.get(), guest, self.pixels_per_unit())
     }
 
     fn placement(&self) -> Option<Placement> {
@@ -165,9 +181,15 @@ impl Screen {
         let room = Room {
             size: (self.width().into(), self.height().into()),
             origin: origin.unwrap_or_default(),
-            scale: self.scale(),
+            scale: self.pixels_per_unit(),
         };
         place(self.imp().scaling.get(), self.guest_size(), room)
+    }
+
+    /// Left, top, width and height of the picture within this widget.
+    pub fn picture_place(&self) -> Option<(f64, f64, f64, f64)> {
+        let place = self.placement()?;
+        Some((place.x, place.y, place.width, place.height))
     }
 
     /// The guest's pixel at a place of this widget.

@@ -10,18 +10,20 @@ use relm4::prelude::*;
 use tokio::sync::mpsc;
 
 use crate::settings::{self, ReleaseKeys};
-use crate::text::{gettext, message};
+use crate::text::{gettext, gettext_with, message};
 
-use super::geometry::Scaling;
+use super::geometry::{Scaling, step};
 use super::grab::{Grab, Held};
 use super::screen::Screen;
 use super::session::{self, Connection, Told};
+use super::zoom::{self, Zoom};
 
 /// How long the way out is shown after the guest was given the keyboard.
 const REMINDER: Duration = Duration::from_secs(4);
 /// What a person does that may wait to be sent.
 const MOST_COMMANDS: usize = 1024;
-/// The way out, in words.
+/// How long the size of the picture is shown after it was changed.
+const SIZE_SHOWN: Duration = Duration::from_secs(1);
 /// What releases the keyboard and the pointer.
 fn way_out() -> String {
     let keys = settings::get().release_keys();
@@ -60,6 +62,8 @@ pub enum ViewerInput {
     Disconnect,
     /// Fit the picture in another way.
     SetScaling(Scaling),
+    /// Make it a step larger, or (false) smaller.
+    Zoom(bool),
     /// Press keys together, the first first, and release them.
     SendKeys(Vec<ScanCode>),
     /// Give the guest the keyboard, the pointer and the desktop's shortcuts.
@@ -77,6 +81,8 @@ pub enum ViewerOutput {
     Grabbed(bool),
     /// The guest's screen has this many pixels across and down.
     Size(u32, u32),
+    /// A person fitted the picture in another way.
+    Scaled(Scaling),
     /// The screen is gone, for this reason.
     Disconnected(String),
     /// The picture that was asked for; none while there is none.
@@ -90,7 +96,9 @@ pub enum News {
     Session(u64, Told),
     /// Who has the keyboard and the pointer.
     Held(Held),
-    /// The way out has been shown for long enough.
+    /// Another size of the picture is wanted.
+    Zoom(Zoom),
+    /// What was said has been shown for long enough.
     HideReminder,
 }
 
@@ -138,6 +146,10 @@ impl Component for Viewer {
 
         let news = sender.command_sender().clone();
         let grab = Grab::new(&screen, move |held| news.emit(News::Held(held)));
+        let news = sender.command_sender().clone();
+        zoom::follow(&scroller, &screen, &grab, move |zoom| {
+            news.emit(News::Zoom(zoom));
+        });
         let model = Self {
             screen,
             scroller,
@@ -166,6 +178,11 @@ impl Component for Viewer {
             ViewerInput::Connect(connection) => self.connect(connection, &sender),
             ViewerInput::Disconnect => self.disconnect(root),
             ViewerInput::SetScaling(scaling) => self.set_scaling(scaling),
+            ViewerInput::Zoom(larger) => {
+                let scaling = step(self.screen.percent(), larger);
+                let around = None;
+                self.zoom(Zoom { scaling, around }, &sender);
+            }
             ViewerInput::SendKeys(keys) => self.grab.send_keys(&keys),
             ViewerInput::Grab => {
                 if self.connected {
@@ -196,6 +213,7 @@ impl Component for Viewer {
                 self.remind(held, &sender);
                 tell(&sender, ViewerOutput::Grabbed(held == Held::Everything));
             }
+            News::Zoom(zoom) => self.zoom(zoom, &sender),
             News::HideReminder => {
                 self.reminder_ends = None;
                 self.reminder.set_reveal_child(false);
@@ -262,30 +280,53 @@ impl Viewer {
     fn set_scaling(&self, scaling: Scaling) {
         let policy = match scaling {
             Scaling::Fit => gtk::PolicyType::Never,
-            Scaling::OneToOne => gtk::PolicyType::Automatic,
+            Scaling::Percent(_) => gtk::PolicyType::Automatic,
         };
         self.scroller.set_policy(policy, policy);
         self.screen.set_scaling(scaling);
     }
 
+    fn zoom(&mut self, zoom: Zoom, sender: &ComponentSender<Self>) {
+        let Scaling::Percent(percent) = zoom.scaling else {
+            return;
+        };
+        if !self.connected || self.screen.scaling() == zoom.scaling {
+            return;
+        }
+        zoom::keep_in_place(&self.scroller, &self.screen, zoom);
+        self.set_scaling(zoom.scaling);
+        // A number and its sign, as languages write them.
+        let size = gettext_with("{number} %", &[("number", &percent)]);
+        self.say(&size, SIZE_SHOWN, sender);
+        tell(sender, ViewerOutput::Scaled(zoom.scaling));
+    }
+
     /// Shows the way out for a while, and says it.
     fn remind(&mut self, held: Held, sender: &ComponentSender<Self>) {
+        if held != Held::Nothing && self.connected {
+            let way_out = way_out();
+            self.screen.describe(&way_out);
+            self.say(&way_out, REMINDER, sender);
+        } else {
+            self.hush();
+        }
+    }
+
+    fn say(&mut self, words: &str, time: Duration, sender: &ComponentSender<Self>) {
+        self.hush();
+        self.words.set_label(words);
+        self.reminder.set_reveal_child(true);
+        self.screen
+            .announce(words, gtk::AccessibleAnnouncementPriority::Medium);
+        let news = sender.command_sender().clone();
+        let ends = glib::timeout_add_local_once(time, move || news.emit(News::HideReminder));
+        self.reminder_ends = Some(ends);
+    }
+
+    fn hush(&mut self) {
         if let Some(ends) = self.reminder_ends.take() {
             ends.remove();
         }
-        let shown = held != Held::Nothing && self.connected;
-        self.reminder.set_reveal_child(shown);
-        if shown {
-            let way_out = way_out();
-            self.words.set_label(&way_out);
-            self.screen.describe(&way_out);
-            self.screen
-                .announce(&way_out, gtk::AccessibleAnnouncementPriority::Medium);
-            let news = sender.command_sender().clone();
-            let ends = glib::timeout_add_local_once(REMINDER, move || {
-                news.emit(News::HideReminder);
-            });
-            self.reminder_ends = Some(ends);
-        }
+        self.reminder.set_reveal_child(false);
     }
 }

@@ -110,6 +110,7 @@ impl Component for MachineList {
             set_tag: Some("machines"),
             #[name = "view"]
             adw::ToolbarView {
+                #[name = "header"]
                 add_top_bar = &adw::HeaderBar {
                     pack_start = &gtk::Button {
                         set_icon_name: "list-add-symbolic",
@@ -330,6 +331,17 @@ impl Component for MachineList {
     }
 }
 
+impl MachineListWidgets {
+    /// Leaves the title its room where the list has the whole of a narrow window: `split` is "collapsed" then.
+    pub fn adapt(&self, split: &gtk::Widget) {
+        split
+            .bind_property("collapsed", &self.header, "decoration-layout")
+            .transform_to(|_, collapsed: bool| Some(collapsed.then_some(":close")))
+            .sync_create()
+            .build();
+    }
+}
+
 /// The model's objects are machines.
 fn machine(object: &glib::Object) -> Option<&MachineObject> {
     object.downcast_ref()
@@ -499,7 +511,7 @@ fn headings() -> gtk::SignalListItemFactory {
         if let Some(header) = header.downcast_ref::<gtk::ListHeader>() {
             let label = gtk::Label::builder()
                 .xalign(0.0)
-                .margin_start(6)
+                .margin_start(12)
                 .margin_top(6)
                 .css_classes(["heading", "dimmed"])
                 .build();

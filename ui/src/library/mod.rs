@@ -5,6 +5,7 @@ mod list;
 mod pictures;
 mod row;
 mod several;
+pub mod sign;
 
 pub use item::{Item, Order};
 pub use list::{MachineList, MachineListInit, MachineListInput, MachineListOutput};

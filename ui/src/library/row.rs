@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use relm4::adw::prelude::*;
+use relm4::gtk;
 use relm4::gtk::glib;
 use relm4::gtk::subclass::prelude::*;
-use relm4::{adw, gtk};
 
 use super::item::MachineObject;
+use super::sign::{self, Size};
 use crate::access;
 use crate::text::gettext;
 
@@ -28,7 +29,6 @@ mod imp {
     use std::cell::{Cell, OnceCell, RefCell};
     use std::rc::Rc;
 
-    use relm4::adw;
     use relm4::gtk::{self, glib, subclass::prelude::*};
 
     use super::{Asks, MachineObject};
@@ -37,7 +37,7 @@ mod imp {
     pub struct MachineRow {
         pub asks: OnceCell<Rc<Asks>>,
         pub picture: gtk::Picture,
-        pub badge: OnceCell<adw::Avatar>,
+        pub badge: OnceCell<gtk::Label>,
         pub place: gtk::Overlay,
         pub names: gtk::Stack,
         pub name: gtk::Label,
@@ -75,9 +75,6 @@ glib::wrapper! {
 
 /// The width and height of a screen's picture in the toolkit's units.
 const PICTURE: (i32, i32) = (64, 48);
-/// The size of the operating system's sign alone, and upon a picture.
-const SIGN: i32 = 32;
-const BADGE: i32 = 20;
 
 impl MachineRow {
     /// A row that asks the list by `asks`.
@@ -98,7 +95,7 @@ impl MachineRow {
         imp.picture.set_can_shrink(true);
         imp.picture
             .set_accessible_role(gtk::AccessibleRole::Presentation);
-        let badge = adw::Avatar::new(SIGN, None, true);
+        let badge = sign::new();
         // What is laid over something else does not tell how large it wants to be: all tiles have one size.
         imp.place
             .set_child(Some(&gtk::Box::new(gtk::Orientation::Horizontal, 0)));
@@ -305,12 +302,11 @@ impl MachineRow {
             .set_css_classes(&[mark.map_or("", |(_, class)| class)]);
         let picture = object.picture();
         if let Some(badge) = imp.badge.get() {
-            badge.set_text(Some(item.system.as_deref().unwrap_or(&item.name)));
             let (size, align) = match picture {
-                Some(_) => (BADGE, gtk::Align::End),
-                None => (SIGN, gtk::Align::Center),
+                Some(_) => (Size::Badge, gtk::Align::End),
+                None => (Size::Alone, gtk::Align::Center),
             };
-            badge.set_size(size);
+            sign::show(badge, item.system.as_deref(), &item.name, size);
             badge.set_halign(align);
             badge.set_valign(align);
         }

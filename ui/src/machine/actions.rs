@@ -7,10 +7,13 @@ use relm4::gtk::glib;
 use super::keys;
 use crate::display::Scaling;
 use crate::model::State;
+use crate::settings;
 use crate::text::gettext;
 
 const FIT: &str = "fit";
 const ONE_TO_ONE: &str = "one-to-one";
+const FOLLOW: &str = "follow";
+const OTHER: &str = "other";
 
 /// Something a person wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,12 +44,47 @@ pub enum Act {
     Delete,
     /// Type what is on the clipboard.
     TypeClipboard,
+    /// Choose the layout by which the guest reads its keyboard.
+    KeyboardLayout,
     /// Press these keys.
     SendKeys(String),
     /// Show the view with this name.
     View(String),
     /// Fit the picture like this.
-    Scale(Scaling),
+    Scale(Scale),
+    /// Make the picture a step larger.
+    ZoomIn,
+    /// Make it a step smaller.
+    ZoomOut,
+}
+
+/// How a machine's picture and its window are fitted to one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    /// The picture is fitted like this, whatever the window.
+    Picture(Scaling),
+    /// A pixel of the guest is a pixel of the screen, and the window is as large as the picture.
+    Follow,
+}
+
+impl Scale {
+    /// What is done with the picture.
+    pub fn scaling(self) -> Scaling {
+        match self {
+            Self::Picture(scaling) => scaling,
+            Self::Follow => Scaling::ONE_TO_ONE,
+        }
+    }
+
+    /// How settings and the action's state call it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Picture(Scaling::Fit) => FIT,
+            Self::Picture(Scaling::ONE_TO_ONE) => ONE_TO_ONE,
+            Self::Picture(Scaling::Percent(_)) => OTHER,
+            Self::Follow => FOLLOW,
+        }
+    }
 }
 
 /// The actions.
@@ -57,7 +95,7 @@ pub struct Actions {
 /// Makes a wish of an action's target.
 type Targeted = fn(String) -> Act;
 
-const PLAIN: [(&str, Act); 13] = [
+const PLAIN: [(&str, Act); 16] = [
     ("start", Act::Start),
     ("pause", Act::Pause),
     ("reset", Act::Reset),
@@ -65,12 +103,15 @@ const PLAIN: [(&str, Act); 13] = [
     ("power-off", Act::PowerOff),
     ("screenshot", Act::Screenshot),
     ("type-clipboard", Act::TypeClipboard),
+    ("keyboard-layout", Act::KeyboardLayout),
     ("window", Act::Window),
     ("clone", Act::Clone),
     ("export", Act::Export),
     ("back-up", Act::BackUp),
     ("free-space", Act::FreeSpace),
     ("delete", Act::Delete),
+    ("zoom-in", Act::ZoomIn),
+    ("zoom-out", Act::ZoomOut),
 ];
 
 impl Actions {
@@ -104,8 +145,9 @@ impl Actions {
             if let Some(target) = target {
                 action.set_state(target);
                 act(Act::Scale(match target.str() {
-                    Some(ONE_TO_ONE) => Scaling::OneToOne,
-                    _ => Scaling::Fit,
+                    Some(ONE_TO_ONE) => Scale::Picture(Scaling::ONE_TO_ONE),
+                    Some(FOLLOW) => Scale::Follow,
+                    _ => Scale::Picture(Scaling::Fit),
                 }));
             }
         });
@@ -116,6 +158,14 @@ impl Actions {
     /// The group, for the window.
     pub fn group(&self) -> &gio::SimpleActionGroup {
         &self.group
+    }
+
+    /// The picture is fitted like this now.
+    pub fn set_scale(&self, scale: Scale) {
+        let action = self.group.lookup_action("scale");
+        if let Some(action) = action.and_downcast::<gio::SimpleAction>() {
+            action.set_state(&scale.name().to_variant());
+        }
     }
 
     /// Leaves on what makes sense while the machine is in `state`.
@@ -131,6 +181,8 @@ impl Actions {
             ("screenshot", running || paused),
             ("send-keys", running),
             ("type-clipboard", running),
+            ("zoom-in", running || paused),
+            ("zoom-out", running || paused),
             ("clone", !state.is_alive()),
             ("export", !state.is_alive()),
             ("back-up", !state.is_alive()),
@@ -193,32 +245,68 @@ pub fn keys_menu() -> gio::Menu {
     let keys = gio::Menu::new();
     for section in keys::MENU {
         let part = gio::Menu::new();
-        for combination in section {
-            let action = format!("machine.send-keys::{}", combination.id);
-            part.append(Some(&gettext(combination.label)), Some(&action));
+        for (written, label) in section {
+            let action = format!("machine.send-keys::{written}");
+            part.append(Some(&gettext(*label)), Some(&action));
         }
         keys.append_section(None, &part);
     }
+    OWN_KEYS.with(|own| keys.append_section(None, own));
     let typed = gio::Menu::new();
     typed.append(
         Some(&gettext("Type the Clip_board")),
         Some("machine.type-clipboard"),
     );
+    typed.append(
+        Some(&gettext("Guest’s Keyboard _Layout…")),
+        Some("machine.keyboard-layout"),
+    );
     keys.append_section(None, &typed);
     keys
 }
 
-/// The menu of a machine's own window: what concerns its screen.
-pub fn screen_menu() -> gio::Menu {
+thread_local! {
+    /// A person's own combinations, as the preferences have them now and later: one menu that all others have in them.
+    static OWN_KEYS: gio::Menu = {
+        let own = gio::Menu::new();
+        fill_own_keys(&own);
+        let filled = own.clone();
+        settings::get().connect_own_keys_changed(move || fill_own_keys(&filled));
+        own
+    };
+}
+
+fn fill_own_keys(menu: &gio::Menu) {
+    menu.remove_all();
+    for written in settings::get().own_keys() {
+        if let Some(label) = keys::label(&written) {
+            let action = format!("machine.send-keys::{written}");
+            menu.append(Some(&label), Some(&action));
+        }
+    }
+}
+
+/// The menu of a machine's own window, or (where `own` is false) the part of its page's menu that concerns its screen.
+pub fn screen_menu(own: bool) -> gio::Menu {
     let display = gio::Menu::new();
     display.append(Some(&gettext("F_ull Screen")), Some("win.full-screen"));
-    let scale = gio::Menu::new();
-    for (label, target) in [
+    let fit = gio::Menu::new();
+    let mut ways = vec![
         (gettext("_Fit the Window"), FIT),
         (gettext("_One to One"), ONE_TO_ONE),
-    ] {
-        scale.append(Some(&label), Some(&format!("machine.scale::{target}")));
+    ];
+    if own {
+        ways.push((gettext("Window as Large as the _Guest’s Screen"), FOLLOW));
     }
+    for (label, target) in ways {
+        fit.append(Some(&label), Some(&format!("machine.scale::{target}")));
+    }
+    let zoom = gio::Menu::new();
+    zoom.append(Some(&gettext("Zoom _In")), Some("machine.zoom-in"));
+    zoom.append(Some(&gettext("Zoom O_ut")), Some("machine.zoom-out"));
+    let scale = gio::Menu::new();
+    scale.append_section(None, &fit);
+    scale.append_section(None, &zoom);
     display.append_submenu(Some(&gettext("_Scale")), &scale);
     display.append_submenu(Some(&gettext("Send _Keys")), &keys_menu());
     display.append(
@@ -237,7 +325,7 @@ pub fn machine_menu() -> gio::Menu {
         Some("machine.window"),
     );
     menu.append_section(None, &window);
-    menu.append_section(None, &screen_menu());
+    menu.append_section(None, &screen_menu(false));
     menu.append_section(None, &belongings());
     let delete = gio::Menu::new();
     delete.append(Some(&gettext("_Delete")), Some("machine.delete"));

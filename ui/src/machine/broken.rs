@@ -63,6 +63,8 @@ impl SimpleComponent for BrokenPage {
                             set_selectable: true,
                             set_justify: gtk::Justification::Center,
                             add_css_class: "monospace",
+                            // What the keyboard comes by is not selected for that.
+                            connect_has_focus_notify => move |label| label.select_region(0, 0),
                         },
                         gtk::Label {
                             set_label: &if model.broken.newer_schema.is_some() {

@@ -67,7 +67,11 @@ pub fn carry_out(machine: &Machine, name: &str, act: Act) -> Done {
             Ok(()) => Done::Off,
             error => done(message("“{name}” could not be forced off"), error),
         },
-        Act::Screenshot => Done::Pictured(screenshot::save(machine, name)),
+        Act::Screenshot => {
+            let picture = machine.screenshot();
+            let picture = picture.map_err(|error| text::sentence(&error));
+            Done::Pictured(picture.and_then(|picture| screenshot::save(&picture, name)))
+        }
         Act::SendKeys(id) => {
             for event in keys::events(&id) {
                 machine.input(event);
@@ -76,7 +80,10 @@ pub fn carry_out(machine: &Machine, name: &str, act: Act) -> Done {
         }
         Act::View(_)
         | Act::Scale(_)
+        | Act::ZoomIn
+        | Act::ZoomOut
         | Act::TypeClipboard
+        | Act::KeyboardLayout
         | Act::Window
         | Act::Clone
         | Act::Export
@@ -86,8 +93,18 @@ pub fn carry_out(machine: &Machine, name: &str, act: Act) -> Done {
 }
 
 /// Does it to the machine called `name` that another process runs, as far as that can be.
-pub fn carry_out_elsewhere(elsewhere: &Elsewhere, act: &Act) -> Done {
+pub fn carry_out_elsewhere(elsewhere: &Elsewhere, name: &str, act: Act) -> Done {
     let (wish, failure) = match act {
+        Act::Screenshot => {
+            let picture = elsewhere.holder.screenshot();
+            let picture = picture.map_err(|error| text::sentence(&error));
+            return Done::Pictured(picture.and_then(|picture| screenshot::save(&picture, name)));
+        }
+        Act::SendKeys(written) => {
+            let failure = message("“{name}” was not sent the keys");
+            let sent = elsewhere.holder.press(&keys::keys(&written));
+            return Done::Carried(failure, sent.map_err(|error| text::sentence(&error)));
+        }
         Act::Start => (Wish::Resume, message("“{name}” could not be resumed")),
         Act::Pause => (Wish::Pause, message("“{name}” could not be paused")),
         Act::Reset => (Wish::Reset, message("“{name}” could not be reset")),

@@ -8,21 +8,22 @@ use relm4::adw::prelude::*;
 use relm4::prelude::*;
 use relm4::{adw, gtk};
 
-use super::actions::{self, Act, Actions};
+use super::actions::{self, Act, Actions, Scale};
 use super::command::{self, Done};
 use super::full_screen::Bars;
 use super::hardware::{HardwareInput, HardwareView};
 use super::log::{self, LogInput, LogView};
 use super::overview::{Overview, OverviewInput, OverviewOutput};
 use super::power::PowerButtons;
-use super::screen::{Screen, ScreenInit, ScreenInput};
+use super::screen::{Screen, ScreenInit, ScreenInput, ScreenOutput};
 use super::serial::{SerialInput, SerialView};
 use super::snapshots::{SnapshotsInput, SnapshotsView};
-use super::{clone, export, space, typing};
+use super::{clone, export, layout, space, typing};
 use crate::dialogs::question::{self, Weight};
 use crate::model::{
     CommandError, Definition, DriveKind, Machine, MachineEvent, Machines, State, StoredMachine,
 };
+use crate::settings;
 use crate::text::{self, gettext, gettext_with};
 
 /// The page.
@@ -80,6 +81,8 @@ pub enum PageInput {
     Away(bool),
     /// So many bytes are free where the disk is.
     Free(u64),
+    /// What the screen tells.
+    Screen(ScreenOutput),
 }
 
 /// What it asks of the window.
@@ -234,7 +237,7 @@ impl Component for MachinePage {
                     takes_keyboard: state == State::Starting,
                     state: state.clone(),
                 })
-                .detach(),
+                .forward(sender.input_sender(), PageInput::Screen),
             overview: Overview::builder()
                 .launch(overview)
                 .forward(sender.input_sender(), PageInput::Change),
@@ -257,6 +260,7 @@ impl Component for MachinePage {
             space: None,
         };
         model.watch_space(&sender);
+        model.scale(settings::get().scale(model.machine.definition.uuid));
         let widgets = view_output!();
         widgets.switcher.set_stack(Some(&widgets.views));
         widgets.bottom.set_stack(Some(&widgets.views));
@@ -293,7 +297,8 @@ impl Component for MachinePage {
                 self.hardware.emit(HardwareInput::Media);
             }
             PageInput::Event(
-                MachineEvent::Lights { .. }
+                MachineEvent::Ended { .. }
+                | MachineEvent::Lights { .. }
                 | MachineEvent::Memory { .. }
                 | MachineEvent::Pointer { .. },
             ) => {}
@@ -309,14 +314,24 @@ impl Component for MachinePage {
             PageInput::View(name) | PageInput::Act(Act::View(name)) => {
                 widgets.views.set_visible_child_name(&name)
             }
+            PageInput::Act(Act::KeyboardLayout) => {
+                let machine = self.machine.definition.uuid;
+                relm4::spawn_local(layout::ask(machine, root.clone().upcast()));
+            }
             PageInput::Act(Act::TypeClipboard) => {
-                if let Some(machine) = self.handle() {
-                    relm4::spawn_local(typing::type_clipboard(machine, root.clone().upcast()));
-                }
+                let (machines, machine) = (self.machines.clone(), self.machine.clone());
+                let view = root.clone().upcast();
+                relm4::spawn_local(typing::type_clipboard(machines, machine, view));
             }
             PageInput::Act(Act::Window) => drop(sender.output(PageOutput::Window)),
             PageInput::Away(away) => self.screen.emit(ScreenInput::Away(away)),
-            PageInput::Act(Act::Scale(scaling)) => self.screen.emit(ScreenInput::Scale(scaling)),
+            PageInput::Act(Act::Scale(scale)) => self.scale(scale),
+            PageInput::Act(Act::ZoomIn) => self.screen.emit(ScreenInput::Zoom(true)),
+            PageInput::Act(Act::ZoomOut) => self.screen.emit(ScreenInput::Zoom(false)),
+            PageInput::Screen(ScreenOutput::Scaled(scaling)) => {
+                self.scaled(Scale::Picture(scaling));
+            }
+            PageInput::Screen(ScreenOutput::Size(..)) => {}
             PageInput::Act(Act::Clone) => self.clone_machine(root),
             PageInput::Act(Act::Export) => {
                 let (machines, machine) = (self.machines.clone(), self.machine.clone());
@@ -411,6 +426,17 @@ impl MachinePage {
         self.machines.handle(&self.machine.folder)
     }
 
+    /// Fits the picture, and keeps how.
+    fn scale(&self, scale: Scale) {
+        self.screen.emit(ScreenInput::Scale(scale.scaling()));
+        self.scaled(scale);
+    }
+
+    fn scaled(&self, scale: Scale) {
+        self.actions.set_scale(scale);
+        settings::get().keep_scale(self.machine.definition.uuid, scale);
+    }
+
     fn show_log(&self) {
         let lines = self.handle().map(|machine| machine.log());
         let lines = lines.unwrap_or_else(|| log::kept(&self.machine.log()));
@@ -476,8 +502,9 @@ impl MachinePage {
         let machine = self.handle().filter(|machine| machine.state().is_alive());
         let Some(machine) = machine else {
             if let Some(elsewhere) = self.machines.elsewhere(&self.machine.folder) {
+                let name = self.machine.definition.name.to_string();
                 sender.spawn_oneshot_command(move || {
-                    PageCommand::Done(command::carry_out_elsewhere(&elsewhere, &act))
+                    PageCommand::Done(command::carry_out_elsewhere(&elsewhere, &name, act))
                 });
                 return;
             }

@@ -2,11 +2,13 @@
 //!
 //! It connects a viewer to the machine as long as that is alive, and gives it the keyboard when the machine was just started.
 
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use relm4::adw::prelude::*;
+use relm4::gtk::gdk;
 use relm4::prelude::*;
 
 use crate::display::{Connection, Scaling, Viewer, ViewerInput, ViewerOutput};
@@ -28,6 +30,11 @@ pub struct Screen {
     fresh: bool,
     /// The screen is in a window of its own.
     away: bool,
+    /// What the machine's screen showed last, while it is off.
+    last: Option<gdk::Texture>,
+    /// Why the screen of a machine that another process runs is not shown; empty while it is or is asked for.
+    unseen: String,
+    asking: bool,
 }
 
 /// Which machine it is for.
@@ -55,26 +62,47 @@ pub enum ScreenInput {
     Away(bool),
     /// How the picture is fitted.
     Scale(Scaling),
+    /// Make the picture a step larger, or (false) smaller.
+    Zoom(bool),
     /// What the viewer tells.
     Viewer(ViewerOutput),
 }
 
-/// It is time to try again.
+/// What it tells.
 #[derive(Debug)]
-pub struct Again;
+pub enum ScreenOutput {
+    /// A person fitted the picture in another way.
+    Scaled(Scaling),
+    /// The guest's screen has this many pixels across and down.
+    Size(u32, u32),
+}
+
+/// What the view is told by those that work for it.
+#[derive(Debug)]
+pub enum ScreenCommand {
+    /// It is time to try again.
+    Again,
+    /// What the machine's screen showed last.
+    Last(Option<gdk::Texture>),
+    /// The screen of a machine that another process runs, or why there is none.
+    Elsewhere(Result<UnixStream, String>),
+}
 
 #[relm4::component(pub)]
 impl Component for Screen {
     type Init = ScreenInit;
     type Input = ScreenInput;
-    type Output = ();
-    type CommandOutput = Again;
+    type Output = ScreenOutput;
+    type CommandOutput = ScreenCommand;
 
     view! {
         #[root]
         gtk::Stack {
             add_named[Some("off")] = &adw::StatusPage {
-                set_icon_name: Some("computer-symbolic"),
+                #[watch]
+                set_paintable: model.picture().as_ref(),
+                #[watch]
+                set_css_classes: if model.last.is_some() { &["last-screen"] } else { &[] },
                 #[watch]
                 set_title: &text::escape(&model.name),
                 set_description: Some(&gettext("The machine is off.")),
@@ -94,7 +122,7 @@ impl Component for Screen {
                 set_icon_name: Some("network-server-symbolic"),
                 set_title: &gettext("Running in Another Process"),
                 #[watch]
-                set_description: Some(&model.elsewhere()),
+                set_description: Some(&model.unseen),
             },
             add_named[Some("away")] = &adw::StatusPage {
                 set_icon_name: Some("window-new-symbolic"),
@@ -151,8 +179,12 @@ impl Component for Screen {
             connected: false,
             fresh: init.takes_keyboard,
             away: false,
+            last: None,
+            unseen: String::new(),
+            asking: false,
         };
-        model.follow();
+        model.look_back(&sender);
+        model.follow(&sender);
         let widgets = view_output!();
         ComponentParts { model, widgets }
     }
@@ -162,15 +194,22 @@ impl Component for Screen {
             ScreenInput::State(state) => {
                 self.fresh |= !self.state.is_alive() && state.is_alive();
                 self.state = state;
-                self.follow();
+                self.look_back(&sender);
+                self.unseen.clear();
+                self.follow(&sender);
             }
             ScreenInput::Name(name) => self.name = name,
             ScreenInput::Away(away) => {
                 self.away = away;
-                self.follow();
+                self.follow(&sender);
             }
             ScreenInput::Scale(scaling) => self.viewer.emit(ViewerInput::SetScaling(scaling)),
-            ScreenInput::Viewer(ViewerOutput::Size(..)) => {
+            ScreenInput::Zoom(larger) => self.viewer.emit(ViewerInput::Zoom(larger)),
+            ScreenInput::Viewer(ViewerOutput::Scaled(scaling)) => {
+                let _ = sender.output(ScreenOutput::Scaled(scaling));
+            }
+            ScreenInput::Viewer(ViewerOutput::Size(width, height)) => {
+                let _ = sender.output(ScreenOutput::Size(width, height));
                 // Whoever is elsewhere in the window by now keeps the keyboard.
                 if std::mem::take(&mut self.fresh) && self.viewer.widget().is_mapped() {
                     self.viewer
@@ -184,7 +223,7 @@ impl Component for Screen {
                     tracing::warn!(reason, "the viewer lost the machine's screen");
                     sender.oneshot_command(async {
                         tokio::time::sleep(AGAIN).await;
-                        Again
+                        ScreenCommand::Again
                     });
                 }
             }
@@ -192,8 +231,28 @@ impl Component for Screen {
         }
     }
 
-    fn update_cmd(&mut self, Again: Again, _: ComponentSender<Self>, _: &Self::Root) {
-        self.follow();
+    fn update_cmd(
+        &mut self,
+        message: ScreenCommand,
+        sender: ComponentSender<Self>,
+        _: &Self::Root,
+    ) {
+        match message {
+            ScreenCommand::Again => self.follow(&sender),
+            ScreenCommand::Last(last) => self.last = last,
+            ScreenCommand::Elsewhere(screen) => {
+                self.asking = false;
+                match screen {
+                    Ok(stream) if self.shown() && !self.connected => {
+                        self.connected = true;
+                        let connection = Connection::Stream(stream);
+                        self.viewer.emit(ViewerInput::Connect(connection));
+                    }
+                    Ok(_) => {}
+                    Err(reason) => self.unseen = self.why_unseen(&reason),
+                }
+            }
+        }
     }
 }
 
@@ -202,28 +261,46 @@ impl Screen {
         match self.state {
             State::Off => "off",
             State::Starting => "starting",
-            State::Running | State::Paused { .. }
-                if self.machines.elsewhere(&self.folder).is_some() =>
-            {
-                "elsewhere"
-            }
+            State::Running | State::Paused { .. } if !self.unseen.is_empty() => "elsewhere",
             State::Running | State::Paused { .. } if self.away => "away",
             State::Running | State::Paused { .. } => "screen",
             State::Crashed { .. } => "crashed",
         }
     }
 
-    fn elsewhere(&self) -> String {
-        let process = self
-            .machines
-            .elsewhere(&self.folder)
-            .map(|elsewhere| elsewhere.holder.process());
-        process.map_or_else(String::new, |process| {
-            gettext_with(
-                "The process {number} runs this machine. It can be paused and shut down from here, but its screen is not shown.",
-                &[("number", &process)],
-            )
-        })
+    /// Has what the screen of a machine that is off showed last looked at.
+    fn look_back(&mut self, sender: &ComponentSender<Self>) {
+        self.last = None;
+        if self.state == State::Off {
+            let file = self.machines.last_screen(&self.folder);
+            sender.spawn_oneshot_command(move || {
+                ScreenCommand::Last(gdk::Texture::from_filename(file).ok())
+            });
+        }
+    }
+
+    /// What stands for a machine that is off.
+    fn picture(&self) -> Option<gdk::Paintable> {
+        const SIGN: i32 = 128;
+        if let Some(last) = &self.last {
+            return Some(last.clone().upcast());
+        }
+        let icons = gtk::IconTheme::for_display(&gdk::Display::default()?);
+        let direction = gtk::TextDirection::None;
+        let flags = gtk::IconLookupFlags::FORCE_SYMBOLIC;
+        let icon = icons.lookup_icon("computer-symbolic", &[], SIGN, 1, direction, flags);
+        Some(icon.upcast())
+    }
+
+    fn why_unseen(&self, reason: &str) -> String {
+        let elsewhere = self.machines.elsewhere(&self.folder);
+        let process = elsewhere.map_or(0, |elsewhere| elsewhere.holder.process());
+        let reason = text::sentence(&reason);
+        let text = gettext_with(
+            "The process {number} runs this machine. It can be paused and shut down from here, but its screen cannot be shown: {reason}",
+            &[("number", &process), ("reason", &reason)],
+        );
+        text::escape(&text)
     }
 
     fn reason(&self) -> String {
@@ -239,18 +316,25 @@ impl Screen {
     }
 
     /// Connects the viewer while there is a screen, and takes it off when there is none.
-    fn follow(&mut self) {
+    fn follow(&mut self, sender: &ComponentSender<Self>) {
         if !self.shown() {
             if std::mem::take(&mut self.connected) {
                 self.viewer.emit(ViewerInput::Disconnect);
             }
             return;
         }
-        let Some(machine) = self
-            .machines
-            .handle(&self.folder)
-            .filter(|_| !self.connected)
-        else {
+        if self.connected {
+            return;
+        }
+        let machine = self.machines.handle(&self.folder);
+        let Some(machine) = machine.filter(|machine| machine.state().is_alive()) else {
+            let elsewhere = self.machines.elsewhere(&self.folder);
+            if let Some(elsewhere) = elsewhere.filter(|_| !self.asking) {
+                self.asking = true;
+                sender.spawn_oneshot_command(move || {
+                    ScreenCommand::Elsewhere(elsewhere.holder.screen())
+                });
+            }
             return;
         };
         match machine.connect_looker() {

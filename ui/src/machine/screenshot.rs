@@ -4,23 +4,19 @@ use std::path::{Path, PathBuf};
 
 use relm4::gtk::glib;
 
-use crate::model::Machine;
-use crate::text::{self, gettext, gettext_with};
+use crate::text::{gettext, gettext_with};
 
-/// Saves the picture of `machine`, called `name`, under a name that no file has; tells where. Not for a thread that draws.
+/// Saves `png`, the picture of the machine called `name`, under a name that no file has; tells where. Not for a thread that draws.
 ///
 /// # Errors
 /// What was tried and why it failed, as a sentence.
-pub fn save(machine: &Machine, name: &str) -> Result<PathBuf, String> {
+pub fn save(png: &[u8], name: &str) -> Result<PathBuf, String> {
     let pictures =
         glib::user_special_dir(glib::UserDirectory::Pictures).unwrap_or_else(glib::home_dir);
     let folder = pictures.join(gettext("Screenshots"));
     let now = glib::DateTime::now_local().and_then(|now| now.format("%Y-%m-%d %H-%M-%S"));
     let now = now.map_or_else(|_| String::new(), |now| format!(" {now}"));
-    let png = machine
-        .screenshot()
-        .map_err(|error| text::sentence(&error))?;
-    save_in(&folder, &format!("{name}{now}"), &png)
+    save_in(&folder, &format!("{name}{now}"), png)
 }
 
 fn save_in(folder: &Path, name: &str, png: &[u8]) -> Result<PathBuf, String> {

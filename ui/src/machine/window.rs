@@ -9,12 +9,12 @@ use relm4::gtk::gio;
 use relm4::prelude::*;
 use relm4::{adw, gtk};
 
-use super::actions::{self, Act, Actions};
+use super::actions::{self, Act, Actions, Scale};
 use super::command::{self, Done};
 use super::full_screen::Bars;
 use super::power::PowerButtons;
-use super::screen::{Screen, ScreenInit, ScreenInput};
-use super::typing;
+use super::screen::{Screen, ScreenInit, ScreenInput, ScreenOutput};
+use super::{layout, typing};
 use crate::dialogs::question::{self, Weight};
 use crate::dialogs::toast;
 use crate::model::{Machines, State, StoredMachine};
@@ -30,6 +30,9 @@ pub struct MachineWindow {
     screen: Controller<Screen>,
     power: PowerButtons,
     bars: Bars,
+    scale: Scale,
+    /// Width and height of the guest's screen in its pixels.
+    guest: (u32, u32),
 }
 
 /// What it is told.
@@ -51,6 +54,8 @@ pub enum WindowInput {
     FullScreened(bool),
     /// The window is to be closed.
     Close,
+    /// What the screen tells.
+    Screen(ScreenOutput),
 }
 
 /// What it asks of the main window.
@@ -80,6 +85,13 @@ impl Component for MachineWindow {
             #[watch]
             set_title: Some(model.machine.definition.name.as_str()),
             set_size_request: (360, 294),
+            add_breakpoint = adw::Breakpoint::new(adw::BreakpointCondition::new_length(
+                adw::BreakpointConditionLengthType::MaxWidth,
+                500.0,
+                adw::LengthUnit::Sp,
+            )) {
+                add_setter: (header, "decoration-layout", Some(&":close".to_value())),
+            },
             connect_close_request[sender] => move |_| {
                 sender.input(WindowInput::Close);
                 gtk::glib::Propagation::Stop
@@ -101,7 +113,7 @@ impl Component for MachineWindow {
                         pack_end = &gtk::MenuButton {
                             set_icon_name: "view-more-symbolic",
                             set_tooltip_text: Some(&gettext("Machine Menu")),
-                            set_menu_model: Some(&actions::screen_menu()),
+                            set_menu_model: Some(&actions::screen_menu(true)),
                             update_property: &[gtk::accessible::Property::Label(&gettext("Machine Menu"))],
                         },
                         pack_end = &gtk::MenuButton {
@@ -164,11 +176,12 @@ impl Component for MachineWindow {
                 state: state.clone(),
                 takes_keyboard: true,
             })
-            .detach();
+            .forward(sender.input_sender(), WindowInput::Screen);
         let (view, header) = (&adw::ToolbarView::new(), &adw::HeaderBar::new());
         let power = PowerButtons::new(header);
         power.follow(&state);
-        let ((width, height), maximised) = settings::get().machine_window(machine.definition.uuid);
+        let machine_identifier = machine.definition.uuid;
+        let ((width, height), maximised) = settings::get().machine_window(machine_identifier);
         root.set_default_size(width, height);
         root.set_maximized(maximised);
         let model = Self {
@@ -179,7 +192,11 @@ impl Component for MachineWindow {
             screen,
             power,
             bars: Bars::new(view),
+            scale: settings::get().scale(machine_identifier),
+            guest: (0, 0),
         };
+        model.screen.emit(ScreenInput::Scale(model.scale.scaling()));
+        model.actions.set_scale(model.scale);
         let widgets = view_output!();
         ComponentParts { model, widgets }
     }
@@ -205,12 +222,27 @@ impl Component for MachineWindow {
             }
             WindowInput::Present => root.present(),
             WindowInput::Act(Act::View(name)) => drop(sender.output(WindowOutput::View(name))),
-            WindowInput::Act(Act::Scale(scaling)) => self.screen.emit(ScreenInput::Scale(scaling)),
+            WindowInput::Act(Act::Scale(scale)) => {
+                self.screen.emit(ScreenInput::Scale(scale.scaling()));
+                self.scaled(scale, widgets, root);
+            }
+            WindowInput::Act(Act::ZoomIn) => self.screen.emit(ScreenInput::Zoom(true)),
+            WindowInput::Act(Act::ZoomOut) => self.screen.emit(ScreenInput::Zoom(false)),
+            WindowInput::Screen(ScreenOutput::Scaled(scaling)) => {
+                self.scaled(Scale::Picture(scaling), widgets, root);
+            }
+            WindowInput::Screen(ScreenOutput::Size(width, height)) => {
+                self.guest = (width, height);
+                self.follow_guest(widgets, root);
+            }
+            WindowInput::Act(Act::KeyboardLayout) => {
+                let machine = self.machine.definition.uuid;
+                relm4::spawn_local(layout::ask(machine, root.clone().upcast()));
+            }
             WindowInput::Act(Act::TypeClipboard) => {
-                if let Some(machine) = self.machines.handle(&self.machine.folder) {
-                    let view = self.screen.widget().clone().upcast();
-                    relm4::spawn_local(typing::type_clipboard(machine, view));
-                }
+                let (machines, machine) = (self.machines.clone(), self.machine.clone());
+                let view = self.screen.widget().clone().upcast();
+                relm4::spawn_local(typing::type_clipboard(machines, machine, view));
             }
             WindowInput::Act(act) => {
                 let name = self.machine.definition.name.as_str();
@@ -269,12 +301,43 @@ impl Component for MachineWindow {
 }
 
 impl MachineWindow {
+    fn scaled(
+        &mut self,
+        scale: Scale,
+        widgets: &MachineWindowWidgets,
+        root: &adw::ApplicationWindow,
+    ) {
+        self.scale = scale;
+        self.actions.set_scale(scale);
+        settings::get().keep_scale(self.machine.definition.uuid, scale);
+        self.follow_guest(widgets, root);
+    }
+
+    /// Makes the window as large as the guest's screen and its own bars, if that is wanted.
+    fn follow_guest(&self, widgets: &MachineWindowWidgets, root: &adw::ApplicationWindow) {
+        let alone = !root.is_maximized() && !root.is_fullscreen();
+        let (Scale::Follow, Some(surface), true) = (self.scale, root.surface(), alone) else {
+            return;
+        };
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "at most 8192, of which a monitor shows a part"
+        )]
+        let units = |pixels: u32| (f64::from(pixels) / surface.scale()).ceil() as i32;
+        if self.guest.0 > 0 && self.guest.1 > 0 {
+            let bars = widgets.view.top_bar_height();
+            root.set_default_size(units(self.guest.0), units(self.guest.1) + bars);
+        }
+    }
+
     fn confirmed(&self, act: Act, sender: &ComponentSender<Self>) {
         let machine = self.machines.handle(&self.machine.folder);
         let Some(machine) = machine.filter(|machine| machine.state().is_alive()) else {
             if let Some(elsewhere) = self.machines.elsewhere(&self.machine.folder) {
-                sender
-                    .spawn_oneshot_command(move || command::carry_out_elsewhere(&elsewhere, &act));
+                let name = self.machine.definition.name.to_string();
+                sender.spawn_oneshot_command(move || {
+                    command::carry_out_elsewhere(&elsewhere, &name, act)
+                });
             } else if act == Act::Start {
                 let _ = sender.output(WindowOutput::Start);
             }

@@ -1,9 +1,10 @@
 //! Machines that another process runs: `guesthouse run`, say. What they are doing is told by whoever follows their control sockets,
 //! and what is wanted of them is asked of their holders.
 
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use super::State;
+use super::{ScanCode, State};
 
 /// What can be wanted of a machine that another process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,24 @@ pub trait Holder: Send + Sync {
     /// # Errors
     /// Why it was not, and what to do.
     fn ask(&self, wish: Wish) -> Result<(), String>;
+
+    /// A connection to the machine's screen, by the remote framebuffer protocol; it is asked for at once and waited for.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn screen(&self) -> Result<UnixStream, String>;
+
+    /// The machine's screen as PNG; waits for it.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn screenshot(&self) -> Result<Vec<u8>, String>;
+
+    /// Presses `keys` together, the first first, lets them go, and waits until that is done.
+    ///
+    /// # Errors
+    /// Why they were not pressed.
+    fn press(&self, keys: &[ScanCode]) -> Result<(), String>;
 }
 
 /// A machine that another process runs.

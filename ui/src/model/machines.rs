@@ -4,17 +4,20 @@
 //! machine said last (its log, why it crashed) can be asked until it is started again.
 
 use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use guesthouse_engine::input::typing;
 use parking_lot::Mutex;
 
 use super::{
-    Definition, Deleted, Elsewhere, Entry, Finding, Host, Library, LibraryError, Machine,
-    MachineEvent, NewDisk, SerialConsole, StartError, StartOptions, State, StoredMachine, Switches,
-    Wish,
+    Definition, Deleted, Drive, DriveKind, Elsewhere, Entry, Finding, Host, Library, LibraryError,
+    Machine, MachineEvent, NewDisk, ScanCode, SerialConsole, StartError, StartOptions, State,
+    StoredMachine, Switches, Wish,
 };
+use crate::text;
 
 /// Something that those who follow the machines may want to show.
 #[derive(Debug, Clone)]
@@ -33,6 +36,14 @@ pub enum Change {
         /// What.
         event: MachineEvent,
     },
+    /// The guest of the machine in `folder`, whose disks were empty when it was started, has ended by itself with much on them, and
+    /// an installer is in its drive still.
+    Installed {
+        /// Its folder.
+        folder: PathBuf,
+        /// What was written, in bytes.
+        written: u64,
+    },
 }
 
 /// A machine that was started, and what was put into its optical drives or taken out since, by their numbers.
@@ -40,6 +51,28 @@ struct Handle {
     machine: Machine,
     serial: SerialConsole,
     media: HashMap<usize, Option<PathBuf>>,
+    /// A system may be installed: its disks were empty when it was started, and a medium is in a drive.
+    installing: bool,
+}
+
+/// The least that an installed system writes, in bytes.
+const INSTALLED: u64 = 64 << 20;
+/// A disk whose file takes less of its file system is empty.
+const EMPTY: u64 = 8 << 20;
+
+/// Whether `machine` has a disk, nothing on its disks, and something to install from.
+fn may_be_installed(machine: &StoredMachine) -> bool {
+    let drives = &machine.definition.drives;
+    let of = |kind| drives.iter().filter(move |drive| drive.kind == kind);
+    let mut disks = of(DriveKind::Disk).peekable();
+    let empty = |drive: &Drive| {
+        let file = drive.file.as_ref().map(|file| machine.folder.join(file));
+        let taken = file.and_then(|file| file.metadata().ok());
+        taken.is_some_and(|data| data.blocks() * 512 < EMPTY)
+    };
+    disks.peek().is_some()
+        && disks.all(empty)
+        && of(DriveKind::Optical).any(|drive| drive.file.is_some())
 }
 
 /// The machines on disk and alive, shared by the window and the control socket.
@@ -187,6 +220,28 @@ impl Machines {
         Some(self.elsewhere(folder)?.holder.ask(wish))
     }
 
+    /// Presses `keys` together on the keyboard of the machine in `folder`, in this process or another, and lets them go; tells whether
+    /// it runs to take them. Takes its time.
+    pub fn press(&self, folder: &Path, keys: &[ScanCode]) -> bool {
+        let machine = self.handle(folder);
+        if let Some(machine) = machine.filter(|machine| machine.state().is_alive()) {
+            let runs = machine.state() == State::Running;
+            if runs {
+                typing::press(keys, &|event| machine.input(event));
+            }
+            return runs;
+        }
+        let elsewhere = self.elsewhere(folder);
+        let elsewhere = elsewhere.filter(|told| told.state == State::Running);
+        elsewhere.is_some_and(|told| match told.holder.press(keys) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(%error, "another process did not press keys");
+                false
+            }
+        })
+    }
+
     /// The machines of this process that are alive.
     pub fn alive(&self) -> Vec<(PathBuf, Machine)> {
         let handles = self.handles.lock();
@@ -204,6 +259,7 @@ impl Machines {
     /// Why it cannot be started, and what to do.
     pub fn start(self: &Arc<Self>, machine: &StoredMachine) -> Result<Machine, StartError> {
         let StoredMachine { folder, definition } = machine;
+        let installing = may_be_installed(machine);
         let (serial, connection) = SerialConsole::new();
         let options = StartOptions {
             serial: Some(connection),
@@ -215,6 +271,7 @@ impl Machines {
             machine: machine.clone(),
             serial,
             media: HashMap::new(),
+            installing,
         };
         let previous = self.handles.lock().insert(folder.clone(), handle);
         // It waits for the previous run's thread to end.
@@ -246,10 +303,50 @@ impl Machines {
         {
             handle.media.insert(*drive, file.clone());
         }
+        let installed = match event {
+            MachineEvent::Ended { written } if written >= INSTALLED => {
+                let mut handles = self.handles.lock();
+                let handle = handles.get_mut(folder);
+                // It is said once.
+                let said = handle.map(|handle| std::mem::take(&mut handle.installing));
+                said.unwrap_or(false).then_some(written)
+            }
+            _ => None,
+        };
         self.tell(&Change::Event {
             folder: folder.to_owned(),
             event,
         });
+        if let Some(written) = installed {
+            self.tell(&Change::Installed {
+                folder: folder.to_owned(),
+                written,
+            });
+        }
+    }
+
+    /// Takes what is in the optical drives of `machine` out, now and for its next starts.
+    ///
+    /// # Errors
+    /// Why that cannot be done, and what to do.
+    pub fn eject_all(&self, machine: &StoredMachine) -> Result<(), String> {
+        let handle = self.handle(&machine.folder);
+        let handle = handle.filter(|machine| machine.state().is_alive());
+        let mut definition = machine.definition.clone();
+        let drives = definition.drives.iter_mut();
+        let optical = drives.filter(|drive| drive.kind == DriveKind::Optical);
+        for (number, drive) in optical.enumerate() {
+            if let Some(handle) = &handle {
+                let ejected = handle.eject(number, false);
+                ejected.map_err(|error| text::sentence(&error))?;
+            }
+            drive.file = None;
+        }
+        if definition != machine.definition {
+            let changed = self.update(machine, &definition);
+            changed.map_err(|error| text::sentence(&error))?;
+        }
+        Ok(())
     }
 
     /// Makes a machine with new, empty `disks`.

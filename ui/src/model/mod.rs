@@ -23,7 +23,7 @@ pub use guesthouse_engine::disk::tools::{
 pub use guesthouse_engine::disk::{FaultCause, Space};
 pub use guesthouse_engine::display::{Surface, reduced};
 pub use guesthouse_engine::hypervisor::{HostProblem, check_host, check_uefi};
-pub use guesthouse_engine::input::typing::Typing;
+pub use guesthouse_engine::input::typing::{Stroke, Typing};
 pub use guesthouse_engine::input::{InputEvent, ScanCode};
 pub use guesthouse_engine::library::{
     BrokenMachine, CopiedDisk, Deleted, Entry, Library, LibraryError, MachineLog, NewDisk,

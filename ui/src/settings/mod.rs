@@ -3,7 +3,6 @@
 mod dialog;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 
 use relm4::adw::prelude::*;
 use relm4::gtk::gio;
@@ -12,7 +11,9 @@ use uuid::Uuid;
 
 pub use dialog::show;
 
+use crate::display::Scaling;
 use crate::library::Order;
+use crate::machine::Scale;
 use crate::text::message;
 
 const COLOUR_SCHEME: &str = "colour-scheme";
@@ -22,8 +23,17 @@ const START: &str = "start-after-creating";
 const ORDER: &str = "library-order";
 const GROUPS: &str = "library-groups";
 const MACHINES: &str = "machine-windows";
+const SCALES: &str = "machine-scales";
+const LAYOUTS: &str = "machine-keyboard-layouts";
+const OWN_KEYS: &str = "own-keys";
 const SIZE: &str = "window-size";
 const MAXIMISED: &str = "window-maximised";
+
+/// What a guest reads its keyboard by where nobody said otherwise.
+const USUAL_LAYOUT: &str = "us";
+
+/// In place of a percentage: the window is as large as the guest's screen.
+const FOLLOWS: u16 = 0;
 
 /// What closing the window does while machines run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,6 +215,81 @@ impl Settings {
         self.set(MACHINES, all);
     }
 
+    /// How the picture of the machine that `machine` identifies is fitted.
+    pub fn scale(&self, machine: Uuid) -> Scale {
+        let kept = self.scales().remove(&machine.to_string());
+        kept.map_or(Scale::Picture(Scaling::Fit), |percent| match percent {
+            FOLLOWS => Scale::Follow,
+            percent => Scale::Picture(Scaling::percent(percent.into())),
+        })
+    }
+
+    /// Keeps how a machine's picture is fitted for the next time.
+    pub fn keep_scale(&self, machine: Uuid, scale: Scale) {
+        let (mut all, machine) = (self.scales(), machine.to_string());
+        let before = all.get(&machine).copied();
+        let now = match scale {
+            Scale::Picture(Scaling::Fit) => None,
+            Scale::Picture(Scaling::Percent(percent)) => Some(percent),
+            Scale::Follow => Some(FOLLOWS),
+        };
+        if now != before {
+            match now {
+                Some(percent) => all.insert(machine, percent),
+                None => all.remove(&machine),
+            };
+            self.set(SCALES, all);
+        }
+    }
+
+    fn scales(&self) -> HashMap<String, u16> {
+        let kept = self.0.as_ref();
+        let kept = kept.and_then(|settings| settings.value(SCALES).get());
+        kept.unwrap_or_default()
+    }
+
+    /// The layout, as xkeyboard-config calls it, by which the guest of the machine that `machine` identifies reads its keyboard.
+    pub fn keyboard_layout(&self, machine: Uuid) -> String {
+        let kept = self.keyboard_layouts().remove(&machine.to_string());
+        kept.unwrap_or_else(|| USUAL_LAYOUT.to_owned())
+    }
+
+    /// Keeps the layout by which a machine's guest reads its keyboard.
+    pub fn keep_keyboard_layout(&self, machine: Uuid, layout: &str) {
+        let mut all = self.keyboard_layouts();
+        if layout == USUAL_LAYOUT {
+            all.remove(&machine.to_string());
+        } else {
+            all.insert(machine.to_string(), layout.to_owned());
+        }
+        self.set(LAYOUTS, all);
+    }
+
+    fn keyboard_layouts(&self) -> HashMap<String, String> {
+        let kept = self.0.as_ref();
+        let kept = kept.and_then(|settings| settings.value(LAYOUTS).get());
+        kept.unwrap_or_default()
+    }
+
+    /// A person's own key combinations, as the command line writes them.
+    pub fn own_keys(&self) -> Vec<String> {
+        let kept = self.0.as_ref();
+        let kept = kept.and_then(|settings| settings.value(OWN_KEYS).get());
+        kept.unwrap_or_default()
+    }
+
+    /// Keeps a person's own key combinations.
+    pub fn set_own_keys(&self, keys: Vec<String>) {
+        self.set(OWN_KEYS, keys);
+    }
+
+    /// Calls `changed` whenever a person's own key combinations are others.
+    pub fn connect_own_keys_changed(&self, changed: impl Fn() + 'static) {
+        if let Some(settings) = &self.0 {
+            settings.connect_changed(Some(OWN_KEYS), move |_, _| changed());
+        }
+    }
+
     fn machine_windows(&self) -> HashMap<String, (i32, i32, bool)> {
         let kept = self
             .0
@@ -238,18 +323,12 @@ fn schema() -> Option<gio::SettingsSchema> {
         .as_ref()
         .and_then(|source| source.lookup(crate::APPLICATION_ID, true));
     found.or_else(|| {
-        let program = std::env::current_exe().ok()?;
-        places(&program).find_map(|folder| {
+        crate::share::folders().into_iter().find_map(|share| {
+            let folder = share.join("glib-2.0/schemas");
             let source =
                 gio::SettingsSchemaSource::from_directory(folder, installed.as_ref(), false)
                     .ok()?;
             source.lookup(crate::APPLICATION_ID, false)
         })
     })
-}
-
-/// Where the compiled schemas may be for a `program` that was installed under a prefix the system does not know, or just built.
-fn places(program: &Path) -> impl Iterator<Item = PathBuf> + use<'_> {
-    let above = program.ancestors().skip(2).take(3);
-    above.map(|folder| folder.join("share/glib-2.0/schemas"))
 }

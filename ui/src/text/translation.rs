@@ -4,11 +4,13 @@
 //! sentence is never put together from pieces. The catalogues are made of `po/` by `build-aux/translations`.
 
 use std::fmt::Display;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use gettextrs::{bindtextdomain, textdomain};
 
 pub use gettextrs::gettext;
+
+use crate::share;
 
 /// What the catalogues are called.
 const DOMAIN: &str = "guesthouse";
@@ -16,8 +18,9 @@ const DOMAIN: &str = "guesthouse";
 /// Tells gettext where the catalogues are; comes before the first widget. The language is the user's (`LANGUAGE`, `LC_ALL`,
 /// `LC_MESSAGES`, `LANG`), which the toolkit sets when it starts. Without a catalogue the window speaks English.
 pub fn prepare() {
-    let program = std::env::current_exe().unwrap_or_default();
-    let found = places(&program).find(|place| has_catalogue(place));
+    let places = share::folders().into_iter();
+    let mut places = places.map(|folder| folder.join("locale"));
+    let found = places.find(|place| has_catalogue(place));
     let bound = match found {
         Some(folder) => bindtextdomain(DOMAIN, folder).and_then(|_| textdomain(DOMAIN).map(drop)),
         None => textdomain(DOMAIN).map(drop),
@@ -25,13 +28,6 @@ pub fn prepare() {
     if let Err(error) = bound {
         tracing::warn!(%error, "the window's translations cannot be used");
     }
-}
-
-/// Where the catalogues may be for a `program` that is installed (`bin/` or `libexec/guesthouse/` beside `share/`) or just built (in
-/// `target/`, whose `share/` `build-aux/data` fills).
-fn places(program: &Path) -> impl Iterator<Item = PathBuf> + use<'_> {
-    let above = program.ancestors().skip(2).take(3);
-    above.map(|folder| folder.join("share/locale"))
 }
 
 /// Whether a folder has a catalogue of ours in any language.
@@ -128,19 +124,5 @@ mod tests {
                 expected
             );
         }
-    }
-
-    #[test]
-    fn catalogues_are_beside_the_program() {
-        let places = |program| places(Path::new(program)).collect::<Vec<_>>();
-        assert!(places("/usr/bin/guesthouse").contains(&"/usr/share/locale".into()));
-        assert!(
-            places("/app/libexec/guesthouse/guesthouse-window")
-                .contains(&"/app/share/locale".into())
-        );
-        assert!(
-            places("/src/target/debug/guesthouse-window")
-                .contains(&"/src/target/share/locale".into())
-        );
     }
 }
