@@ -46,6 +46,7 @@ def scenario(window):
     window.keys("ctrl+1")
 
     step("paused, resumed and forced off from the window")
+    window.focus(window.find(Role.IMAGE, "Guest screen"))
     window.release()
     window.press("Pause")
     window.wait_for_state("early", "paused")

@@ -312,6 +312,7 @@ def scenario(window):
     window.keys("ctrl+q")
     window.wait_for_end()
     pages.end()
+    window.expect_no_warnings()
 
 
 run(scenario, size="1920x1080", prepare=prepare, GSETTINGS_BACKEND="keyfile")

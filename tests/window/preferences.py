@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import time
 
 from window import Role, run, step
 
@@ -57,7 +58,8 @@ def scenario(window):
     window.wait_for_text("Press Ctrl.Shift")
     window.keys("ctrl+shift")
     window.choose("Machine Menu", "k")
-    window.wait_for_text("Ctrl.Alt.Shift.Page Down")
+    # GTK 4.18 gives the items of menus no names: the combination can be looked at only.
+    time.sleep(0.5)
     window.picture("send-keys")
     window.keys("Escape", "Escape")
     window.keys("ctrl+w")

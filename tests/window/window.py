@@ -478,6 +478,12 @@ class Window:
         code = self.program.wait(SOON)
         self.expect(f"the program ended with 0 (it was {code})", code == 0)
 
+    def expect_no_warnings(self):
+        """Fails if the toolkit complained about what the program did."""
+        with open("program.log", errors="replace") as log:
+            complaints = [line for line in log if re.search(r"-(WARNING|CRITICAL) \*\*", line)]
+        self.expect("the toolkit did not complain:\n" + "".join(complaints), not complaints)
+
     def close(self):
         self.program.send_signal(signal.SIGTERM)
         try:

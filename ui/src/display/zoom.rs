@@ -12,6 +12,9 @@ use super::screen::Screen;
 /// How much a touch pad's scrolling by one unit makes the picture larger.
 const SCROLLED: f64 = 1.005;
 
+/// Notches of one event beyond which nobody meant it.
+const MOST_NOTCHES: f64 = 16.0;
+
 /// Another size of the picture that a person wants.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Zoom {
@@ -50,7 +53,19 @@ pub fn follow(
         let percent = seen.percent();
         let scaling = match wheel.unit() {
             gdk::ScrollUnit::Surface => Scaling::percent(percent * SCROLLED.powf(-turned)),
-            _ => step(percent, turned < 0.0),
+            // Several notches may come at once.
+            _ => {
+                let notches = turned.abs().clamp(1.0, MOST_NOTCHES);
+                let mut scaling = step(percent, turned < 0.0);
+                let mut turn = 2.0;
+                while turn <= notches
+                    && let Scaling::Percent(percent) = scaling
+                {
+                    scaling = step(percent.into(), turned < 0.0);
+                    turn += 1.0;
+                }
+                scaling
+            }
         };
         want(Zoom {
             scaling,
