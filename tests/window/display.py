@@ -10,7 +10,7 @@ import sys
 import tempfile
 
 # A test that hangs ends after this many seconds.
-LONGEST = 480
+LONGEST = 900
 
 
 def server(folder, size):

@@ -6,16 +6,15 @@ use std::fmt::Write;
 
 use relm4::gtk::{self, prelude::*};
 
-/// How systems are called in the data base, by the first words that tell them apart, and their colours.
-const SYSTEMS: [(&str, &str, &str); 28] = [
-    ("microsoft windows", "W", "#0067c0"),
+/// How systems are called in the data base, by the word that tells them apart, and their letters and colours.
+const SYSTEMS: [(&str, &str, &str); 27] = [
     ("windows", "W", "#0067c0"),
     ("ms-dos", "M", "#3d3d3d"),
     ("freedos", "F", "#2c5aa0"),
     ("debian", "D", "#c70036"),
     ("ubuntu", "U", "#d9480f"),
     ("fedora", "F", "#3c6eb4"),
-    ("red hat", "R", "#c9190b"),
+    ("hat", "R", "#c9190b"),
     ("centos", "C", "#7a2e8c"),
     ("almalinux", "A", "#0f4266"),
     ("rocky", "R", "#0a7d5a"),
@@ -24,7 +23,7 @@ const SYSTEMS: [(&str, &str, &str); 28] = [
     ("arch", "A", "#1272a8"),
     ("manjaro", "M", "#20794a"),
     ("alpine", "A", "#0d597f"),
-    ("linux mint", "M", "#4a7c1f"),
+    ("mint", "M", "#4a7c1f"),
     ("gentoo", "G", "#54487a"),
     ("nixos", "N", "#415e9a"),
     ("slackware", "S", "#3f4a8c"),
@@ -34,7 +33,7 @@ const SYSTEMS: [(&str, &str, &str); 28] = [
     ("openbsd", "O", "#8a6d00"),
     ("netbsd", "N", "#c2570c"),
     ("haiku", "H", "#2f6ea5"),
-    ("mac os", "M", "#5e5c64"),
+    ("macos", "M", "#5e5c64"),
     ("gnome", "G", "#4a5fb5"),
 ];
 
@@ -92,7 +91,7 @@ pub fn show(sign: &gtk::Label, system: Option<&str>, name: &str, size: Size) {
 fn of(system: Option<&str>, name: &str) -> (usize, String) {
     let lower = system.unwrap_or_default().to_lowercase();
     let known = SYSTEMS.iter().enumerate();
-    let mut known = known.filter(|(_, (words, _, _))| lower.starts_with(words));
+    let mut known = known.filter(|(_, (name, _, _))| lower.split(' ').any(|word| word == *name));
     if let Some((number, (_, letter, _))) = known.next() {
         return (number, (*letter).to_owned());
     }
@@ -108,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn systems_are_known_by_their_first_words() {
+    fn systems_are_known_by_a_word() {
         for (system, name, letter) in [
             (Some("Debian 12"), "x", "D"),
             (Some("Microsoft Windows XP"), "x", "W"),
@@ -122,6 +121,6 @@ mod tests {
         }
         assert_eq!(of(Some("Debian 12"), "a"), of(Some("Debian 9"), "b"));
         assert!(of(None, "a").0 >= SYSTEMS.len());
-        assert!(style().contains(".sign-33 { background: #5e5c64; }"));
+        assert!(style().contains(".sign-32 { background: #5e5c64; }"));
     }
 }

@@ -31,9 +31,9 @@ const BESIDE_SHIFT: [RangeInclusive<u32>; 1] = [94..=94];
 /// What is held besides: the modifiers of libxkbcommon, and the keys.
 const LEVELS: [(&[&str], &[ScanCode]); 4] = [
     (&[], &[]),
-    (&["Shift"], &[SHIFT]),
+    (&[xkb::MOD_NAME_SHIFT], &[SHIFT]),
     (&["Mod5"], &[ALT_GR]),
-    (&["Shift", "Mod5"], &[SHIFT, ALT_GR]),
+    (&[xkb::MOD_NAME_SHIFT, "Mod5"], &[SHIFT, ALT_GR]),
 ];
 
 /// Dead keys, and the combining character that each puts over the next letter. <https://www.x.org/releases/current/doc/xproto/>, keysymdef.h.
