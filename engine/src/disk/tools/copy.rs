@@ -1,9 +1,13 @@
 //! Copying a disk's content, by several threads at once, without what is empty.
 
+use std::fs::File;
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use crossbeam_channel::{TrySendError, bounded};
 use parking_lot::{Condvar, Mutex};
 
 use super::super::formats::{Chain, Extent, Kind, index};
@@ -13,6 +17,8 @@ use super::{Job, ToolError};
 const WINDOW: u64 = 2 << 20;
 /// More threads than these only wait for the device.
 const THREADS: usize = 8;
+/// So many bytes that were copied go on to the device while others are copied, rather than all of them at the end.
+const BATCH: u64 = 128 << 20;
 
 /// Where a copy goes.
 pub(super) trait Sink: Sync {
@@ -30,6 +36,9 @@ pub(super) trait Sink: Sync {
 
     /// Hears that `length` bytes from `offset` on are zeros.
     fn zeros(&self, turn: &Turn<'_>, offset: u64, length: u64) -> Result<(), ToolError>;
+
+    /// The file that it writes to, and what messages call it.
+    fn file(&self) -> (&File, &Path);
 
     /// Hears that the image beneath has what lies in `length` bytes from `offset` on.
     fn absent(&self, turn: &Turn<'_>, offset: u64, length: u64) -> Result<(), ToolError> {
@@ -161,6 +170,42 @@ fn in_parallel(
 
 /// Copies the content of `chain` to `sink`.
 pub(super) fn copy(chain: &Chain, sink: &dyn Sink, job: &Job<'_>) -> Result<(), ToolError> {
+    let copied = AtomicU64::new(0);
+    let (full, batches) = bounded::<()>(1);
+    thread::scope(|scope| {
+        // The host tells of a failure once: whoever hears it must not let the copy end well.
+        let storing = scope.spawn(move || {
+            let (file, target) = sink.file();
+            batches
+                .iter()
+                .try_for_each(|()| file.sync_data())
+                .map_err(|source| ToolError::from_host("write to", target, source))
+        });
+        let result = copy_content(chain, sink, job, &|bytes| {
+            if copied.fetch_add(bytes, Ordering::Relaxed) + bytes < BATCH {
+                return Ok(());
+            }
+            copied.store(0, Ordering::Relaxed);
+            match full.try_send(()) {
+                // While the last batch is under way, this one waits for the next.
+                Ok(()) | Err(TrySendError::Full(())) => Ok(()),
+                Err(TrySendError::Disconnected(())) => Err(ToolError::Cancelled),
+            }
+        });
+        drop(full);
+        storing
+            .join()
+            .unwrap_or(Err(ToolError::Panicked))
+            .and(result)
+    })
+}
+
+fn copy_content(
+    chain: &Chain,
+    sink: &dyn Sink,
+    job: &Job<'_>,
+    copied: &(dyn Fn(u64) -> Result<(), ToolError> + Sync),
+) -> Result<(), ToolError> {
     let cursor = Mutex::new(Cursor {
         next: 0,
         ticket: 0,
@@ -200,6 +245,7 @@ pub(super) fn copy(chain: &Chain, sink: &dyn Sink, job: &Job<'_>) -> Result<(), 
                     let data = buffer.get_mut(..index(length)).unwrap_or_default();
                     chain.read(offset, data)?;
                     hand_over(sink, &turn, offset, data)?;
+                    copied(length)?;
                     length
                 }
             };

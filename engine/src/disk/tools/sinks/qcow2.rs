@@ -420,6 +420,10 @@ impl Sink for Qcow2Sink<'_> {
         self.writing.cluster_size
     }
 
+    fn file(&self) -> (&File, &Path) {
+        (self.file, self.target)
+    }
+
     fn write(&self, _turn: &Turn<'_>, offset: u64, data: &[u8]) -> Result<(), ToolError> {
         if self.writing.compress {
             self.write_compressed(offset, data)

@@ -37,6 +37,10 @@ impl Sink for RawSink<'_> {
             .map_err(|source| ToolError::from_host("write to", self.target, source))
     }
 
+    fn file(&self) -> (&File, &Path) {
+        (self.file, self.target)
+    }
+
     fn zeros(&self, _turn: &Turn<'_>, _offset: u64, _length: u64) -> Result<(), ToolError> {
         Ok(())
     }

@@ -185,6 +185,10 @@ impl Sink for VmdkSink<'_> {
         true
     }
 
+    fn file(&self) -> (&File, &Path) {
+        (self.file, self.target)
+    }
+
     fn write(&self, turn: &Turn<'_>, offset: u64, data: &[u8]) -> Result<(), ToolError> {
         let mut deflate = Compress::new(Compression::new(6), true);
         let mut grains = Vec::new();
