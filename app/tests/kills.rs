@@ -1,22 +1,19 @@
 //! The program is killed while its machine's guest writes: the image opens, qemu-img finds nothing but leaks, every byte that the guest
 //! had flushed is there, nobody holds a lock, and the machine starts again.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test that cannot go on ends there, and this one tells what it did"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
 mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use common::{FIRMWARE, Home, Running};
 use guesthouse_engine::definition::ImageFormat;
 use guesthouse_engine::disk::{Backing, DiskOptions, Image};
 use guesthouse_tests::media::{el_torito, program};
+use guesthouse_tests::moments::Moments;
 
 /// Sectors from one that the guest writes to the next: each needs a cluster of its own, and now and then a new L2 table.
 const STRIDE: u32 = 4224;
@@ -54,26 +51,6 @@ const WAYS: [Way; 3] = [
         snapshot: true,
     },
 ];
-
-/// Numbers that nobody chose: xorshift, seeded by the clock, the seed printed for when the test fails.
-struct Moments(u64);
-
-impl Moments {
-    fn new() -> Self {
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap();
-        println!("seed {}", now.as_nanos());
-        Self(u64::try_from(now.as_nanos() & u128::from(u64::MAX)).unwrap() | 1)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
 
 /// A machine, and what its guest has told.
 struct Writer {

@@ -10,6 +10,7 @@ pub mod image;
 pub mod linux;
 pub mod matrix;
 pub mod media;
+pub mod moments;
 pub mod picture;
 pub mod serial;
 pub mod words;

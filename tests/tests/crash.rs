@@ -1,9 +1,9 @@
 //! Two machines at once: when one breaks, the other does not notice.
 
-use guesthouse_engine::definition::{Drive, ImageFormat};
+use guesthouse_engine::definition::ImageFormat;
 use guesthouse_engine::disk;
 use guesthouse_engine::machine::{Machine, MachineEvent, StartOptions, State};
-use guesthouse_tests::guest::{Guest, with_medium};
+use guesthouse_tests::guest::Guest;
 use guesthouse_tests::image::{Written, assert_sound};
 use guesthouse_tests::media::{el_torito, program};
 
@@ -14,15 +14,7 @@ const STRIDE: u32 = 128;
 #[test]
 fn a_machine_that_breaks_leaves_the_others_and_its_own_disk_alone() {
     let neighbour = Guest::boot(&el_torito("ECHO", &program::echo("neighbour: ")));
-    let mut definition = with_medium("medium.iso".as_ref());
-    definition
-        .drives
-        .push(Drive::disk("disk.qcow2".into(), ImageFormat::Qcow2));
-    let broken = Guest::start(definition, |folder| {
-        let medium = el_torito("WRITER", &program::write_sectors(COUNT, STRIDE));
-        std::fs::write(folder.join("medium.iso"), medium).unwrap();
-        disk::create_disk(&folder.join("disk.qcow2"), ImageFormat::Qcow2, 64 << 20).unwrap();
-    });
+    let broken = Guest::writer(COUNT, STRIDE);
     let image = broken.folder().join("disk.qcow2");
     let events = broken.machine.subscribe();
     neighbour.wait_for("neighbour:", FIRMWARE);

@@ -12,20 +12,9 @@ use std::sync::Arc;
 
 use super::*;
 use crate::definition::ImageFormat::{self, Qcow2, Raw};
+use crate::fuzzing::Numbers;
 
 const MIB: u64 = 1 << 20;
-
-/// A small generator, so that a failure can be repeated.
-pub(super) struct Random(pub(super) u64);
-
-impl Random {
-    pub(super) fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
 
 /// Runs qemu-img; its output, and whether it was content.
 pub(super) fn qemu_img(arguments: &[&str], file: &Path) -> (bool, String) {
@@ -131,7 +120,7 @@ fn what_is_written_is_read_again_and_survives_closing() {
     for format in [Raw, Qcow2] {
         let folder = tempfile::tempdir().unwrap();
         let path = new_disk(folder.path(), format, 3 << 30);
-        let mut random = Random(0x5eed);
+        let mut random = Numbers(0x5eed);
         let mut writes: Vec<(u64, Vec<u8>)> = Vec::new();
         {
             let image = open_disk(&path, format, false).unwrap();
@@ -176,7 +165,7 @@ fn the_formats_agree_with_each_other_and_with_qemu_img() {
             open_disk(&raw, Raw, false).unwrap(),
             open_disk(&qcow2, Qcow2, false).unwrap(),
         ];
-        let mut random = Random(42);
+        let mut random = Numbers(42);
         for number in 0..2000_u64 {
             let length = usize::try_from(512 * (1 + random.below(200))).unwrap();
             let offset = random.below(64 * MIB - length as u64) / 512 * 512;
@@ -231,7 +220,7 @@ fn images_that_qemu_img_made_are_written_correctly() {
         let mut expected = vec![0_u8; 20 << 20];
         {
             let image = open_disk(&path, Qcow2, false).unwrap();
-            let mut random = Random(7);
+            let mut random = Numbers(7);
             for number in 0..150_u8 {
                 let length = usize::try_from(512 * (1 + random.below(300))).unwrap();
                 let offset = random.below(20 * MIB - length as u64) / 512 * 512;
@@ -636,7 +625,7 @@ fn child_writes_until_killed() {
 fn kills_leave_nothing_but_leaks() {
     let folder = tempfile::tempdir().unwrap();
     let size = 40 << 30;
-    let mut random = Random(99);
+    let mut random = Numbers(99);
     // GUESTHOUSE_KILLS says otherwise.
     let kills = std::env::var("GUESTHOUSE_KILLS")
         .ok()

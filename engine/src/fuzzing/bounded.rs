@@ -3,7 +3,7 @@
 use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{TARGETS, Target};
+use super::{Numbers, TARGETS, Target};
 
 /// Panics on threads of the engine's own, which are caught there so that one machine at most is lost. A test that breaks a thread
 /// on purpose says so.
@@ -25,27 +25,17 @@ fn count_panics() {
     });
 }
 
-/// A generator of numbers without pattern (xorshift), the same in every run.
-struct Numbers(u64);
-
 impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
+    fn index(&mut self, limit: usize) -> usize {
         usize::try_from(self.next() >> 8).unwrap() % limit.max(1)
     }
 
     /// A number at which programs fail.
     fn telling(&mut self) -> u64 {
-        match self.below(8) {
+        match self.index(8) {
             0 => u64::MAX,
-            1 => 1 << self.below(64),
-            2 => (1 << self.below(64)) - 1,
+            1 => 1 << self.index(64),
+            2 => (1 << self.index(64)) - 1,
             3 => 0,
             4 => self.next() & 0xff,
             5 => (self.next() & 0xffff) << 9,
@@ -54,11 +44,11 @@ impl Numbers {
     }
 
     fn mutate(&mut self, data: &mut Vec<u8>, seeds: &[Vec<u8>]) {
-        let at = self.below(data.len());
-        match self.below(16) {
+        let at = self.index(data.len());
+        match self.index(16) {
             0..4 => {
                 if let Some(byte) = data.get_mut(at) {
-                    *byte ^= 1 << self.below(8);
+                    *byte ^= 1 << self.index(8);
                 }
             }
             4..7 => {
@@ -67,8 +57,8 @@ impl Numbers {
                 }
             }
             7..12 => {
-                let (value, count) = (self.telling(), 1 << self.below(4));
-                let bytes = match self.below(2) {
+                let (value, count) = (self.telling(), 1 << self.index(4));
+                let bytes = match self.index(2) {
                     0 => value.to_le_bytes(),
                     _ => value.rotate_right(8 * count).to_be_bytes(),
                 };
@@ -77,21 +67,21 @@ impl Numbers {
                 }
             }
             12 => {
-                let end = data.len().min(at + 1 + self.below(16));
+                let end = data.len().min(at + 1 + self.index(16));
                 data.drain(at..end);
             }
             13 => {
-                let from = self.below(data.len());
-                let end = data.len().min(from + 1 + self.below(64));
+                let from = self.index(data.len());
+                let end = data.len().min(from + 1 + self.index(64));
                 let copy = data[from..end].to_vec();
                 data.splice(at..at, copy);
             }
             14 => {
-                let other = &seeds[self.below(seeds.len())];
+                let other = &seeds[self.index(seeds.len())];
                 data.truncate(at);
-                data.extend_from_slice(&other[self.below(other.len())..]);
+                data.extend_from_slice(&other[self.index(other.len())..]);
             }
-            _ if self.below(8) == 0 => data.truncate(at),
+            _ if self.index(8) == 0 => data.truncate(at),
             _ => {
                 let byte = self.next().to_le_bytes()[0];
                 data.insert(at, byte);
@@ -153,8 +143,8 @@ pub(super) fn run(name: &str) {
         numbers.next();
     }
     for _ in 0..target.rounds {
-        let mut data = seeds[numbers.below(seeds.len())].clone();
-        for _ in 0..=numbers.below(6) {
+        let mut data = seeds[numbers.index(seeds.len())].clone();
+        for _ in 0..=numbers.index(6) {
             numbers.mutate(&mut data, &seeds);
         }
         attempt(target, &data);

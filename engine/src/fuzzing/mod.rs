@@ -22,8 +22,13 @@ mod controllers;
 pub(crate) mod files;
 pub(crate) mod guest;
 mod legacy;
+#[cfg(test)]
+mod numbers;
 mod stored;
 pub(crate) mod virtio;
+
+#[cfg(test)]
+pub(crate) use numbers::Numbers;
 
 /// Something to be fuzzed.
 pub struct Target {

@@ -14,11 +14,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use guesthouse_engine::Definition;
-use guesthouse_engine::definition::{Drive, Name};
+use guesthouse_engine::definition::{Drive, ImageFormat, Name};
+use guesthouse_engine::disk;
 use guesthouse_engine::machine::{Machine, StartOptions, State};
 use parking_lot::Mutex;
 use tempfile::TempDir;
 
+use crate::media::{el_torito, program};
 use crate::picture::Picture;
 use crate::serial::SerialLine;
 
@@ -70,6 +72,22 @@ impl Guest {
         let folder = tempfile::tempdir().unwrap();
         prepare(folder.path());
         Self::start_in(folder, definition)
+    }
+
+    /// Starts a machine whose guest writes to `count` sectors of its disk over and over, each `stride` sectors behind the one before.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn writer(count: u16, stride: u32) -> Self {
+        let mut definition = with_medium("medium.iso".as_ref());
+        definition
+            .drives
+            .push(Drive::disk("disk.qcow2".into(), ImageFormat::Qcow2));
+        Self::start(definition, |folder| {
+            let medium = el_torito("WRITER", &program::write_sectors(count, stride));
+            std::fs::write(folder.join("medium.iso"), medium).unwrap();
+            disk::create_disk(&folder.join("disk.qcow2"), ImageFormat::Qcow2, 64 << 20).unwrap();
+        })
     }
 
     /// Starts a machine as [`Guest::start`] does, whose files are in `folder` already.

@@ -74,12 +74,12 @@ impl Ranges {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::tests::Random;
     use super::*;
+    use crate::fuzzing::Numbers;
 
     #[test]
     fn it_agrees_with_a_list_of_bytes() {
-        let mut random = Random(99);
+        let mut random = Numbers(99);
         let mut ranges = Ranges::default();
         let mut bytes = [false; 64];
         for _ in 0..20_000 {

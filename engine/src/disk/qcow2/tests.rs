@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::super::tests::{Random, check_for_leaks_only, qemu_img};
+use super::super::tests::{check_for_leaks_only, qemu_img};
 use super::super::{Image, ImageError, OpenError};
 use super::header::{Header, HeaderFault};
 use super::{HostFile, Parts, Qcow2Image};
+use crate::fuzzing::Numbers;
 
 const PAGE: usize = 4096;
 
@@ -114,7 +115,7 @@ impl Disk {
     }
 
     /// What the device holds after a power cut: each page as some write since the last sync left it, or as none did.
-    fn after_power_cut(&self, random: &mut Random) -> Vec<u8> {
+    fn after_power_cut(&self, random: &mut Numbers) -> Vec<u8> {
         let mut content = self.durable.clone();
         for (page, versions) in &self.unsynced {
             let kept = usize::try_from(random.below(versions.len() as u64 + 1)).unwrap();
@@ -245,7 +246,7 @@ fn a_full_host_loses_nothing_and_requests_can_be_made_again() {
         let disk = Disk::new(base);
         let start = disk.lock().content.len();
         disk.lock().capacity = start;
-        let mut random = Random(4711);
+        let mut random = Numbers(4711);
         let mut expected = HashMap::new();
         let mut refused = 0;
         {
@@ -330,7 +331,7 @@ fn several_threads_use_one_image() {
             for thread in 0..4_u64 {
                 let image = &image;
                 scope.spawn(move || {
-                    let mut random = Random(thread + 1);
+                    let mut random = Numbers(thread + 1);
                     let mut last = HashMap::new();
                     for number in 1..400 {
                         let page = random.below(4000) * 4 + thread;

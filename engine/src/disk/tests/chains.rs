@@ -39,7 +39,7 @@ fn an_overlay_shows_its_backing_file_and_keeps_what_is_written_to_itself() {
             let mut buffer = GuestBuffer::new(memory);
             buffer.push(0, 100_000).unwrap();
             buffer.push(200_000, 31_072).unwrap();
-            let mut random = Random(77);
+            let mut random = Numbers(77);
             for number in 0..120_u8 {
                 let length = usize::try_from(512 * (1 + random.below(256))).unwrap();
                 let offset = random.below(size - length as u64) / 512 * 512;
@@ -73,7 +73,7 @@ fn chains_of_any_cluster_sizes_are_read_through() {
     let size = 2 << 20;
     let mut expected = vec![0_u8; 2 << 20];
     let mut below: Option<PathBuf> = None;
-    let mut random = Random(5);
+    let mut random = Numbers(5);
     for (link, options) in [
         "cluster_size=512",
         "cluster_size=2M",
@@ -213,7 +213,7 @@ fn internal_snapshots_stay_as_they_were() {
         let mut expected = qemu_reads("qcow2", &path);
         {
             let image = open_disk(&path, Qcow2, false).unwrap();
-            let mut random = Random(3);
+            let mut random = Numbers(3);
             for number in 0..150_u8 {
                 let length = 512 * (1 + random.below(200));
                 let offset = random.below((8 << 20) - length) / 512 * 512;
@@ -246,7 +246,7 @@ fn clusters_compressed_with_zstd_are_read_and_written_over() {
         let (raw, path) = (folder.path().join("raw"), folder.path().join("disk"));
         let mut expected = pattern(6 << 20, 0x11);
         // What cannot be compressed stays as it is.
-        let mut random = Random(8);
+        let mut random = Numbers(8);
         for byte in &mut expected[1 << 20..2 << 20] {
             *byte = random.below(256).to_le_bytes()[0];
         }
@@ -303,7 +303,7 @@ fn an_external_data_file_is_read_and_written() {
             assert!(matches!(error, OpenError::NotAgreed { .. }), "{error}");
             let image = open_chain(&path, false).unwrap();
             assert!(read_all(&*image) == expected);
-            let mut random = Random(4);
+            let mut random = Numbers(4);
             for number in 0..60_u8 {
                 let length = 512 * (1 + random.below(300));
                 let offset = random.below((4 << 20) - length) / 512 * 512;

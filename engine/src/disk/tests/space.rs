@@ -213,7 +213,7 @@ fn every_cache_mode_stores_the_same() {
                     image.features().write_cache,
                     cache != CacheMode::Writethrough
                 );
-                let mut random = Random(1);
+                let mut random = Numbers(1);
                 for number in 1..60_u8 {
                     // Aligned as O_DIRECT wants it, and not.
                     let unit = if number % 2 == 0 { 4096 } else { 512 };

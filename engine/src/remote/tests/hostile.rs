@@ -7,26 +7,11 @@ use std::{
 };
 
 use super::{Rig, client::Client, soon};
+use crate::fuzzing::Numbers;
 use crate::remote::Options;
 
-/// A small generator of numbers without pattern (xorshift), so that a failure can be repeated.
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    fn bytes(&mut self, count: u64) -> Vec<u8> {
-        (0..count).map(|_| self.next().to_le_bytes()[3]).collect()
-    }
+fn bytes(numbers: &mut Numbers, count: u64) -> Vec<u8> {
+    (0..count).map(|_| numbers.byte()).collect()
 }
 
 fn still_serves(rig: &Rig) {
@@ -50,7 +35,7 @@ fn any_bytes_instead_of_the_greeting() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         rig.server.attach(ours).unwrap();
         let count = numbers.below(30);
-        let _ = theirs.write_all(&numbers.bytes(count));
+        let _ = theirs.write_all(&bytes(&mut numbers, count));
         let _ = theirs.shutdown(std::net::Shutdown::Write);
         let mut all = Vec::new();
         let _ = theirs.read_to_end(&mut all);

@@ -299,7 +299,7 @@ impl Run<'_> {
 
     /// Works on the image and closes it.
     fn record(&self, seed: u64) -> Recording {
-        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut random = Numbers(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let disk = Disk::new(self.base.clone());
         disk.lock().record = Some(Vec::new());
         let recorded = || disk.lock().record.as_ref().map_or(0, Vec::len);
@@ -329,7 +329,7 @@ impl Run<'_> {
     fn step(
         &self,
         image: &Qcow2Image,
-        random: &mut Random,
+        random: &mut Numbers,
         number: u64,
         size: &mut u64,
     ) -> Option<Promise> {
@@ -408,7 +408,7 @@ impl Run<'_> {
                 continue;
             }
             done += 1;
-            let mut random = Random((seed << 32 | write).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+            let mut random = Numbers((seed << 32 | write).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
             let left = disk.after_power_cut(&mut random);
             let name = format!("{}, recording {seed}, write {write}", work.name);
             self.judge(left, &expected, &name, done % ASKED == 1);

@@ -1,21 +1,10 @@
 //! A guest that means ill: no access makes the controller panic, hang or reach beyond what it was given.
 
 use super::*;
+use crate::fuzzing::Numbers;
 
-/// Marsaglia's xorshift: the same numbers in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn bytes<const N: usize>(&mut self) -> [u8; N] {
-        std::array::from_fn(|_| self.next() as u8)
-    }
+fn bytes<const N: usize>(random: &mut Numbers) -> [u8; N] {
+    std::array::from_fn(|_| random.byte())
 }
 
 fn full_bench() -> (Arc<MemoryImage>, Arc<MemoryImage>, Bench) {
@@ -29,7 +18,7 @@ fn full_bench() -> (Arc<MemoryImage>, Arc<MemoryImage>, Bench) {
 }
 
 /// Moves data whatever the state, through both ways.
-fn pump(bench: &mut Bench, base: u16, random: &mut Random) {
+fn pump(bench: &mut Bench, base: u16, random: &mut Numbers) {
     let length = (random.next() % 3000) as usize;
     let data: Vec<u8> = (0..length).map(|_| random.next() as u8).collect();
     let width = Width::ALL[(random.next() % 3) as usize];
@@ -41,7 +30,7 @@ fn pump(bench: &mut Bench, base: u16, random: &mut Random) {
     }
     let window = u64::from(base == SECONDARY) * 8;
     if random.next() & 3 == 0 {
-        bench.bus_master_write(window + 4, &random.bytes::<4>());
+        bench.bus_master_write(window + 4, &bytes::<4>(random));
     }
     bench.bus_master_write(window, &[random.next() as u8]);
 }
@@ -63,11 +52,11 @@ fn still_alive(bench: &mut Bench) {
 #[test]
 fn every_command_with_every_feature() {
     let (hard, disc, mut bench) = full_bench();
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Numbers(0x9e37_79b9_7f4a_7c15);
     for code in 0..=255_u8 {
         for feature in 0..=255_u8 {
             let base = if feature & 1 == 0 { PRIMARY } else { SECONDARY };
-            let registers: [u8; 6] = random.bytes();
+            let registers: [u8; 6] = bytes(&mut random);
             for (register, value) in (1..).zip(registers) {
                 // Small numbers half of the time, so that some sectors exist.
                 let value = if random.next() & 1 == 0 {
@@ -96,7 +85,7 @@ fn every_command_with_every_feature() {
 #[test]
 fn every_port_at_every_width() {
     let (_hard, _disc, mut bench) = full_bench();
-    let mut random = Random(1);
+    let mut random = Numbers(1);
     let ports: Vec<u16> = IdeController::PORTS.into_iter().flatten().collect();
     for _ in 0..20_000 {
         let port = ports[(random.next() % ports.len() as u64) as usize];
