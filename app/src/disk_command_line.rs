@@ -158,6 +158,9 @@ pub struct ConvertDisk {
     /// Read the copy again and compare it
     #[arg(long)]
     pub verify: bool,
+    /// Let it take the place of a file of that name
+    #[arg(long)]
+    pub replace: bool,
     /// An internal snapshot of the source, by name or number, instead of its present state
     #[arg(long, value_name = "NAME")]
     pub snapshot: Option<String>,

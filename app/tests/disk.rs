@@ -80,6 +80,15 @@ fn a_disk_from_its_making_to_its_conversion() {
     }
     let refused = home.fail(&["disk", "convert", "top.qcow2", "b.raw"]);
     assert!(refused.contains("exists already"), "{refused}");
+    fs::write(home.path("b.raw"), "old").unwrap();
+    home.succeed(&["disk", "convert", "top.qcow2", "b.raw", "--replace"]);
+    home.succeed(&["disk", "compare", "top.qcow2", "b.raw"]);
+    // Neither itself nor what it is based on.
+    for target in ["top.qcow2", "a.qcow2"] {
+        let before = fs::read(home.path(target)).unwrap();
+        home.fail(&["disk", "convert", "top.qcow2", target, "--replace"]);
+        assert!(fs::read(home.path(target)).unwrap() == before, "{target}");
+    }
     home.succeed(&["disk", "clone", "b.raw", "c.raw"]);
     home.succeed(&["disk", "rebase", "top.qcow2", "--flatten"]);
     fs::rename(home.path("a.qcow2"), home.path("away")).unwrap();

@@ -7,10 +7,11 @@ use guesthouse_engine::disk::check::{self, CheckReport, SecondOpinion, Severity}
 use guesthouse_engine::disk::formats::Format;
 use guesthouse_engine::disk::formats::ova::Appliance;
 use guesthouse_engine::disk::tools::{
-    self, Details, Job, Preallocation, Source, TargetFormat, ToolError,
+    self, Details, Job, Preallocation, Source, TargetFormat, ToolError, Unfinished,
 };
 use serde_json::json;
 
+use super::exchange::occupied;
 use crate::disk_command_line::{
     CommitDisk, CompareDisks, ConvertDisk, CreateDisk, DiskCommand, Given, NewFormat, OneImage,
     PreallocationChoice, RebaseDisk, RepairDisk, ResizeDisk,
@@ -367,6 +368,7 @@ fn resize(command: &ResizeDisk, job: &Job<'_>) -> anyhow::Result<()> {
 fn convert(command: &ConvertDisk, job: &Job<'_>) -> anyhow::Result<()> {
     let cluster_size = command.cluster_size.as_deref();
     let format = target_format(&command.target, command.to, cluster_size, command.compress)?;
+    let begin = || Unfinished::at(&command.target, occupied(command.replace));
     let packed = command.source.extension().is_some_and(|extension| {
         extension.eq_ignore_ascii_case("ova") || extension.eq_ignore_ascii_case("ovf")
     });
@@ -385,16 +387,17 @@ fn convert(command: &ConvertDisk, job: &Job<'_>) -> anyhow::Result<()> {
         return Ok(tools::import_disk(
             &appliance,
             disk,
-            &command.target,
+            begin()?,
             format,
+            command.verify,
             job,
         )?);
     }
     let mut source = source(&command.source, &command.given)?;
     source.snapshot.clone_from(&command.snapshot);
-    Ok(tools::convert(
+    Ok(tools::convert_into(
         &source,
-        &command.target,
+        begin()?,
         format,
         command.verify,
         job,

@@ -108,7 +108,8 @@ pub fn import(library: &Library, command: &Import, as_json: bool) -> anyhow::Res
     Ok(())
 }
 
-fn occupied(replace: bool) -> Occupied {
+/// What becomes of a file that has the name already.
+pub(super) fn occupied(replace: bool) -> Occupied {
     if replace {
         Occupied::Replace
     } else {

@@ -8,7 +8,7 @@ use super::{Library, LibraryError, NewDisk, StoredMachine};
 use crate::definition::{Generation, Host, ImageFormat, Name};
 use crate::disk::create_disk;
 use crate::disk::formats::ova::{Appliance, ApplianceDisk};
-use crate::disk::tools::{Job, Source, TargetFormat, ToolError, convert, import_disk};
+use crate::disk::tools::{self, Job, Source, TargetFormat, ToolError, convert_into, import_disk};
 use crate::media::{Database, OperatingSystem};
 
 /// A disk of a machine to be made, with what is in another image.
@@ -38,9 +38,12 @@ impl CopiedDisk {
             ImageFormat::Raw => TargetFormat::Raw,
             ImageFormat::Qcow2 => TargetFormat::QCOW2,
         };
+        let unfinished = tools::Unfinished::new(&target)?;
         match &self.from {
-            Original::Image(source) => convert(source, &target, format, false, job),
-            Original::Packed(appliance, disk) => import_disk(appliance, disk, &target, format, job),
+            Original::Image(source) => convert_into(source, unfinished, format, false, job),
+            Original::Packed(appliance, disk) => {
+                import_disk(appliance, disk, unfinished, format, false, job)
+            }
         }
     }
 }

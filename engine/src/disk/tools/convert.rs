@@ -133,19 +133,20 @@ pub fn convert_into(
     convert_chain(&chain, unfinished, format, verify, job)
 }
 
-/// Copies a disk of an OVA or OVF file to the new image `target`.
+/// Copies a disk of an OVA or OVF file to a file that was begun; with `verify` as [`convert`].
 ///
 /// # Errors
 /// As [`convert`].
 pub fn import_disk(
     appliance: &Appliance,
     disk: &ApplianceDisk,
-    target: &Path,
+    unfinished: Unfinished,
     format: TargetFormat,
+    verify: bool,
     job: &Job<'_>,
 ) -> Result<(), ToolError> {
     let chain = appliance.open(disk)?;
-    convert_chain(&chain, Unfinished::new(target)?, format, false, job)
+    convert_chain(&chain, unfinished, format, verify, job)
 }
 
 fn convert_chain(

@@ -593,7 +593,9 @@ fn an_ova_goes_out_and_comes_in() {
         .zip([("qcow2", &top), ("raw", &base)])
     {
         let target = folder.path("imported.qcow2");
-        import_disk(&appliance, disk, &target, TargetFormat::QCOW2, &quiet()).unwrap();
+        let unfinished = Unfinished::new(&target).unwrap();
+        let made = TargetFormat::QCOW2;
+        import_disk(&appliance, disk, unfinished, made, true, &quiet()).unwrap();
         assert!(content("qcow2", &target) == content(format, image));
         fs::remove_file(target).unwrap();
     }
@@ -608,14 +610,9 @@ fn an_ova_goes_out_and_comes_in() {
     assert!(content("vmdk", &folder.path("machine-disk1.vmdk")) == content("qcow2", &top));
     let beside = Appliance::read(&folder.path("machine.ovf")).unwrap();
     let target = folder.path("beside.raw");
-    import_disk(
-        &beside,
-        &beside.disks[1],
-        &target,
-        TargetFormat::Raw,
-        &quiet(),
-    )
-    .unwrap();
+    let (unfinished, disk) = (Unfinished::new(&target).unwrap(), &beside.disks[1]);
+    let format = TargetFormat::Raw;
+    import_disk(&beside, disk, unfinished, format, false, &quiet()).unwrap();
     assert!(fs::read(&target).unwrap() == fs::read(&base).unwrap());
     // Not whole.
     let length = fs::metadata(&ova).unwrap().len();
