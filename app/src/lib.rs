@@ -14,10 +14,15 @@ mod size;
 
 use std::sync::Arc;
 
+/// The library of qcow2 images says at the level of errors that a table is "dropped while modified" when there was no room for a
+/// new one: nothing is in that, the guest's request is made again, and the machine's log says why it waits. The other time it says
+/// so is when an image is closed with what could not be stored, which the engine itself tells.
+const QUIET: &str = "imago::qcow2::metadata=off";
+
 /// What either program does first: its log goes to standard error, as much of it as `GUESTHOUSE_LOG` says or else `filter`.
 pub fn prepare(filter: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("GUESTHOUSE_LOG")
-        .unwrap_or_else(|_| filter.into());
+        .unwrap_or_else(|_| format!("{filter},{QUIET}").into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
