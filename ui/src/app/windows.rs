@@ -45,6 +45,7 @@ impl App {
                 self.show_machine(folder.clone(), widgets, sender, root);
                 self.tell_if_shown(&folder, PageInput::View(name));
             }
+            WindowOutput::Open(other) => self.show_machine(other, widgets, sender, root),
             WindowOutput::Closed => self.close_window(&folder),
         }
     }

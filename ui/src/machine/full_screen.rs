@@ -7,10 +7,14 @@ use relm4::adw;
 use relm4::adw::prelude::*;
 use relm4::gtk;
 
+use crate::access;
+use crate::text::gettext;
+
 /// The bars of a view.
 pub struct Bars {
     view: adw::ToolbarView,
     away: Rc<Cell<bool>>,
+    leave: gtk::Button,
 }
 
 impl Bars {
@@ -28,20 +32,29 @@ impl Bars {
             }
         });
         view.add_controller(pointer);
+        let leave = gtk::Button::builder()
+            .icon_name("view-restore-symbolic")
+            .tooltip_text(gettext("Leave Full Screen"))
+            .action_name("win.full-screen")
+            .visible(false)
+            .build();
+        access::name(&leave, &gettext("Leave Full Screen"));
         Self {
             view: view.clone(),
             away,
+            leave,
         }
     }
 
-    /// Whether they are away.
-    pub fn are_away(&self) -> bool {
-        self.away.get()
+    /// The button that brings them back for good, for the header: there only while they are away.
+    pub fn leave(&self) -> &gtk::Button {
+        &self.leave
     }
 
     /// The window went full screen, or back.
     pub fn follow(&self, full_screen: bool) {
         self.away.set(full_screen);
+        self.leave.set_visible(full_screen);
         self.view.set_reveal_top_bars(!full_screen);
         self.view.set_reveal_bottom_bars(!full_screen);
         self.view.set_extend_content_to_top_edge(full_screen);

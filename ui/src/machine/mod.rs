@@ -1,6 +1,7 @@
 //! The chosen machine's page and its views.
 
 mod actions;
+mod banners;
 mod broken;
 mod clone;
 mod command;

@@ -9,6 +9,7 @@ use relm4::prelude::*;
 use relm4::{adw, gtk};
 
 use super::actions::{self, Act, Actions, Scale};
+use super::banners::Banners;
 use super::command::{self, Done};
 use super::full_screen::Bars;
 use super::hardware::{HardwareInput, HardwareView};
@@ -33,6 +34,7 @@ pub struct MachinePage {
     state: State,
     bars: Bars,
     power: PowerButtons,
+    banners: Banners,
     actions: Actions,
     screen: Controller<Screen>,
     overview: Controller<Overview>,
@@ -40,8 +42,6 @@ pub struct MachinePage {
     snapshots: Controller<SnapshotsView>,
     serial: Controller<SerialView>,
     log: Controller<LogView>,
-    /// Where space is looked for, and how much is there, while that is what the machine waits for.
-    space: Option<(space::Watch, Option<u64>)>,
 }
 
 /// Which machine it is for.
@@ -79,8 +79,6 @@ pub enum PageInput {
     FullScreen(bool),
     /// The screen is in a window of its own, or no longer.
     Away(bool),
-    /// So many bytes are free where the disk is.
-    Free(u64),
     /// What the screen tells.
     Screen(ScreenOutput),
 }
@@ -150,14 +148,7 @@ impl Component for MachinePage {
                         set_title_widget = &adw::ViewSwitcher {
                             set_policy: adw::ViewSwitcherPolicy::Wide,
                         },
-                        pack_end = &gtk::Button {
-                            set_icon_name: "view-restore-symbolic",
-                            set_tooltip_text: Some(&gettext("Leave Full Screen")),
-                            set_action_name: Some("win.full-screen"),
-                            #[watch]
-                            set_visible: model.bars.are_away(),
-                            update_property: &[gtk::accessible::Property::Label(&gettext("Leave Full Screen"))],
-                        },
+                        pack_end: model.bars.leave(),
                         pack_end = &gtk::MenuButton {
                             set_icon_name: "view-more-symbolic",
                             set_tooltip_text: Some(&gettext("Machine Menu")),
@@ -172,22 +163,7 @@ impl Component for MachinePage {
                             update_property: &[gtk::accessible::Property::Label(&gettext("Open in New Window"))],
                         },
                     },
-                    add_top_bar = &adw::Banner {
-                        #[watch]
-                        set_title: &text::standing(&model.state),
-                        #[watch]
-                        set_revealed: matches!(model.state, State::Paused { .. }),
-                        set_button_label: Some(&gettext("Resume")),
-                        set_action_name: Some("machine.start"),
-                    },
-                    add_top_bar = &adw::Banner {
-                        #[watch]
-                        set_title: &model.room(),
-                        #[watch]
-                        set_revealed: model.space.is_some(),
-                        set_button_label: Some(&gettext("Free Space…")),
-                        set_action_name: Some("machine.free-space"),
-                    },
+                    add_top_bar: model.banners.widget(),
                     #[wrap(Some)]
                     #[name = "views"]
                     set_content = &adw::ViewStack {
@@ -228,7 +204,7 @@ impl Component for MachinePage {
             machine.folder.clone(),
             machine.definition.clone(),
         );
-        let mut model = Self {
+        let model = Self {
             screen: Screen::builder()
                 .launch(ScreenInit {
                     machines: machines.clone(),
@@ -251,15 +227,14 @@ impl Component for MachinePage {
                 .launch(machines.serial(&machine.folder))
                 .detach(),
             log: LogView::builder().launch(()).detach(),
+            banners: Banners::new(machine.folder.clone(), &state),
             machines,
             machine,
             state,
             bars: Bars::new(view),
             power,
             actions,
-            space: None,
         };
-        model.watch_space(&sender);
         model.scale(settings::get().scale(model.machine.definition.uuid));
         let widgets = view_output!();
         widgets.switcher.set_stack(Some(&widgets.views));
@@ -286,8 +261,9 @@ impl Component for MachinePage {
                 self.snapshots.emit(SnapshotsInput::Show(machine.clone()));
                 self.machine = machine;
             }
-            PageInput::State(state) => self.follow(state, &sender),
-            PageInput::Event(MachineEvent::State(state)) => self.follow(state, &sender),
+            PageInput::State(state) | PageInput::Event(MachineEvent::State(state)) => {
+                self.follow(state);
+            }
             PageInput::Event(MachineEvent::Network { .. }) => {
                 self.hardware.emit(HardwareInput::Network);
             }
@@ -308,7 +284,7 @@ impl Component for MachinePage {
                 self.serial.emit(SerialInput::Connect(console));
                 self.overview.emit(OverviewInput::Media);
                 self.hardware.emit(HardwareInput::Media);
-                self.follow(self.machines.state(&self.machine.folder), &sender);
+                self.follow(self.machines.state(&self.machine.folder));
                 widgets.views.set_visible_child_name("display");
             }
             PageInput::View(name) | PageInput::Act(Act::View(name)) => {
@@ -346,19 +322,15 @@ impl Component for MachinePage {
             PageInput::Act(Act::FreeSpace) => {
                 if let Some(file) = space::wanted_by(&self.state, &self.machine.folder) {
                     let output = sender.output_sender().clone();
-                    let shown = space::show(self.machines.clone(), file, root.clone(), output);
-                    relm4::spawn_local(shown);
+                    let open = move |folder| drop(output.send(PageOutput::Open(folder)));
+                    let root = root.clone().upcast();
+                    relm4::spawn_local(space::show(self.machines.clone(), file, root, open));
                 }
             }
             PageInput::Act(act) => self.act(act, &sender, root),
             PageInput::Confirmed(act) => self.confirmed(act, &sender),
             PageInput::Change(change) => self.change(change, &sender),
             PageInput::Pull(drive) => self.change_medium(drive, None, true, &sender),
-            PageInput::Free(bytes) => {
-                if let Some((_, free)) = &mut self.space {
-                    *free = Some(bytes);
-                }
-            }
             PageInput::FullScreen(on) => {
                 self.bars.follow(on);
                 if on {
@@ -443,38 +415,15 @@ impl MachinePage {
         self.log.emit(LogInput::Show(lines));
     }
 
-    fn follow(&mut self, state: State, sender: &ComponentSender<Self>) {
+    fn follow(&mut self, state: State) {
         self.actions.follow(&state);
         self.power.follow(&state);
+        self.banners.follow(&state);
         self.screen.emit(ScreenInput::State(state.clone()));
         self.overview.emit(OverviewInput::State(state.clone()));
         self.hardware.emit(HardwareInput::State(state.clone()));
         self.snapshots.emit(SnapshotsInput::State(state.clone()));
         self.state = state;
-        self.watch_space(sender);
-    }
-
-    fn watch_space(&mut self, sender: &ComponentSender<Self>) {
-        let wanted = space::wanted_by(&self.state, &self.machine.folder);
-        self.space = wanted.map(|file| {
-            let input = sender.input_sender().clone();
-            let watch = space::Watch::new(&file, move |bytes| {
-                // The page may be gone.
-                let _ = input.send(PageInput::Free(bytes));
-            });
-            (watch, None)
-        });
-    }
-
-    /// What the banner says of the room for its disk.
-    fn room(&self) -> String {
-        let free = self.space.as_ref().and_then(|(_, free)| *free);
-        free.map_or_else(String::new, |bytes| {
-            gettext_with(
-                "Free where its disk is: {size}",
-                &[("size", &text::bytes(bytes))],
-            )
-        })
     }
 
     fn act(&self, act: Act, sender: &ComponentSender<Self>, root: &adw::NavigationPage) {

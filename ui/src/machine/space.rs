@@ -8,7 +8,6 @@ use relm4::adw::prelude::*;
 use relm4::gtk::{gio, glib};
 use relm4::{adw, gtk};
 
-use super::page::PageOutput;
 use crate::access;
 use crate::dialogs::launch;
 use crate::model::{FaultCause, Machines, Space, State, StoredMachine};
@@ -56,12 +55,12 @@ impl Drop for Watch {
     }
 }
 
-/// Shows over `root` what frees space for `file`, the image that a machine waits with.
+/// Shows over `root` what frees space for `file`, the image that a machine waits with. `open` goes to the machine in a folder.
 pub async fn show(
     machines: Arc<Machines>,
     file: PathBuf,
-    root: adw::NavigationPage,
-    output: relm4::Sender<PageOutput>,
+    root: gtk::Widget,
+    open: impl Fn(PathBuf) + Clone + 'static,
 ) {
     let near = file.clone();
     let others = relm4::spawn_blocking(move || machines.off_beside(&near));
@@ -73,7 +72,7 @@ pub async fn show(
     let page = adw::PreferencesPage::new();
     page.add(&places(&file, &dialog));
     if !others.is_empty() {
-        page.add(&takers(&others, &dialog, &output));
+        page.add(&takers(&others, &dialog, &open));
     }
     let resume = gtk::Button::builder()
         .label(gettext("Resume the Machine"))
@@ -146,7 +145,7 @@ fn places(file: &Path, dialog: &adw::Dialog) -> adw::PreferencesGroup {
 fn takers(
     machines: &[(StoredMachine, u64)],
     dialog: &adw::Dialog,
-    output: &relm4::Sender<PageOutput>,
+    open: &(impl Fn(PathBuf) + Clone + 'static),
 ) -> adw::PreferencesGroup {
     let group = adw::PreferencesGroup::builder()
         .title(gettext("Machines That Are Off"))
@@ -156,11 +155,11 @@ fn takers(
         .build();
     for (machine, used) in machines.iter().take(MOST) {
         let row = leading(machine.definition.name.as_str(), &text::bytes(*used));
-        let (folder, output) = (machine.folder.clone(), output.clone());
+        let (folder, open) = (machine.folder.clone(), open.clone());
         let dialog = dialog.clone();
         row.connect_activated(move |_| {
             dialog.close();
-            let _ = output.send(PageOutput::Open(folder.clone()));
+            open(folder.clone());
         });
         group.add(&row);
     }

@@ -10,11 +10,12 @@ use relm4::prelude::*;
 use relm4::{adw, gtk};
 
 use super::actions::{self, Act, Actions, Scale};
+use super::banners::Banners;
 use super::command::{self, Done};
 use super::full_screen::Bars;
 use super::power::PowerButtons;
 use super::screen::{Screen, ScreenInit, ScreenInput, ScreenOutput};
-use super::{layout, typing};
+use super::{layout, space, typing};
 use crate::dialogs::question::{self, Weight};
 use crate::dialogs::toast;
 use crate::model::{Machines, State, StoredMachine};
@@ -29,6 +30,7 @@ pub struct MachineWindow {
     actions: Actions,
     screen: Controller<Screen>,
     power: PowerButtons,
+    banners: Banners,
     bars: Bars,
     scale: Scale,
     /// Width and height of the guest's screen in its pixels.
@@ -65,6 +67,8 @@ pub enum WindowOutput {
     Start,
     /// Show this view of the machine's page.
     View(String),
+    /// Show the page of the machine in this folder.
+    Open(PathBuf),
     /// The window is closed.
     Closed,
 }
@@ -124,23 +128,9 @@ impl Component for MachineWindow {
                             set_sensitive: model.state == State::Running,
                             update_property: &[gtk::accessible::Property::Label(&gettext("Send Keys"))],
                         },
-                        pack_end = &gtk::Button {
-                            set_icon_name: "view-restore-symbolic",
-                            set_tooltip_text: Some(&gettext("Leave Full Screen")),
-                            set_action_name: Some("win.full-screen"),
-                            #[watch]
-                            set_visible: model.bars.are_away(),
-                            update_property: &[gtk::accessible::Property::Label(&gettext("Leave Full Screen"))],
-                        },
+                        pack_end: model.bars.leave(),
                     },
-                    add_top_bar = &adw::Banner {
-                        #[watch]
-                        set_title: &text::standing(&model.state),
-                        #[watch]
-                        set_revealed: matches!(model.state, State::Paused { .. }),
-                        set_button_label: Some(&gettext("Resume")),
-                        set_action_name: Some("machine.start"),
-                    },
+                    add_top_bar: model.banners.widget(),
                     set_content: Some(model.screen.widget()),
                 },
             },
@@ -184,6 +174,7 @@ impl Component for MachineWindow {
         let ((width, height), maximised) = settings::get().machine_window(machine_identifier);
         root.set_default_size(width, height);
         root.set_maximized(maximised);
+        let banners = Banners::new(machine.folder.clone(), &state);
         let model = Self {
             machines,
             machine,
@@ -191,6 +182,7 @@ impl Component for MachineWindow {
             actions,
             screen,
             power,
+            banners,
             bars: Bars::new(view),
             scale: settings::get().scale(machine_identifier),
             guest: (0, 0),
@@ -217,6 +209,7 @@ impl Component for MachineWindow {
             WindowInput::State(state) => {
                 self.actions.follow(&state);
                 self.power.follow(&state);
+                self.banners.follow(&state);
                 self.screen.emit(ScreenInput::State(state.clone()));
                 self.state = state;
             }
@@ -243,6 +236,14 @@ impl Component for MachineWindow {
                 let (machines, machine) = (self.machines.clone(), self.machine.clone());
                 let view = self.screen.widget().clone().upcast();
                 relm4::spawn_local(typing::type_clipboard(machines, machine, view));
+            }
+            WindowInput::Act(Act::FreeSpace) => {
+                if let Some(file) = space::wanted_by(&self.state, &self.machine.folder) {
+                    let output = sender.output_sender().clone();
+                    let open = move |folder| drop(output.send(WindowOutput::Open(folder)));
+                    let root = root.clone().upcast();
+                    relm4::spawn_local(space::show(self.machines.clone(), file, root, open));
+                }
             }
             WindowInput::Act(act) => {
                 let name = self.machine.definition.name.as_str();
