@@ -1,7 +1,6 @@
 """Every page and dialog of the window, looked at in light and in dark and in three sizes: pages.py ISO, whose program says hello.
 
-The pictures are kept for people to look at; what is tested is that every control has a name and that nothing is wider than the window.
-With GUESTHOUSE_SCREENSHOTS set to a folder, the pictures of the README and of software centres are made there instead."""
+The pictures are kept for people to look at; what is tested is that every control has a name and that nothing is wider than the window."""
 
 import concurrent.futures
 import os
