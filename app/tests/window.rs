@@ -84,6 +84,11 @@ fn a_broken_file_is_shown_with_its_line() {
 }
 
 #[test]
+fn a_portal_that_fails_is_told() {
+    work_window("refused", &[]);
+}
+
+#[test]
 fn a_host_without_kvm_is_explained() {
     work_window("host", &[]);
 }

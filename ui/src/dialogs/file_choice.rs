@@ -1,8 +1,10 @@
 //! Choosing a file: through the desktop's portal, which also works from a sandbox, or with GTK's own dialog where no portal
-//! answers. Whether one does is only known by asking it.
+//! answers. Whether one does is only known by asking it. GTK's dialog asks the portal again where there is one, and GTK 4.18 does not survive an
+//! answer that is an error: such a one is told instead.
 
 use std::path::PathBuf;
 
+use super::question;
 use crate::text::gettext;
 use ashpd::desktop::ResponseError;
 use ashpd::desktop::file_chooser::{FileFilter, SelectedFiles};
@@ -66,6 +68,10 @@ pub async fn save(widget: &impl IsA<gtk::Widget>, title: &str, name: &str) -> Op
             gtk::gio::File::for_uri(&uri).path()
         }
         Err(Error::Response(ResponseError::Cancelled)) => None,
+        Err(Error::Response(error)) => {
+            refused(widget, error);
+            None
+        }
         Err(error) => {
             tracing::debug!(%error, "no portal let a file be named; GTK's own dialog is used");
             let dialog = gtk::FileDialog::builder()
@@ -85,11 +91,26 @@ pub async fn open(widget: &impl IsA<gtk::Widget>, title: &str, kind: FileKind) -
     match by_portal(window.as_ref(), title, kind).await {
         Ok(path) => path,
         Err(Error::Response(ResponseError::Cancelled)) => None,
+        Err(Error::Response(error)) => {
+            refused(widget, error);
+            None
+        }
         Err(error) => {
             tracing::debug!(%error, "no portal let a file be chosen; GTK's own dialog is used");
             by_toolkit(window.as_ref(), title, kind).await
         }
     }
+}
+
+fn refused(widget: &impl IsA<gtk::Widget>, error: ResponseError) {
+    tracing::warn!(%error, "the portal's dialog for files failed");
+    question::error(
+        widget,
+        &gettext("No File Could Be Chosen"),
+        &gettext(
+            "The desktop’s dialog for files ended with an error. Try again; if that changes nothing, log in anew.",
+        ),
+    );
 }
 
 async fn by_portal(
