@@ -84,6 +84,17 @@ fn a_broken_file_is_shown_with_its_line() {
 }
 
 #[test]
+#[ignore = "not steady yet: the toolkit's dialog for files does not always take the name that is typed"]
+fn machines_run_on_whatever_goes_wrong_beside_them() {
+    let (folder, medium) = hello();
+    let path = folder.path().join("crash.iso");
+    // Waits for a key, then jumps to where there is no memory.
+    let program = [0xb4, 0x00, 0xcd, 0x16, 0xea, 0x00, 0x00, 0x00, 0xa0];
+    std::fs::write(&path, el_torito("CRASH", &program)).expect("the medium is written");
+    work_window("trouble", &[&medium, &path]);
+}
+
+#[test]
 fn a_portal_that_fails_is_told() {
     work_window("refused", &[]);
 }
