@@ -57,7 +57,7 @@ check: dependencies
 fuzz: dependencies
 	build-aux/fuzz $(FILTER)
 
-bench: build media
+bench: build
 	build-aux/bench $(FILTER) $(if $(COMPARE),--compare '$(COMPARE)')
 
 shell: dependencies

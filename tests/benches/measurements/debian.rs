@@ -57,8 +57,12 @@ struct Disks {
 }
 
 impl Disks {
-    fn new(folder: &Path, name: &str) -> anyhow::Result<Self> {
+    /// Made when they are first asked for: nothing is copied for rows that are only listed, or left to the rig.
+    fn of(folder: &Path, name: &str) -> anyhow::Result<Self> {
         let folder = folder.join(name);
+        if folder.exists() {
+            return Ok(Self { folder });
+        }
         fs::create_dir(&folder)?;
         fs::copy(
             gathered("debian-desktop.qcow2"),
@@ -78,6 +82,9 @@ impl Disks {
     fn machine(&self) -> anyhow::Result<Machines> {
         let library = self.folder.join("machines");
         let machines = Machines::new(&library);
+        if library.exists() {
+            return Ok(machines);
+        }
         let (system, memory) = (self.path("system.qcow2"), format!("{MEMORY}M"));
         let options = [
             "--generation",
@@ -208,7 +215,7 @@ fn disks(command: anyhow::Result<Command>) -> anyhow::Result<[f64; ROWS]> {
     running.log_in(LIMIT)?;
     let (mut values, mut exits) = (vec![login.as_secs_f64()], Vec::new());
     for (_, _, device) in FORMATS {
-        // Each part of the disk is there before it is measured.
+        // Each part of the disk is there before it is measured. At its end this fails, as it must.
         running
             .shell(
                 &format!("dd if=/dev/urandom of={device} bs=1M oflag=direct 2>/dev/null; sync"),
@@ -350,17 +357,16 @@ pub fn measure(harness: &mut Harness) {
         return;
     }
     let scratch = tempfile::tempdir().unwrap();
-    let disk_of = |name| Disks::new(scratch.path(), name).unwrap();
     let user = "user,id=net";
-    let (ours, theirs) = (disk_of("ours"), disk_of("theirs"));
-    let machines = ours.machine().unwrap();
+    let ours = || Disks::of(scratch.path(), "ours")?.machine()?.run("debian");
+    let theirs = |network: &str| Disks::of(scratch.path(), "theirs")?.qemu(network);
     harness.measure(
         Needs::HardwareVirtualization,
         rows,
         2,
         vec![
-            subject("Guesthouse", || disks(machines.run("debian"))),
-            subject("QEMU q35", || disks(theirs.qemu(user))),
+            subject("Guesthouse", || disks(ours())),
+            subject("QEMU q35", || disks(theirs(user))),
         ],
     );
     let socket = scratch.path().join("passt");
@@ -373,12 +379,12 @@ pub fn measure(harness: &mut Harness) {
         networks,
         2,
         vec![
-            subject("Guesthouse", || network(machines.run("debian"))),
-            subject("QEMU q35, user network", || network(theirs.qemu(user))),
+            subject("Guesthouse", || network(ours())),
+            subject("QEMU q35, user network", || network(theirs(user))),
             subject("QEMU q35, passt", || {
                 let _ = fs::remove_file(&socket);
                 let _passt = Passt::start(&socket)?;
-                network(theirs.qemu(&stream))
+                network(theirs(&stream))
             }),
         ],
     );
