@@ -7,6 +7,7 @@ mod input;
 mod report;
 mod screen;
 mod serial;
+mod standstill;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,8 +27,6 @@ use crate::serial::SerialLine;
 
 pub use report::test_folder;
 
-/// How often a guest that is waited for is looked at, so that somebody who watches a test, or finds it ended from outside, sees where it is.
-const LOOKS: Duration = Duration::from_secs(30);
 /// How many of the last pictures are kept for a report.
 const PICTURES: usize = 4;
 
@@ -43,8 +42,8 @@ pub struct Guest {
     serial: Arc<SerialLine>,
     /// The other end of its virtio console, if it has one.
     pub console: Option<SerialLine>,
-    /// When what it is about was stored the last time.
-    looked: Mutex<Instant>,
+    /// What was seen of it while it was waited for.
+    looks: Mutex<standstill::Looks>,
     /// Its test failed, and what can be seen of it is stored.
     described: AtomicBool,
     /// What the screen showed lately, the newest last.
@@ -114,7 +113,7 @@ impl Guest {
             started,
             serial,
             console,
-            looked: Mutex::new(Instant::now()),
+            looks: Mutex::default(),
             described: AtomicBool::new(false),
             pictures: Mutex::default(),
         }
@@ -158,6 +157,7 @@ impl Guest {
             if wanted(&state) {
                 return state;
             }
+            self.look();
             if Instant::now() >= end {
                 self.fail(&format!("the machine stayed {state:?} for {seconds} s"));
             }
@@ -191,12 +191,7 @@ impl Guest {
 
     /// Ends the test when it is later than `end` or the machine does not run any more.
     fn check_time(&self, what: &str, seconds: u64, end: Instant) {
-        let mut looked = self.looked.lock();
-        if looked.elapsed() > LOOKS {
-            *looked = Instant::now();
-            self.keep_progress();
-        }
-        drop(looked);
+        self.look();
         let state = self.machine.state();
         if !state.is_alive() {
             self.fail(&format!("{what} did not come: the machine is {state:?}"));

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Once, Weak};
+use std::sync::{Arc, Once, Weak, mpsc};
 use std::time::Duration;
 
 use guesthouse_engine::machine::Machine;
@@ -12,6 +12,9 @@ use parking_lot::Mutex;
 use super::Guest;
 use crate::picture::Reference;
 use crate::serial::SerialLine;
+
+/// How long a machine may take to tell what its processors hold.
+const REGISTERS: Duration = Duration::from_secs(20);
 
 /// The folder for what this test leaves, target/guest-reports/TEST.
 ///
@@ -28,7 +31,7 @@ pub fn test_folder() -> PathBuf {
 }
 
 /// Writes down what can be seen of a machine.
-fn describe(machine: &Machine, serial: &SerialLine, folder: &Path) {
+fn describe(machine: &Arc<Machine>, serial: &SerialLine, folder: &Path) {
     // As much as can be had; the test fails for its own reason.
     if let Ok(picture) = machine.screenshot() {
         let _ = fs::write(folder.join("failed.png"), picture);
@@ -38,17 +41,22 @@ fn describe(machine: &Machine, serial: &SerialLine, folder: &Path) {
     // Twice: whether it moves.
     let mut text = String::new();
     for _ in 0..2 {
-        match machine.processor_state() {
-            Ok(states) => {
-                for state in states {
-                    text += &format!("{state}\n\n");
-                }
-            }
-            Err(error) => text += &format!("no registers: {error}\n"),
-        }
+        text += &registers(machine);
         std::thread::sleep(Duration::from_secs(1));
     }
     let _ = fs::write(folder.join("registers.txt"), text);
+}
+
+/// What the processors of a machine hold; one whose processor does not leave the guest never tells.
+pub(super) fn registers(machine: &Arc<Machine>) -> String {
+    let (sender, states) = mpsc::channel();
+    let machine = Arc::clone(machine);
+    std::thread::spawn(move || sender.send(machine.processor_state()));
+    match states.recv_timeout(REGISTERS) {
+        Ok(Ok(states)) => states.iter().map(|state| format!("{state}\n\n")).collect(),
+        Ok(Err(error)) => format!("no registers: {error}\n"),
+        Err(_) => "no registers: a processor does not leave the guest\n".to_owned(),
+    }
 }
 
 impl Guest {
@@ -61,14 +69,19 @@ impl Guest {
         let _ = fs::write(folder.join("serial.txt"), self.serial.text());
     }
 
+    /// Leaves what can be seen of the guest.
+    pub(super) fn describe(&self) {
+        self.described.store(true, Ordering::Relaxed);
+        describe(&self.machine, &self.serial, &test_folder());
+    }
+
     /// Ends the test, and leaves what can be seen of the guest.
     ///
     /// # Panics
     /// Always.
     pub fn fail(&self, why: &str) -> ! {
         let folder = test_folder();
-        self.described.store(true, Ordering::Relaxed);
-        describe(&self.machine, &self.serial, &folder);
+        self.describe();
         let picture = self.picture();
         let _ = fs::write(folder.join("thumbnail.png"), Reference::of(&picture).png());
         for (number, picture) in self.pictures.lock().iter().rev().skip(1).enumerate() {
