@@ -161,14 +161,17 @@ class Pages:
 def scenario(window):
     pages = Pages(window)
 
-    def leave_dialog(text):
+    def leave_while(shown):
         def left():
             # While the window changes its size, a key may go by it.
             window.keys("Escape")
             time.sleep(0.3)
-            return not re.search(text, window.text())
+            return not shown()
 
         window.wait("the dialog's end", left)
+
+    def leave_dialog(text):
+        leave_while(lambda: re.search(text, window.text()))
 
     def choose(name):
         pages.fit(WIDE)
@@ -297,7 +300,8 @@ def scenario(window):
             window.enter("Name", "named")
         if page != "review":
             window.press("Next")
-    window.press("Cancel")
+    # Page by page.
+    leave_while(lambda: window.find_all(Role.BUTTON, "Create"))
 
     step("without machines")
     pages.fit(WIDE)

@@ -373,9 +373,15 @@ class Window:
         self._accept(title, replace)
 
     def _accept(self, title, replace=False):
-        # The dialog looks the name up first, and offers to complete it.
-        time.sleep(0.5)
-        self.keys("Return")
+        # The dialog looks the name up first and offers to complete it; then the key may only take what it offers.
+        for _ in range(4):
+            time.sleep(0.5)
+            self.keys("Return")
+            end = time.monotonic() + 4
+            while self.in_front() == title and time.monotonic() < end:
+                time.sleep(0.1)
+            if self.in_front() != title:
+                break
         if replace:
             self.wait("the question", lambda: self.in_front() != title)
             time.sleep(0.5)

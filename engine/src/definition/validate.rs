@@ -106,11 +106,12 @@ impl Definition {
                 "A machine needs at least one processor.",
             ));
         } else if count > host.processors {
+            // As for a machine that comes from a larger computer: it runs, but its processors take turns.
             let message = format!(
-                "The host has {} processors; give the machine at most as many.",
+                "The host has {} processors: the machine's {count} take turns and are slower than as many as the host has.",
                 host.processors
             );
-            found.push(Finding::error("processor.count", message));
+            found.push(Finding::warning("processor.count", message));
         }
         if count > 0 && self.processor.topology().is_none() {
             found.push(Finding::error(
@@ -254,7 +255,7 @@ mod tests {
         check(
             &|d| d.processor.count = 5,
             "processor.count",
-            Severity::Error,
+            Severity::Warning,
         );
         check(
             &|d| d.processor.threads = 2,

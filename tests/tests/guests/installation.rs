@@ -104,7 +104,7 @@ pub fn debian_installed(kind: Kind) {
         kind.name,
         &[Cell::Boots, Cell::Disk, Cell::Cd, Cell::Installs],
     );
-    let mut definition = desktop::machine(kind, 1024, 2);
+    let mut definition = desktop::machine(kind, 1024, 1);
     definition
         .drives
         .push(Drive::disk("installed.qcow2".into(), ImageFormat::Qcow2));
