@@ -15,6 +15,7 @@ use guesthouse_ui::model::{Elsewhere, Holder, Machines, ScanCode, Wish};
 use rustix::fs::inotify;
 
 use crate::control::{self, Client, Request};
+use crate::explain;
 
 /// A socket is there a moment before it is listened at.
 const TRIES: u32 = 20;
@@ -40,19 +41,19 @@ impl Holder for Process {
 
     fn screen(&self) -> Result<UnixStream, String> {
         let screen = self.client()?.screen();
-        screen.map_err(|error| format!("{error:#}"))
+        screen.map_err(|error| explain(&error))
     }
 
     fn screenshot(&self) -> Result<Vec<u8>, String> {
         let answer = self.client()?.ask(&Request::Screenshot);
-        let (_, picture) = answer.map_err(|error| format!("{error:#}"))?;
+        let (_, picture) = answer.map_err(|error| explain(&error))?;
         Ok(picture)
     }
 
     fn press(&self, keys: &[ScanCode]) -> Result<(), String> {
         let keys = keys.iter().map(|key| key.0).collect();
         let answer = self.client()?.ask(&Request::Press { keys });
-        answer.map(drop).map_err(|error| format!("{error:#}"))
+        answer.map(drop).map_err(|error| explain(&error))
     }
 
     fn ask(&self, wish: Wish) -> Result<(), String> {
@@ -64,7 +65,7 @@ impl Holder for Process {
             Wish::PowerOff => Request::PowerOff,
         };
         let answer = self.client()?.ask(&request);
-        answer.map(drop).map_err(|error| format!("{error:#}"))
+        answer.map(drop).map_err(|error| explain(&error))
     }
 }
 

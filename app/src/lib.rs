@@ -33,3 +33,32 @@ pub fn prepare(filter: &str) {
         tracing::warn!(%error, "a limit on the size of files may end this program");
     }
 }
+
+/// What is told of an error: what failed and each of its causes, but none that an error above it names already.
+pub fn explain(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text += ": ";
+            text += &cause;
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context, anyhow};
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error = Err::<(), _>(anyhow!("no entry"))
+            .context("could not open a: no entry")
+            .context("the machine did not start")
+            .unwrap_err();
+        assert_eq!(
+            super::explain(&error),
+            "the machine did not start: could not open a: no entry"
+        );
+    }
+}

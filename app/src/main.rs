@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("guesthouse: {error:#}");
+            eprintln!("guesthouse: {}", guesthouse_app::explain(&error));
             ExitCode::FAILURE
         }
     }

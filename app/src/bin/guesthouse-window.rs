@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     guesthouse_app::prepare("warn,guesthouse=info,guesthouse_engine=info,guesthouse_ui=info");
     open(&arguments.place, arguments.open).unwrap_or_else(|error| {
-        eprintln!("guesthouse: {error:#}");
+        eprintln!("guesthouse: {}", guesthouse_app::explain(&error));
         ExitCode::FAILURE
     })
 }
@@ -64,13 +64,13 @@ fn open(place: &Place, open: Open) -> anyhow::Result<ExitCode> {
         })?;
     if let Err(error) = guesthouse_app::elsewhere::follow(&machines) {
         tracing::warn!(
-            error = format!("{error:#}"),
+            error = guesthouse_app::explain(&error),
             "machines of other processes are not followed"
         );
     }
     if let Err(error) = guesthouse_app::bus::serve(&machines) {
         tracing::warn!(
-            error = format!("{error:#}"),
+            error = guesthouse_app::explain(&error),
             "other programs cannot reach the machines by the session bus"
         );
     }

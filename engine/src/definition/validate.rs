@@ -1,6 +1,7 @@
 //! What speaks against a definition on this host: each finding belongs to a field, so that a form can show it beneath it.
 
 use super::{Bus, Definition, DriveKind, Generation, SCHEMA};
+use crate::firmware::MOST_PROCESSORS;
 use crate::firmware::Uefi;
 
 /// How much a finding matters.
@@ -105,6 +106,9 @@ impl Definition {
                 "processor.count",
                 "A machine needs at least one processor.",
             ));
+        } else if count > MOST_PROCESSORS {
+            let message = format!("A machine can have at most {MOST_PROCESSORS} processors.");
+            found.push(Finding::error("processor.count", message));
         } else if count > host.processors {
             // As for a machine that comes from a larger computer: it runs, but its processors take turns.
             let message = format!(
@@ -256,6 +260,11 @@ mod tests {
             &|d| d.processor.count = 5,
             "processor.count",
             Severity::Warning,
+        );
+        check(
+            &|d| d.processor.count = 255,
+            "processor.count",
+            Severity::Error,
         );
         check(
             &|d| d.processor.threads = 2,

@@ -97,14 +97,7 @@ fn try_lock(file: &File, access: Access) -> io::Result<bool> {
                 );
                 return Ok(true);
             }
-            // What the document portal's file system answers, which may well have other programs write to the file.
-            Err(Errno::EIO) => {
-                return Err(io::Error::new(
-                    io::ErrorKind::Unsupported,
-                    "files cannot be locked there, so nothing would keep other programs from writing to it; a Flatpak is handed files in this way: copy the image into a folder of its own (below ~/.var/app) and use the copy",
-                ));
-            }
-            Err(errno) => return Err(errno.into()),
+            Err(errno) => return Err(refusal(errno)),
         }
     }
     let foreign = permissions
@@ -113,12 +106,24 @@ fn try_lock(file: &File, access: Access) -> io::Result<bool> {
         .chain(UNSHARED.iter().map(|number| PERMISSION_BASE + number));
     for byte in foreign {
         let mut lock = byte_lock(libc::F_WRLCK, byte);
-        fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock))?;
+        fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock)).map_err(refusal)?;
         if i32::from(lock.l_type) != libc::F_UNLCK {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// Why the kernel neither locks a file nor says who does.
+fn refusal(errno: Errno) -> io::Error {
+    match errno {
+        // What the document portal's file system answers, which may well have other programs write to the file.
+        Errno::EIO => io::Error::new(
+            io::ErrorKind::Unsupported,
+            "files cannot be locked there, so nothing would keep other programs from writing to it; a Flatpak is handed files in this way: copy the image into a folder of its own (below ~/.var/app) and use the copy",
+        ),
+        errno => errno.into(),
+    }
 }
 
 #[expect(

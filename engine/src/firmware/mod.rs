@@ -24,7 +24,7 @@ use crate::memory::{GuestMemory, MemoryLayout};
 /// How long the boot menu is offered, in milliseconds.
 const BOOT_MENU_WAIT: u16 = 3000;
 /// The most processors whose local APICs have identifiers of 8 bits, with one left for the I/O APIC.
-const MOST_PROCESSORS: u32 = 254;
+pub(crate) const MOST_PROCESSORS: u32 = 254;
 
 /// Why the firmware cannot be told of a machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

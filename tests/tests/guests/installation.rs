@@ -67,7 +67,7 @@ fn steps(uefi: bool) -> Vec<(&'static str, String, u64)> {
             "packages",
             format!(
                 "debootstrap --no-check-gpg --include=linux-image-amd64,{loader} bookworm /target file:///medium \
-                 >/tmp/debootstrap.log 2>&1 || {{ tail -n 40 /tmp/debootstrap.log; tail -n 40 /target/debootstrap/debootstrap.log; false; }}"
+                 || {{ tail -n 40 /target/debootstrap/debootstrap.log; false; }}"
             ),
             24 * COMMAND,
         ),
