@@ -3,6 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
+use tempfile::TempDir;
+
 /// A process that ends with the test.
 pub struct Background(pub Child);
 
@@ -17,6 +19,10 @@ impl Drop for Background {
 /// A running X server; it ends with the test.
 pub struct XServer {
     _process: Background,
+    /// Where it keeps what is on its screen.
+    folder: TempDir,
+    /// Bytes of its screen.
+    size: usize,
     /// The name of its display.
     pub display: String,
 }
@@ -28,10 +34,13 @@ impl XServer {
     /// When Xvfb is not there or does not start.
     pub fn start(width: u32, height: u32) -> Self {
         let screen = format!("{width}x{height}x24");
+        let folder = tempfile::tempdir().expect("a folder for the screen");
         let mut child = Command::new("Xvfb")
             // Without a reset whenever the last program leaves, in the middle of which the next one would come.
             .args(["-displayfd", "1", "-nolisten", "tcp", "-noreset"])
             .args(["-screen", "0", &screen])
+            .arg("-fbdir")
+            .arg(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -44,7 +53,20 @@ impl XServer {
         assert!(read.is_ok_and(|length| length > 1), "Xvfb did not start");
         Self {
             _process: process,
+            folder,
+            size: (width * height * 4) as usize,
             display: format!(":{}", number.trim()),
         }
+    }
+
+    /// What is on its screen: four bytes for each pixel.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn pixels(&self) -> Vec<u8> {
+        let file = self.folder.path().join("Xvfb_screen0");
+        let mut dump = std::fs::read(file).expect("the X server runs");
+        // Before the pixels there are a header and a table of colours.
+        dump.split_off(dump.len().saturating_sub(self.size))
     }
 }

@@ -12,6 +12,7 @@ mod guests;
 mod idle;
 mod remote;
 mod start;
+mod window;
 
 use std::process::ExitCode;
 
@@ -20,6 +21,7 @@ use guesthouse_tests::bench::Harness;
 fn main() -> ExitCode {
     let mut harness = Harness::from_arguments();
     start::measure(&mut harness);
+    window::measure(&mut harness);
     exits::measure(&mut harness);
     disks::measure(&mut harness);
     remote::measure(&mut harness);

@@ -63,6 +63,13 @@ pub fn subject<'a, const N: usize>(
     }
 }
 
+impl<const N: usize> Subject<'_, N> {
+    /// Measures once without counting it, so that files are in memory; a failure comes again when it counts.
+    pub fn warm_up(&mut self) {
+        let _ = (self.measure)();
+    }
+}
+
 /// What a measurement needs of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {

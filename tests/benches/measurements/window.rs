@@ -1,0 +1,252 @@
+//! From the start of a program to its window on the screen, warm, and the memory of its processes then, beside other managers of virtual
+//! machines; and the same with a library of hundreds.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use guesthouse_tests::bench::program::{Machines, guesthouse};
+use guesthouse_tests::bench::{Harness, Needs, Unit, less, subject};
+use guesthouse_tests::x_server::{Background, XServer};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tempfile::TempDir;
+
+const ROUNDS: usize = 7;
+const LIMIT: Duration = Duration::from_secs(60);
+/// Between two looks at the screen.
+const LOOK: Duration = Duration::from_millis(2);
+/// A screen with fewer different pixels shows no window with its text yet.
+const COLOURS: usize = 24;
+/// From the first picture to the look at the memory.
+const SETTLING: Duration = Duration::from_secs(2);
+/// Machines of a large library.
+const MANY: usize = 500;
+
+/// A display and a session bus for programs that are measured, with a home of their own.
+struct Desktop {
+    home: TempDir,
+    server: XServer,
+    _bus: Background,
+    bus: String,
+}
+
+/// A program and all that it starts; they end with this.
+struct Group(Background);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = i32::try_from(self.0.0.id()).ok().and_then(Pid::from_raw) {
+            // They may have ended.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+impl Desktop {
+    fn start() -> anyhow::Result<Self> {
+        let home = tempfile::tempdir()?;
+        let server = XServer::start(1280, 800);
+        let address = format!("unix:path={}", home.path().join("bus").display());
+        let mut bus = Command::new("dbus-daemon");
+        bus.args(["--session", "--nofork", "--address", &address])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let desktop = Self {
+            _bus: Background(desktop_of(&mut bus, &home, &server, &address).spawn()?),
+            home,
+            server,
+            bus: address,
+        };
+        let end = Instant::now() + LIMIT;
+        while !desktop.home.path().join("bus").exists() {
+            ensure!(Instant::now() < end, "the session bus did not start");
+            std::thread::sleep(LOOK);
+        }
+        Ok(desktop)
+    }
+
+    /// Starts `command` and tells how many milliseconds pass until its window is on the screen, and the memory of its processes in KiB.
+    fn measure(&self, mut command: Command) -> anyhow::Result<[f64; 2]> {
+        let before = self.server.pixels();
+        ensure!(
+            colours(&before) < COLOURS,
+            "the window before is still on the screen"
+        );
+        desktop_of(&mut command, &self.home, &self.server, &self.bus)
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let started = Instant::now();
+        let child = command
+            .spawn()
+            .with_context(|| format!("{:?}", command.get_program()))?;
+        let mut group = Group(Background(child));
+        while colours(&self.server.pixels()) < COLOURS {
+            ensure!(started.elapsed() < LIMIT, "no window came");
+            let ended = group.0.0.try_wait()?;
+            ensure!(ended.is_none(), "it ended without a window: {ended:?}");
+            std::thread::sleep(LOOK);
+        }
+        let time = started.elapsed();
+        std::thread::sleep(SETTLING);
+        let memory = memory_of_group(group.0.0.id())?;
+        drop(group);
+        let end = Instant::now() + LIMIT;
+        while colours(&self.server.pixels()) >= COLOURS {
+            ensure!(Instant::now() < end, "its window stayed on the screen");
+            std::thread::sleep(LOOK);
+        }
+        Ok([time.as_secs_f64() * 1e3, memory])
+    }
+}
+
+/// Gives `command` the environment of a session on `server`.
+fn desktop_of<'a>(
+    command: &'a mut Command,
+    home: &TempDir,
+    server: &XServer,
+    bus: &str,
+) -> &'a mut Command {
+    for name in ["DATA_HOME", "CONFIG_HOME", "CACHE_HOME", "RUNTIME_DIR"] {
+        command.env(format!("XDG_{name}"), home.path().join(name));
+    }
+    command
+        .env("HOME", home.path())
+        .env("DISPLAY", &server.display)
+        .env("DBUS_SESSION_BUS_ADDRESS", bus)
+        .env("GDK_BACKEND", "x11")
+        // The processor does a graphics card's work, for all of them alike.
+        .env("GSK_RENDERER", "cairo")
+        .env("GSETTINGS_BACKEND", "memory")
+        .env("NO_AT_BRIDGE", "1")
+        .env("GTK_A11Y", "none")
+        .env_remove("WAYLAND_DISPLAY")
+}
+
+/// How many different pixels there are, or [`COLOURS`] when there are as many or more.
+fn colours(pixels: &[u8]) -> usize {
+    let mut found = BTreeSet::new();
+    for pixel in pixels.chunks_exact(4) {
+        if found.len() < COLOURS {
+            found.insert(pixel);
+        }
+    }
+    found.len()
+}
+
+/// The memory of all processes of a group in KiB, with its part of what is shared with others.
+#[expect(clippy::cast_precision_loss, reason = "KiB are few enough")]
+fn memory_of_group(leader: u32) -> anyhow::Result<f64> {
+    let mut sum = 0;
+    for entry in fs::read_dir("/proc")? {
+        let folder = entry?.path();
+        let Ok(status) = fs::read_to_string(folder.join("stat")) else {
+            continue;
+        };
+        // After the name, which may have spaces and parentheses: state, parent, group.
+        let group = status
+            .rsplit_once(") ")
+            .and_then(|(_, rest)| rest.split(' ').nth(2));
+        if group != Some(leader.to_string().as_str()) {
+            continue;
+        }
+        let smaps = fs::read_to_string(folder.join("smaps_rollup")).unwrap_or_default();
+        let line = smaps.lines().find_map(|line| line.strip_prefix("Pss:"));
+        let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        sum += kibibytes.unwrap_or(0);
+    }
+    ensure!(sum > 0, "it has ended");
+    Ok(sum as f64)
+}
+
+/// A command of a peer, if it is installed.
+fn peer(name: &str, arguments: &[&str]) -> Option<Command> {
+    let paths = std::env::var_os("PATH")?;
+    let path: PathBuf = std::env::split_paths(&paths)
+        .map(|folder| folder.join(name))
+        .find(|path| path.exists())?;
+    let mut command = Command::new(path);
+    command.args(arguments);
+    Some(command)
+}
+
+/// A library of [`MANY`] machines, each a copy of one but for its name and its number.
+fn many(folder: &Path) -> anyhow::Result<()> {
+    let machines = Machines::new(folder);
+    machines.create("first", &["--disk", "none"])?;
+    let first = fs::read_to_string(folder.join("first/machine.toml"))?;
+    let number = |line: &str| line.starts_with("uuid = ");
+    for machine in 1..MANY {
+        let lines = first.lines().map(|line| match line {
+            line if number(line) => {
+                format!("uuid = \"0b2e7f5e-54c8-4a5c-8f0b-{machine:012x}\"")
+            }
+            line if line.starts_with("name = ") => format!("name = \"machine {machine}\""),
+            line => line.to_owned(),
+        });
+        let text: Vec<String> = lines.collect();
+        let copy = folder.join(format!("machine-{machine}"));
+        fs::create_dir(&copy)?;
+        fs::write(copy.join("machine.toml"), text.join("\n") + "\n")?;
+    }
+    Ok(())
+}
+
+/// Hands over the rows of this file.
+pub fn measure(harness: &mut Harness) {
+    let rows = |library: &str| {
+        [
+            less(
+                format!("start of the program to its window on the screen{library}"),
+                Unit::Milliseconds,
+            ),
+            less(
+                format!("memory of the program with its window{library}"),
+                Unit::Kibibytes,
+            ),
+        ]
+    };
+    let (one, large) = (rows(""), rows(", with 500 machines"));
+    if !harness.wants(&one) && !harness.wants(&large) {
+        return;
+    }
+    let desktop = Desktop::start().unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let (empty, full) = (scratch.path().join("empty"), scratch.path().join("full"));
+    fs::create_dir(&empty).unwrap();
+    many(&full).unwrap();
+    let window = |machines: &Path| -> anyhow::Result<[f64; 2]> {
+        let mut command = Command::new(guesthouse()?);
+        command.arg("--machines").arg(machines);
+        desktop.measure(command)
+    };
+    let mut subjects = vec![subject("Guesthouse", || window(&empty))];
+    for (name, program, arguments) in [
+        ("virt-manager", "virt-manager", &["--no-fork"][..]),
+        ("GNOME Boxes", "gnome-boxes", &[]),
+    ] {
+        if peer(program, arguments).is_some() {
+            let desktop = &desktop;
+            subjects.push(subject(name, move || {
+                let command = peer(program, arguments).context("it was there")?;
+                desktop.measure(command)
+            }));
+        }
+    }
+    // Warm: a round before the first.
+    for subject in &mut subjects {
+        subject.warm_up();
+    }
+    harness.measure(Needs::Nothing, one, ROUNDS, subjects);
+    harness.measure(
+        Needs::Nothing,
+        large,
+        ROUNDS,
+        vec![subject("Guesthouse", || window(&full))],
+    );
+}
