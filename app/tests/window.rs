@@ -3,17 +3,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
 
 use guesthouse_tests::media::{el_torito, gathered, program};
 use tempfile::TempDir;
 
-/// Firmware and a guest take a whole processor each: two windows at once would only wait for one another.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
 /// Runs tests/window/NAME.py with these arguments.
 fn work_window(name: &str, arguments: &[&Path]) {
-    let _turn = ONE_AT_A_TIME.lock();
     let source = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("the workspace is above the crate");

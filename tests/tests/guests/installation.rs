@@ -66,7 +66,7 @@ fn steps(uefi: bool) -> Vec<(&'static str, String, u64)> {
         (
             "packages",
             format!(
-                "debootstrap --no-check-gpg --include=linux-image-amd64,{loader} bookworm /target file:///medium \
+                "debootstrap --no-check-gpg --variant=minbase --include=linux-image-amd64,{loader},systemd-sysv,udev bookworm /target file:///medium \
                  || {{ tail -n 40 /target/debootstrap/debootstrap.log; false; }}"
             ),
             24 * COMMAND,
@@ -75,7 +75,6 @@ fn steps(uefi: bool) -> Vec<(&'static str, String, u64)> {
             "settings",
             format!(
                 "printf '{fstab}' >/target/etc/fstab; echo installed >/target/etc/hostname; chroot /target passwd --quiet --delete root; \
-                 printf 'auto lo\\niface lo inet loopback\\n' >/target/etc/network/interfaces; \
                  printf 'GRUB_CMDLINE_LINUX=\"console=tty0 console=ttyS0,115200\"\\nGRUB_TIMEOUT=1\\n' >>/target/etc/default/grub"
             ),
             COMMAND,
@@ -163,7 +162,7 @@ pub fn debian_installed(kind: Kind) {
         COMMAND,
     );
     assert!(
-        said.starts_with("installed\n") && said.contains("running"),
+        said.trim_start().starts_with("installed\n") && said.contains("running"),
         "{said}"
     );
     row.works(Cell::Disk);

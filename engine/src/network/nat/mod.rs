@@ -18,6 +18,7 @@ mod outlet;
 mod packet;
 mod plan;
 mod poll;
+mod reassembly;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,7 @@ use self::icmp::{Icmp, Unreachable};
 use self::outlet::{Known, Outlet, Rate};
 use self::packet::{Envelope, ICMP, ICMP6, Packet, TCP, UDP};
 use self::poll::{Events, Poll, Ready, Token};
+use self::reassembly::{Reassembly, is_fragment};
 use self::tcp::{TICK, Tcp};
 use self::udp::{Udp, Verdict};
 use super::{Bell, Frame, Segments, Switch};
@@ -259,6 +261,7 @@ struct Engine {
     tcp: Tcp,
     udp: Udp,
     icmp: Icmp,
+    reassembly: Reassembly,
     refusals: Rate,
     version6: Option<bool>,
     has_version6: bool,
@@ -289,6 +292,7 @@ impl Engine {
             tcp: Tcp::new(now),
             udp: Udp::new(),
             icmp: Icmp::new(),
+            reassembly: Reassembly::default(),
             refusals: Rate::new(MOST_REFUSALS, now),
             version6: options.version6,
             has_version6,
@@ -336,7 +340,7 @@ impl Engine {
             Some(Duration::ZERO)
         } else if self.tcp.count() > 0 {
             Some(TICK)
-        } else if self.udp.count() > 0 || self.has_version6 {
+        } else if self.udp.count() > 0 || self.has_version6 || !self.reassembly.is_empty() {
             Some(EXPIRE)
         } else {
             None
@@ -442,10 +446,15 @@ impl Engine {
     }
 
     fn take_packet(&mut self, frame: &Frame, now: Instant) -> Option<()> {
+        let whole;
         let packet = match frame.protocol() {
             0x0806 => {
                 self.hear_arp(frame, now);
                 return link::arp(&mut self.outlet, frame);
+            }
+            0x0800 if is_fragment(frame) => {
+                whole = self.reassembly.take(frame, now)?;
+                Packet::version4(&whole)?
             }
             0x0800 => Packet::version4(frame)?,
             0x86dd if self.has_version6 => Packet::version6(frame)?,
@@ -554,6 +563,7 @@ impl Engine {
             self.expired = now;
             self.udp.expire(now);
             self.icmp.expire(now);
+            self.reassembly.expire(now);
             if self.version6.is_none() && self.outlet.plan.uplink {
                 let had = std::mem::replace(&mut self.has_version6, link::host_has_version6());
                 if self.has_version6 && !had {

@@ -197,6 +197,18 @@ fn large_datagrams_pass_both_ways() {
     assert_eq!(buffer[..length], pattern(0, 1400));
     host.send_to(&pattern(5, 1472), from).unwrap();
     assert_eq!(guest.receive_from(socket), (pattern(5, 1472), target));
+    // In fragments.
+    let mut buffer = [0; 16_384];
+    let moment = Duration::from_millis(1);
+    host.set_read_timeout(Some(moment)).unwrap();
+    for length in [1473, 3000, 12_000] {
+        guest.send_to(socket, &pattern(length, length), target);
+        // It sends a fragment in each turn.
+        let (received, from) = guest.until("the datagram", |_| host.recv_from(&mut buffer).ok());
+        assert_eq!(buffer[..received], pattern(length, length));
+        host.send_to(&pattern(7, length), from).unwrap();
+        assert_eq!(guest.receive_from(socket), (pattern(7, length), target));
+    }
     // Only whom it wrote to may answer.
     let other = UdpSocket::bind(loopback(0)).unwrap();
     other.send_to(b"stranger", from).unwrap();
