@@ -29,6 +29,6 @@ CONFIG
 
 # What Debian is installed from: the packages of its base system, with kernel and boot loaders.
 packages_medium() {
-    enter_root "$source_dir/build-aux/fetch-mirror" bookworm "$work/mirror" usr-is-merged linux-image-amd64 grub-pc grub-efi-amd64
+    enter_root "$source_dir/build-aux/fetch-mirror" bookworm "$work/mirror" usr-is-merged linux-image-amd64 grub-pc grub-efi-amd64 dbus
     enter_root xorriso -as mkisofs -quiet -V DEBIAN_12_PACKAGES -r -J -joliet-long -o "$made/debian-12-packages.iso" "$work/mirror"
 }

@@ -39,7 +39,14 @@ def scenario(window):
         return json.loads(window.guesthouse("show", "Box", "--json"))["definition"]
 
     def becomes(what, condition):
-        window.wait(what, lambda: condition(definition()))
+        def is_met():
+            try:
+                return condition(definition())
+            except LookupError:
+                # What it looks at is not written yet.
+                return False
+
+        window.wait(what, is_met)
 
     step("general")
     window.find(Role.LIST_ITEM, re.compile("^Box, Off"))

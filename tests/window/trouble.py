@@ -113,18 +113,18 @@ def scenario(window):
     still_runs()
 
     step("no room for an import")
-    subprocess.run(["qemu-img", "create", "-q", "-f", "raw", "big.img", "64M"], check=True)
-    with open("big.img", "r+b") as file:
+    subprocess.run(["qemu-img", "create", "-q", "-f", "raw", "source.raw", "64M"], check=True)
+    with open("source.raw", "r+b") as file:
         file.write(os.urandom(32 << 20))
     # Another format has to be converted.
-    subprocess.run(["qemu-img", "convert", "-O", "vhdx", "big.img", "big.vhdx"], check=True)
-    size = os.path.getsize("big.vhdx")
+    subprocess.run(["qemu-img", "convert", "-O", "vhdx", "source.raw", "large.vhdx"], check=True)
+    size = os.path.getsize("large.vhdx")
     before = sorted(os.listdir(machines))
     limit = lambda bytes: subprocess.run(["prlimit", "--pid", str(window.program.pid), f"--fsize={bytes}:unlimited"], check=True)
     limit(4 << 20)
     window.choose("Main Menu", "i")
     wait("the dialog", lambda: window.in_front() == "Import a Machine or Disk")
-    window.choose_file("Import a Machine or Disk", "big.vhdx")
+    window.choose_file("Import a Machine or Disk", "large.vhdx")
     window.wait_for_text("Hard disk, vhdx")
     window.press("Create")
     window.wait_for_text("(?i)could not be|was not|no space|too large", 60)
@@ -132,7 +132,7 @@ def scenario(window):
     limit("unlimited")
     window.press("Close")
     window.expect("nothing is left of it", sorted(os.listdir(machines)) == before)
-    window.expect("what was brought is there", os.path.getsize("big.vhdx") == size)
+    window.expect("what was brought is there", os.path.getsize("large.vhdx") == size)
     still_runs()
     window.press("Cancel")
 

@@ -357,24 +357,32 @@ class Window:
         """Types a file's place into the dialog."""
         step(f"choose {path!r}")
         self.wait(f"the dialog {title!r}", lambda: self.in_front() == title)
-        # A slash opens the field for it.
-        self.keys("slash")
-        time.sleep(0.5)
-        self.type(os.path.abspath(path)[1:])
-        self._accept(title)
+
+        def enter():
+            # A slash opens the field for it, unless the dialog still reads the folder; in the field it replaces what is there.
+            time.sleep(0.5)
+            self.keys("ctrl+a", "slash")
+            time.sleep(0.5)
+            self.type(os.path.abspath(path)[1:])
+
+        self._accept(title, enter)
 
     def save_file(self, title, path, replace=False):
         """Types where a file is to be written into the dialog; with `replace` the dialog asks whether the one there is to go."""
         step(f"save {path!r}")
         self.wait(f"the dialog {title!r}", lambda: self.in_front() == title)
-        time.sleep(0.5)
-        self.keys("ctrl+a")
-        self.type(os.path.abspath(path))
-        self._accept(title, replace)
 
-    def _accept(self, title, replace=False):
-        # The dialog looks the name up first and offers to complete it; then the key may only take what it offers.
+        def enter():
+            time.sleep(0.5)
+            self.keys("ctrl+a")
+            self.type(os.path.abspath(path))
+
+        self._accept(title, enter, replace)
+
+    def _accept(self, title, enter, replace=False):
+        """Lets `enter` type the name until the dialog takes it: it looks names up, and offers to complete them."""
         for _ in range(4):
+            enter()
             time.sleep(0.5)
             self.keys("Return")
             end = time.monotonic() + 4

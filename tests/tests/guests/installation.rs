@@ -66,7 +66,7 @@ fn steps(uefi: bool) -> Vec<(&'static str, String, u64)> {
         (
             "packages",
             format!(
-                "debootstrap --no-check-gpg --variant=minbase --include=linux-image-amd64,{loader},systemd-sysv,udev bookworm /target file:///medium \
+                "debootstrap --no-check-gpg --variant=minbase --include=linux-image-amd64,{loader},systemd-sysv,udev,dbus bookworm /target file:///medium \
                  || {{ tail -n 40 /target/debootstrap/debootstrap.log; false; }}"
             ),
             24 * COMMAND,
