@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use guesthouse_engine::definition::Forward;
 use guesthouse_engine::library::Library;
@@ -33,7 +32,7 @@ pub struct CommandLine {
 /// Where the machines are.
 #[derive(Debug, Args)]
 pub struct Place {
-    /// The folder that holds the machines [default: guesthouse/machines in the user's data folder]
+    /// The folder that holds the machines [default: the one chosen in the preferences, or guesthouse/machines in the user's data folder]
     #[arg(
         long,
         global = true,
@@ -49,13 +48,10 @@ impl Place {
     /// # Errors
     /// When its folder is not known or cannot be used.
     pub fn library(&self) -> anyhow::Result<Library> {
-        let folder = match &self.machines {
-            Some(folder) => std::path::absolute(folder)?,
-            None => Library::default_folder().context(
-                "the folder of machines is not known: set HOME, or name one with --machines",
-            )?,
-        };
-        Ok(Library::open(&folder)?)
+        Ok(match &self.machines {
+            Some(folder) => Library::open(&std::path::absolute(folder)?)?,
+            None => Library::open_usual()?,
+        })
     }
 }
 
@@ -138,6 +134,9 @@ pub struct Open {
     /// Serve the session bus without a window until one is asked for
     #[arg(long = "gapplication-service", hide = true)]
     pub service: bool,
+    /// Wait without a window until one is asked for
+    #[arg(long)]
+    pub background: bool,
     /// An installation medium or disk image to make a machine from: a file's name, or a file: address
     pub file: Option<OsString>,
 }

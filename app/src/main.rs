@@ -59,6 +59,9 @@ fn become_window(place: &Place, open: &Open) -> anyhow::Result<()> {
     if open.service {
         command.arg("--gapplication-service");
     }
+    if open.background {
+        command.arg("--background");
+    }
     // Whatever the file is called, it is no option.
     command.arg("--").args(&open.file);
     let error = command.exec();

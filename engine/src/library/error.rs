@@ -16,6 +16,15 @@ pub enum LibraryError {
         /// What was asked for.
         name: String,
     },
+    /// The folder that the user chose for machines is not there.
+    #[error("{folder}, where your machines are, is not there; connect the disk that it is on, or choose another folder in the preferences", folder = .folder.display())]
+    Away {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Neither the environment nor the user says where machines are.
+    #[error("the folder of machines is not known: set HOME, or name one with --machines")]
+    Nowhere,
     /// Another machine has the name.
     #[error("a machine called {name} exists already; choose another name")]
     NameTaken {

@@ -16,6 +16,7 @@ mod import;
 mod lock;
 mod log;
 mod media;
+mod place;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -52,19 +53,6 @@ pub struct Library {
 }
 
 impl Library {
-    /// Where a user's machines are unless they say otherwise: `guesthouse/machines` in `$XDG_DATA_HOME`, which is
-    /// `~/.local/share` by default.
-    pub fn default_folder() -> Option<PathBuf> {
-        let absolute = |name: &str| {
-            std::env::var_os(name)
-                .map(PathBuf::from)
-                .filter(|path| path.is_absolute())
-        };
-        absolute("XDG_DATA_HOME")
-            .or_else(|| Some(absolute("HOME")?.join(".local/share")))
-            .map(|data| data.join("guesthouse/machines"))
-    }
-
     /// The library in `folder`, if there is such a folder; nothing in it is changed.
     ///
     /// # Errors
