@@ -5,6 +5,8 @@ import subprocess
 import sys
 import time
 
+from gi.repository import GLib
+
 from window import Role, run, step
 
 TYPED = "Key 7!"
@@ -58,6 +60,18 @@ def scenario(window):
     window.wait_for_guest("hello", TYPED)
     window.wait_for_picture("hello")
     window.picture("screen")
+
+    step("what is written there can be read by those who do not see it")
+    said = f"Guesthouse says hello: {TYPED}"
+    screen = window.find(Role.IMAGE, "Guest screen")
+    window.wait("the text of the guest's screen", lambda: said in window.content(screen))
+    text = window.content(screen)
+    start = text.index(said)
+    interface = "org.a11y.atspi.Text"
+    line = window.call(screen.bus, screen.path, interface, "GetStringAtOffset", GLib.Variant("(iu)", (start, 3)))
+    window.expect(f"a line of it: {line}", line == (said, start, start + len(said)))
+    caret = window.call(screen.bus, screen.path, "org.freedesktop.DBus.Properties", "Get", GLib.Variant("(ss)", (interface, "CaretOffset")))[0]
+    window.expect(f"the caret is behind what was written last, at {caret}", caret == start + len(said))
 
     step("the clipboard is typed")
     window.release()

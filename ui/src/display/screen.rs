@@ -1,17 +1,21 @@
 //! The widget that draws the guest's picture.
 
-use relm4::gtk::{gdk, glib, graphene, gsk, prelude::*, subclass::prelude::*};
+use relm4::gtk::{
+    AccessibleTextContentChange, gdk, glib, graphene, gsk, prelude::*, subclass::prelude::*,
+};
 
 use super::geometry::{Filter, Placement, Room, Scaling, place, units};
 use super::picture::Picture;
+use super::reading::Reading;
 
 mod imp {
     use std::cell::{Cell, OnceCell, RefCell};
 
-    use relm4::gtk::{self, gdk, glib, prelude::*, subclass::prelude::*};
+    use relm4::gtk::{self, gdk, glib, graphene, prelude::*, subclass::prelude::*};
 
     use super::super::geometry::Scaling;
     use super::super::picture::Picture;
+    use super::super::reading::Reading;
     use super::super::texture::Textures;
     use crate::text::gettext;
 
@@ -23,6 +27,8 @@ mod imp {
         pub scaling: Cell<Scaling>,
         /// Called when a picture was drawn for which the session waits.
         pub drawn: OnceCell<Box<dyn Fn()>>,
+        /// What is written on it, for those who do not see it.
+        pub reading: RefCell<Reading>,
         pub scale_changed: RefCell<Option<(gdk::Surface, glib::SignalHandlerId)>>,
     }
 
@@ -31,6 +37,7 @@ mod imp {
         const NAME: &'static str = "GuesthouseScreen";
         type Type = super::Screen;
         type ParentType = gtk::Widget;
+        type Interfaces = (gtk::AccessibleText,);
 
         fn class_init(class: &mut Self::Class) {
             class.set_css_name("guest-screen");
@@ -85,13 +92,67 @@ mod imp {
             self.obj().draw(snapshot);
         }
     }
+
+    impl AccessibleTextImpl for Screen {
+        fn attributes(
+            &self,
+            _: u32,
+        ) -> Vec<(gtk::AccessibleTextRange, glib::GString, glib::GString)> {
+            Vec::new()
+        }
+
+        fn caret_position(&self) -> u32 {
+            self.reading.borrow().caret()
+        }
+
+        fn contents(&self, start: u32, end: u32) -> Option<glib::Bytes> {
+            Some(bytes(self.reading.borrow().part(start, end)))
+        }
+
+        fn contents_at(
+            &self,
+            offset: u32,
+            granularity: gtk::AccessibleTextGranularity,
+        ) -> Option<(u32, u32, glib::Bytes)> {
+            let reading = self.reading.borrow();
+            let (start, end) = match granularity {
+                gtk::AccessibleTextGranularity::Character => reading.character(offset),
+                gtk::AccessibleTextGranularity::Word => reading.word(offset),
+                _ => reading.line(offset),
+            };
+            Some((start, end, bytes(reading.part(start, end))))
+        }
+
+        fn default_attributes(&self) -> Vec<(glib::GString, glib::GString)> {
+            Vec::new()
+        }
+
+        fn extents(&self, _: u32, _: u32) -> Option<graphene::Rect> {
+            None
+        }
+
+        fn offset(&self, _: &graphene::Point) -> Option<u32> {
+            None
+        }
+
+        fn selection(&self) -> Vec<gtk::AccessibleTextRange> {
+            Vec::new()
+        }
+    }
+
+    /// `text` as the toolkit takes it: it reads as far as the zero.
+    fn bytes(text: String) -> glib::Bytes {
+        let mut text = text.into_bytes();
+        text.push(0);
+        glib::Bytes::from_owned(text)
+    }
 }
 
 glib::wrapper! {
     /// Shows a [`Picture`], on whole pixels of the screen.
     pub struct Screen(ObjectSubclass<imp::Screen>)
         @extends relm4::gtk::Widget,
-        @implements relm4::gtk::Accessible, relm4::gtk::Buildable, relm4::gtk::ConstraintTarget;
+        @implements relm4::gtk::Accessible, relm4::gtk::AccessibleText, relm4::gtk::Buildable, relm4::gtk::ConstraintTarget;
 }
 
 impl Default for Screen {
@@ -118,6 +179,30 @@ impl Screen {
     /// Tells screen readers how the keyboard is released.
     pub fn describe(&self, way_out: &str) {
         self.update_property(&[relm4::gtk::accessible::Property::Description(way_out)]);
+    }
+
+    /// This is written on it now, row by row; without rows it shows a picture. Whoever listens is told what
+    /// is new, which is given back in one line.
+    pub fn set_text(&self, rows: &[String]) -> String {
+        let now = Reading::new(rows);
+        let change = self.imp().reading.borrow().change(&now);
+        let Some(change) = change else {
+            return String::new();
+        };
+        if change.removed > 0 {
+            let end = change.start + change.removed;
+            self.update_contents(AccessibleTextContentChange::Remove, change.start, end);
+        }
+        self.imp().reading.replace(now);
+        if change.inserted > 0 {
+            let end = change.start + change.inserted;
+            self.imp().reading.borrow_mut().set_caret(end);
+            self.update_contents(AccessibleTextContentChange::Insert, change.start, end);
+        }
+        self.update_caret_position();
+        let end = change.start + change.inserted;
+        let new = self.imp().reading.borrow().part(change.start, end);
+        new.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     /// Chooses how the picture is fitted.

@@ -1,6 +1,8 @@
 //! The component: a guest's screen, or a page that says that there is none.
 
+use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use guesthouse_engine::input::ScanCode;
@@ -22,6 +24,10 @@ use super::zoom::{self, Zoom};
 const REMINDER: Duration = Duration::from_secs(4);
 /// What a person does that may wait to be sent.
 const MOST_COMMANDS: usize = 1024;
+/// What is written on the screen is read no sooner again than after this time.
+const BETWEEN_READINGS: Duration = Duration::from_millis(500);
+/// The most characters that are said of what is new on the screen.
+const MOST_SAID: usize = 300;
 /// How long the size of the picture is shown after it was changed.
 const SIZE_SHOWN: Duration = Duration::from_secs(1);
 /// What releases the keyboard and the pointer.
@@ -51,6 +57,19 @@ pub struct Viewer {
     /// The number of the session that is shown: what others still tell is nobody's business.
     session: u64,
     connected: bool,
+    read: Option<ReadScreen>,
+    /// It is being read, or will be.
+    reading: bool,
+}
+
+/// Reads what is written on a guest's screen, row by row; nothing while it shows a picture.
+#[derive(Clone)]
+pub struct ReadScreen(pub Arc<dyn Fn() -> Option<Vec<String>> + Send + Sync>);
+
+impl fmt::Debug for ReadScreen {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ReadScreen")
+    }
 }
 
 /// What the viewer is asked to do.
@@ -58,6 +77,8 @@ pub struct Viewer {
 pub enum ViewerInput {
     /// Show the screen that the RFB server at the other end serves.
     Connect(Connection),
+    /// What is written on the screen is read by this, for those who do not see it.
+    Read(ReadScreen),
     /// Show no screen.
     Disconnect,
     /// Fit the picture in another way.
@@ -98,6 +119,8 @@ pub enum News {
     Held(Held),
     /// Another size of the picture is wanted.
     Zoom(Zoom),
+    /// What is written on the screen in the session of this number.
+    Text(u64, Option<Vec<String>>),
     /// What was said has been shown for long enough.
     HideReminder,
 }
@@ -159,6 +182,8 @@ impl Component for Viewer {
             grab,
             session: 0,
             connected: false,
+            read: None,
+            reading: false,
         };
         model.set_scaling(Scaling::default());
         ComponentParts {
@@ -176,6 +201,10 @@ impl Component for Viewer {
     ) {
         match input {
             ViewerInput::Connect(connection) => self.connect(connection, &sender),
+            ViewerInput::Read(read) => {
+                self.read = Some(read);
+                self.read_later(&sender);
+            }
             ViewerInput::Disconnect => self.disconnect(root),
             ViewerInput::SetScaling(scaling) => self.set_scaling(scaling),
             ViewerInput::Zoom(larger) => {
@@ -214,6 +243,12 @@ impl Component for Viewer {
                 tell(&sender, ViewerOutput::Grabbed(held == Held::Everything));
             }
             News::Zoom(zoom) => self.zoom(zoom, &sender),
+            News::Text(session, rows) => {
+                self.reading = false;
+                if session == self.session {
+                    self.show_text(&rows.unwrap_or_default());
+                }
+            }
             News::HideReminder => {
                 self.reminder_ends = None;
                 self.reminder.set_reveal_child(false);
@@ -255,6 +290,8 @@ impl Viewer {
         // From now on nobody is the session that is shown.
         self.session += 1;
         self.connected = false;
+        self.read = None;
+        self.screen.set_text(&[]);
         self.grab.set_commands(None);
         self.grab.set_shape(None);
         root.set_visible_child_name(NOTHING);
@@ -267,13 +304,39 @@ impl Viewer {
                 self.screen.queue_resize();
                 tell(sender, ViewerOutput::Size(width.into(), height.into()));
             }
-            Told::Changed => self.screen.queue_draw(),
+            Told::Changed => {
+                self.screen.queue_draw();
+                self.read_later(sender);
+            }
             Told::Shape(shape) => self.grab.set_shape(shape),
             Told::Bell => self.screen.error_bell(),
             Told::Ended(reason) => {
                 self.disconnect(root);
                 tell(sender, ViewerOutput::Disconnected(reason));
             }
+        }
+    }
+
+    /// Has what is written on the screen read soon, by a worker: the machine may be busy with its screen.
+    fn read_later(&mut self, sender: &ComponentSender<Self>) {
+        let Some(ReadScreen(read)) = self.read.clone().filter(|_| !self.reading) else {
+            return;
+        };
+        self.reading = true;
+        let session = self.session;
+        sender.oneshot_command(async move {
+            tokio::time::sleep(BETWEEN_READINGS).await;
+            let rows = relm4::spawn_blocking(move || read()).await;
+            News::Text(session, rows.unwrap_or_default())
+        });
+    }
+
+    /// Hands what is written on the screen to those who do not see it, and says what is new while the screen has the keyboard.
+    fn show_text(&self, rows: &[String]) {
+        let new = self.screen.set_text(rows);
+        if self.screen.has_focus() && !new.is_empty() && new.chars().count() <= MOST_SAID {
+            self.screen
+                .announce(&new, gtk::AccessibleAnnouncementPriority::Low);
         }
     }
 

@@ -11,7 +11,7 @@ use relm4::adw::prelude::*;
 use relm4::gtk::gdk;
 use relm4::prelude::*;
 
-use crate::display::{Connection, Scaling, Viewer, ViewerInput, ViewerOutput};
+use crate::display::{Connection, ReadScreen, Scaling, Viewer, ViewerInput, ViewerOutput};
 use crate::model::{Machines, State};
 use crate::text::{self, gettext, gettext_with};
 
@@ -342,6 +342,9 @@ impl Screen {
                 self.connected = true;
                 self.viewer
                     .emit(ViewerInput::Connect(Connection::Local(screen)));
+                let read = move || machine.screen_text();
+                self.viewer
+                    .emit(ViewerInput::Read(ReadScreen(Arc::new(read))));
             }
             Err(error) => tracing::error!(%error, "the machine's screen could not be shown"),
         }
