@@ -15,6 +15,14 @@ def prepare(_machines):
     subprocess.run([binary, "start", "early"], check=True)
 
 
+def brightness(picture, row):
+    """How bright what stands at the left of a row is."""
+    left, top, _, height = row
+    place = f"32x24+{left + 24}+{top + height // 2 - 12}"
+    command = ["convert", picture, "-crop", place, "+repage", "-colorspace", "gray", "-format", "%[fx:mean]", "info:"]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
 def scenario(window):
     step("one that ran before the window was there")
     window.find(Role.LIST_ITEM, re.compile("^early, Running"))
@@ -22,6 +30,10 @@ def scenario(window):
     window.wait_for_guest("early", "Guesthouse says hello:")
     window.wait_for_picture("early")
     window.picture("page")
+
+    step("its screen is in its row too")
+    row = window.place(window.find(Role.LIST_ITEM, re.compile("^early, Running")))
+    window.wait("the guest's dark screen in a light list", lambda: brightness(window.picture("row"), row) < 0.5)
 
     step("its screen takes keys, and the clipboard")
     window.keys("ctrl+f")
