@@ -518,12 +518,31 @@ fn headings() -> gtk::SignalListItemFactory {
             header.set_child(Some(&label));
         }
     });
-    factory.connect_bind(|_, header| {
-        let header = header.downcast_ref::<gtk::ListHeader>();
-        let label = header.and_then(|header| header.child().and_downcast::<gtk::Label>());
-        let object = header.and_then(|header| header.item().and_downcast::<MachineObject>());
+    // The first machine of a group may go to another and stay the first: then its heading is not bound anew.
+    let followed = Rc::<RefCell<HashMap<gtk::ListHeader, _>>>::default();
+    let followers = followed.clone();
+    factory.connect_bind(move |_, header| {
+        let Some(header) = header.downcast_ref::<gtk::ListHeader>() else {
+            return;
+        };
+        let label = header.child().and_downcast::<gtk::Label>();
+        let object = header.item().and_downcast::<MachineObject>();
         if let (Some(label), Some(object)) = (label, object) {
-            label.set_label(&object.with(Item::group).title());
+            let show = move |object: &MachineObject| {
+                label.set_label(&object.with(Item::group).title());
+            };
+            show(&object);
+            let handler = object.connect_changed(show);
+            followers
+                .borrow_mut()
+                .insert(header.clone(), (object, handler));
+        }
+    });
+    factory.connect_unbind(move |_, header| {
+        let header = header.downcast_ref::<gtk::ListHeader>();
+        let bound = header.and_then(|header| followed.borrow_mut().remove(header));
+        if let Some((object, handler)) = bound {
+            object.disconnect(handler);
         }
     });
     factory
