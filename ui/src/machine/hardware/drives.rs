@@ -1,7 +1,6 @@
 //! The machine's drives: a row each, which opens to what can be changed of it and to the tools for its image. What the person
 //! brought is never deleted: removing a drive leaves its image alone, unless it was made for the machine and the person says so.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use relm4::adw::prelude::*;
@@ -11,16 +10,14 @@ use relm4::{adw, gtk};
 
 use super::add::{self, Addition};
 use super::disk_tools::{self, Tool};
+use super::drive_row::{Made, Row, describe};
 use super::titles;
-use crate::access;
 use crate::dialogs::file_choice::{self, FileKind};
 use crate::dialogs::question::{self, Weight};
 use crate::dialogs::toast;
 use crate::machine::overview::OverviewOutput;
 use crate::model::images::{self, Facts};
-use crate::model::{
-    Definition, Drive, DriveKind, ImageFormat, Machines, StoredMachine, TrashedImage,
-};
+use crate::model::{Definition, Drive, DriveKind, Machines, StoredMachine, TrashedImage};
 use crate::text::{self, gettext, gettext_with, message};
 
 /// Why most of it cannot be changed while the machine is alive.
@@ -34,7 +31,7 @@ pub struct Drives {
     machine: StoredMachine,
     alive: bool,
     facts: Vec<Result<Facts, String>>,
-    rows: Vec<adw::ExpanderRow>,
+    rows: Vec<Row>,
 }
 
 /// What it is told.
@@ -260,30 +257,69 @@ impl Drives {
         });
     }
 
-    fn show(&mut self, root: &adw::PreferencesGroup, sender: &ComponentSender<Self>) {
-        let open: Vec<bool> = self
-            .rows
-            .iter()
-            .map(adw::ExpanderRow::is_expanded)
-            .collect();
-        for row in self.rows.drain(..) {
-            root.remove(&row);
-        }
+    /// What the drives' rows are made of.
+    fn made(&self) -> Vec<Made> {
         let titles = titles(&self.machine.definition);
         let mut optical = 0;
-        for (number, drive) in self.machine.definition.drives.iter().enumerate() {
-            let title = titles.get(number).map_or("", String::as_str);
-            let row = match drive.kind {
-                DriveKind::Disk => self.disk_row(number, drive, title, sender),
-                DriveKind::Optical => {
-                    let row = self.optical_row(number, optical, drive, title, sender);
-                    optical += 1;
-                    row
-                }
+        let drives = self.machine.definition.drives.iter().enumerate();
+        let made = drives.map(|(number, drive)| {
+            let facts = self.facts.get(number).and_then(|facts| facts.as_ref().ok());
+            let tools = Tool::ALL.into_iter().map(|(tool, _)| tool);
+            let mut made = Made {
+                title: titles.get(number).cloned().unwrap_or_default(),
+                drive: Drive {
+                    read_only: false,
+                    ..drive.clone()
+                },
+                optical: None,
+                tools: Vec::new(),
+                alive: self.alive,
             };
-            row.set_expanded(open.get(number) == Some(&true));
-            root.add(&row);
+            match drive.kind {
+                DriveKind::Disk => made.tools = tools.filter(|tool| tool.is_for(facts)).collect(),
+                DriveKind::Optical => {
+                    let medium = self.machines.medium(&self.machine.folder, optical);
+                    let medium = medium.filter(|_| self.alive);
+                    made.optical = Some((optical, medium.unwrap_or_else(|| drive.file.clone())));
+                    optical += 1;
+                }
+            }
+            made
+        });
+        made.collect()
+    }
+
+    fn show(&mut self, root: &adw::PreferencesGroup, sender: &ComponentSender<Self>) {
+        let made = self.made();
+        let same = self.rows.iter().zip(&made);
+        let kept = same.take_while(|(row, made)| row.made_of == **made).count();
+        let focus = root.root().and_then(|root| root.focus());
+        let mut focused = None;
+        let mut open = Vec::new();
+        for (number, row) in self.rows.drain(kept..).enumerate() {
+            open.push(row.widget.is_expanded());
+            let inside = |focus: &gtk::Widget| {
+                focus.is_ancestor(&row.widget) || focus == row.widget.upcast_ref::<gtk::Widget>()
+            };
+            if focus.as_ref().is_some_and(inside) {
+                focused = Some(kept + number);
+            }
+            root.remove(&row.widget);
+        }
+        for (number, made) in made.into_iter().enumerate().skip(kept) {
+            let row = Row::new(number, made, sender);
+            let open = open.get(number.saturating_sub(kept));
+            row.widget.set_expanded(open == Some(&true));
+            root.add(&row.widget);
             self.rows.push(row);
+        }
+        // The row that took the place of one that was left keeps the keyboard.
+        let focused = focused.map(|number| number.min(self.rows.len().saturating_sub(1)));
+        if let Some(row) = focused.and_then(|number| self.rows.get(number)) {
+            row.widget.grab_focus();
+        }
+        for (row, drive) in self.rows.iter().zip(&self.machine.definition.drives) {
+            row.show(drive);
         }
         self.show_facts();
     }
@@ -297,106 +333,10 @@ impl Drives {
             .zip(&self.facts)
         {
             if drive.kind == DriveKind::Disk {
-                row.set_subtitle(&text::escape(&describe(drive, Some(facts))));
+                let subtitle = text::escape(&describe(drive, Some(facts)));
+                row.widget.set_subtitle(&subtitle);
             }
         }
-    }
-
-    fn row(title: &str, subtitle: &str, icon: &str) -> adw::ExpanderRow {
-        let row = adw::ExpanderRow::builder()
-            .title(title)
-            .subtitle(text::escape(subtitle))
-            .subtitle_lines(3)
-            .build();
-        let image = gtk::Image::from_icon_name(icon);
-        image.set_accessible_role(gtk::AccessibleRole::Presentation);
-        row.add_prefix(&image);
-        row
-    }
-
-    fn disk_row(
-        &self,
-        number: usize,
-        drive: &Drive,
-        title: &str,
-        sender: &ComponentSender<Self>,
-    ) -> adw::ExpanderRow {
-        let subtitle = describe(drive, self.facts.get(number));
-        let row = Self::row(title, &subtitle, "drive-harddisk-symbolic");
-        let read_only = adw::SwitchRow::builder()
-            .title(gettext("Read-Only"))
-            .subtitle(gettext("The guest cannot write to it"))
-            .active(drive.read_only)
-            .sensitive(!self.alive)
-            .build();
-        let input = sender.input_sender().clone();
-        read_only.connect_active_notify(move |row| {
-            let _ = input.send(DrivesInput::ReadOnly(number, row.is_active()));
-        });
-        row.add_row(&read_only);
-        let facts = self.facts.get(number).and_then(|facts| facts.as_ref().ok());
-        for (tool, label) in Tool::ALL.into_iter().filter(|(tool, _)| tool.is_for(facts)) {
-            let input = sender.input_sender().clone();
-            let able = !self.alive && tool.suits(drive);
-            row.add_row(&button_row(&gettext(label), able, move || {
-                let _ = input.send(DrivesInput::Use(number, tool));
-            }));
-        }
-        row.add_row(&self.remove_row(number, sender));
-        row
-    }
-
-    fn optical_row(
-        &self,
-        number: usize,
-        optical: usize,
-        drive: &Drive,
-        title: &str,
-        sender: &ComponentSender<Self>,
-    ) -> adw::ExpanderRow {
-        let medium = self
-            .machines
-            .medium(&self.machine.folder, optical)
-            .filter(|_| self.alive)
-            .unwrap_or_else(|| drive.file.clone());
-        let subtitle = medium
-            .as_ref()
-            .map_or_else(|| gettext("Empty"), |file| file.display().to_string());
-        let row = Self::row(title, &subtitle, "media-optical-symbolic");
-        let eject = gtk::Button::builder()
-            .icon_name("media-eject-symbolic")
-            .tooltip_text(gettext("Eject"))
-            .valign(gtk::Align::Center)
-            .css_classes(["flat"])
-            .visible(medium.is_some())
-            .build();
-        access::name(
-            &eject,
-            &gettext_with("Eject from {drive}", &[("drive", &title)]),
-        );
-        let input = sender.input_sender().clone();
-        eject.connect_clicked(move |_| drop(input.send(DrivesInput::Eject(optical))));
-        row.add_suffix(&eject);
-        let label = if medium.is_some() {
-            gettext("Change Disc…")
-        } else {
-            gettext("Insert Disc…")
-        };
-        let input = sender.input_sender().clone();
-        row.add_row(&button_row(&label, true, move || {
-            let _ = input.send(DrivesInput::Change(optical));
-        }));
-        row.add_row(&self.remove_row(number, sender));
-        row
-    }
-
-    fn remove_row(&self, number: usize, sender: &ComponentSender<Self>) -> adw::ButtonRow {
-        let input = sender.input_sender().clone();
-        let row = button_row(&gettext("Remove Drive"), !self.alive, move || {
-            let _ = input.send(DrivesInput::Remove(number));
-        });
-        row.add_css_class("destructive-action");
-        row
     }
 
     fn use_tool(
@@ -507,41 +447,4 @@ impl Drives {
             }
         });
     }
-}
-
-/// A row that does something when it is pressed.
-fn button_row(label: &str, able: bool, press: impl Fn() + 'static) -> adw::ButtonRow {
-    let row = adw::ButtonRow::builder()
-        .title(label)
-        .sensitive(able)
-        .build();
-    row.connect_activated(move |_| press());
-    row
-}
-
-/// What is known of a hard disk's image.
-fn describe(drive: &Drive, facts: Option<&Result<Facts, String>>) -> String {
-    let file = drive
-        .file
-        .clone()
-        .unwrap_or_else(|| PathBuf::from(gettext("No image")));
-    let format = match drive.format {
-        ImageFormat::Raw => "raw",
-        ImageFormat::Qcow2 => "qcow2",
-    };
-    let mut text = format!("{} · {format}", file.display());
-    match facts {
-        Some(Ok(facts)) => {
-            let (size, used) = (text::bytes(facts.size), text::bytes(facts.used));
-            let room = gettext_with("{size}, {used} used", &[("size", &size), ("used", &used)]);
-            text.push_str(&format!(" · {room}"));
-            if let Some(base) = &facts.base {
-                let base = gettext_with("Holds what differs from {file}", &[("file", base)]);
-                text.push_str(&format!("\n{base}"));
-            }
-        }
-        Some(Err(problem)) => text.push_str(&format!("\n{problem}")),
-        None => {}
-    }
-    text
 }

@@ -8,6 +8,7 @@ mod add;
 mod boot_order;
 mod devices;
 mod disk_tools;
+mod drive_row;
 mod drives;
 mod edit;
 mod firmware;

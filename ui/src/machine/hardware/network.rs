@@ -87,13 +87,16 @@ impl Topic for Network {
         let count = view.definition.networks.len();
         let mut cards = self.cards.borrow_mut();
         if cards.len() != count {
+            // A page adds at its end alone.
+            let focused = self.add.has_focus();
             self.page.remove(&self.none);
             self.page.remove(&self.adding);
-            for card in cards.drain(..) {
+            let kept = count.min(cards.len());
+            for card in cards.drain(kept..) {
                 self.page.remove(&card.group);
                 self.page.remove(card.forwards.widget());
             }
-            for number in 0..count {
+            for number in cards.len()..count {
                 let card = Card::new(number, &self.editor);
                 self.page.add(&card.group);
                 self.page.add(card.forwards.widget());
@@ -101,6 +104,9 @@ impl Topic for Network {
             }
             self.page.add(&self.none);
             self.page.add(&self.adding);
+            if focused {
+                self.add.grab_focus();
+            }
         }
         for (number, card) in cards.iter().enumerate() {
             card.show(number, view);
