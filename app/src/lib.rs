@@ -11,6 +11,7 @@ pub mod elsewhere;
 mod output;
 mod run;
 mod size;
+pub mod viewers;
 
 use std::sync::Arc;
 

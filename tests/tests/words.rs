@@ -12,13 +12,14 @@ fn root() -> PathBuf {
 }
 
 /// What looks like words and is none: names of types, and what is the same in every language.
-const NOT_WORDS: [&str; 7] = [
+const NOT_WORDS: [&str; 8] = [
     "Guesthouse",
     "GuesthouseMachineObject",
     "GuesthouseMachineRow",
     "GuesthouseScreen",
     "Local",
     "NameHasOwner",
+    "ReadScreen",
     "Stream",
 ];
 

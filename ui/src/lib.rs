@@ -18,4 +18,4 @@ mod text;
 mod wizard;
 
 pub use app::{APPLICATION_ID, Options, run};
-pub use text::state as state_word;
+pub use text::{sentence, state as state_word};

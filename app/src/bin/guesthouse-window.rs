@@ -7,12 +7,15 @@ use std::collections::HashMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::Context;
+use guesthouse_engine::library::Library;
 use guesthouse_engine::machine::MachineEvent;
 use guesthouse_ui::model::{Change, Machines};
 
 use clap::Parser;
 use guesthouse_app::command_line::{Open, Place};
 use guesthouse_app::control::Server;
+use guesthouse_app::viewers;
 
 /// The window of Guesthouse, a virtual machine manager; "guesthouse" opens it.
 #[derive(Debug, Parser)]
@@ -35,7 +38,19 @@ fn main() -> ExitCode {
 
 /// Opens the window; returns when it is closed for good.
 fn open(place: &Place, open: Open) -> anyhow::Result<ExitCode> {
-    let machines = Machines::new(place.library()?);
+    let (library, problem) = match place.library() {
+        Ok(library) => (library, None),
+        // A window says what is wrong; a program that only ends says nothing to whoever clicked on its icon.
+        Err(error) if place.machines.is_none() => {
+            let library = Library::open_default().context(format!("{error:#}"))?;
+            (
+                library,
+                Some(guesthouse_ui::sentence(&format!("{error:#}"))),
+            )
+        }
+        Err(error) => return Err(error),
+    };
+    let machines = Machines::new(library);
     let changes = machines.subscribe();
     let weak = Arc::downgrade(&machines);
     std::thread::Builder::new()
@@ -47,6 +62,11 @@ fn open(place: &Place, open: Open) -> anyhow::Result<ExitCode> {
                     Change::Started { folder } => {
                         let machine = weak.upgrade().and_then(|machines| machines.handle(&folder));
                         let Some(machine) = machine else { continue };
+                        if let Some(machines) = weak.upgrade()
+                            && let Some(address) = viewers::admit(&machine, machines.viewers())
+                        {
+                            machines.set_address(&folder, address);
+                        }
                         match Server::new(&machine.uuid().to_string(), machine) {
                             Ok(server) => drop(servers.insert(folder, server)),
                             Err(error) => {
@@ -79,5 +99,7 @@ fn open(place: &Place, open: Open) -> anyhow::Result<ExitCode> {
         new_machine: open.new,
         medium: open.file,
         service: open.service,
+        background: open.background,
+        problem,
     }))
 }

@@ -67,7 +67,7 @@ pub fn install(window: &adw::ApplicationWindow, input: &relm4::Sender<AppInput>)
     window.add_action(&order(input));
     window.add_action(&groups(input));
     let application = relm4::main_application();
-    application.add_action(&action("quit", || AppInput::Close, input));
+    application.add_action(&action("quit", || AppInput::Quit, input));
     application.add_action(&action("new-machine", || AppInput::NewMachine, input));
     let targeted: [(&str, Targeted); 5] = [
         ("show-machine", |folder| {
@@ -85,15 +85,13 @@ pub fn install(window: &adw::ApplicationWindow, input: &relm4::Sender<AppInput>)
         ("search", AppInput::SearchFor),
     ];
     for (name, message) in targeted {
-        let action = gio::SimpleAction::new(name, Some(gtk::glib::VariantTy::STRING));
-        let input = input.clone();
-        action.connect_activate(move |_, target| {
-            if let Some(target) = target.and_then(gtk::glib::Variant::get::<String>) {
-                let _ = input.send(message(target));
-            }
-        });
-        application.add_action(&action);
+        application.add_action(&targeted_action(name, message, input));
     }
+    window.add_action(&targeted_action(
+        "full-screen-on",
+        AppInput::FullScreenOn,
+        input,
+    ));
     take_activations(window, &application, input);
     take_command_lines(window, &application, input);
     for (name, keys) in SHORTCUTS {
@@ -158,6 +156,21 @@ fn action(name: &str, message: Message, input: &relm4::Sender<AppInput>) -> gio:
     let (action, input) = (gio::SimpleAction::new(name, None), input.clone());
     action.connect_activate(move |_, _| {
         let _ = input.send(message());
+    });
+    action
+}
+
+fn targeted_action(
+    name: &str,
+    message: Targeted,
+    input: &relm4::Sender<AppInput>,
+) -> gio::SimpleAction {
+    let action = gio::SimpleAction::new(name, Some(gtk::glib::VariantTy::STRING));
+    let input = input.clone();
+    action.connect_activate(move |_, target| {
+        if let Some(target) = target.and_then(gtk::glib::Variant::get::<String>) {
+            let _ = input.send(message(target));
+        }
     });
     action
 }

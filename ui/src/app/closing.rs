@@ -37,6 +37,8 @@ pub enum Answer {
 /// Where leaving stands.
 #[derive(Default)]
 pub struct Closing {
+    /// The program stays when the window is closed and no machine runs: it waits in the background.
+    stays: bool,
     /// A question is open.
     asking: bool,
     /// The window is closed when all machines are off.
@@ -49,6 +51,19 @@ pub struct Closing {
 }
 
 impl Closing {
+    /// Nothing is closed yet. A program that `stays` is there without its window too.
+    pub fn new(stays: bool) -> Self {
+        Self {
+            stays,
+            ..Self::default()
+        }
+    }
+
+    /// The program is to end with its window.
+    pub fn stays_no_longer(&mut self) {
+        self.stays = false;
+    }
+
     /// The session ends, or somebody ends the program: the guests are asked to shut down, and those that have not after a while are
     /// forced off in order, so that nothing that they gave their disks is lost. The second time there is no while.
     pub fn session_ends(
@@ -81,7 +96,9 @@ impl Closing {
         settings::get().keep_window(window);
         let alive = machines.alive().len();
         let when_closed = settings::get().when_closed();
-        if alive == 0 {
+        if alive == 0 && self.stays {
+            window.set_visible(false);
+        } else if alive == 0 {
             leave();
         } else if self.asking {
             // The answer is on its way.
@@ -233,11 +250,15 @@ impl Closing {
     /// from ending exactly while there are machines alive.
     pub fn follow(&self, machines: &Machines, window: &adw::ApplicationWindow) {
         let alive = !machines.alive().is_empty();
-        if (self.leaving.get() || self.hidden.get()) && !alive {
+        let left = self.leaving.get() || (self.hidden.get() && !self.stays);
+        if left && !alive {
             leave();
             return;
         }
         let application = relm4::main_application();
+        if !alive && self.hidden.replace(false) {
+            application.withdraw_notification(KEEPS_RUNNING);
+        }
         match (alive, self.inhibition.take()) {
             (true, None) => {
                 let flags = ApplicationInhibitFlags::LOGOUT | ApplicationInhibitFlags::SUSPEND;

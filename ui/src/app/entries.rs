@@ -21,6 +21,14 @@ impl App {
         }
     }
 
+    /// The machine whose page is shown.
+    pub(super) fn shown(&self) -> Option<&StoredMachine> {
+        match &self.page {
+            Some((folder, Page::Machine(_))) => self.machine(folder),
+            _ => None,
+        }
+    }
+
     /// What the machine in `folder` is called.
     pub(super) fn name(&self, folder: &Path) -> String {
         let name = folder.file_name().unwrap_or(folder.as_os_str());

@@ -1,8 +1,11 @@
-//! Following the machines: what they tell, and what others do to the folder that they are in.
+//! Following the machines: what they tell, and what others do to the folder that they are in; and what ends the program.
 
 use std::sync::Arc;
 
+use relm4::adw;
 use relm4::gtk::{self, prelude::*};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 use super::AppInput;
 use crate::model::Machines;
@@ -44,4 +47,35 @@ pub(super) fn watch(machines: &Arc<Machines>) -> Option<gtk::gio::FileMonitor> {
             None
         }
     }
+}
+
+/// What ends programs from outside ends this one in order.
+pub(super) fn follow_signals(input: &relm4::Sender<AppInput>) {
+    let input = input.clone();
+    let follow = move |mut signals: Signals| {
+        for _ in signals.forever() {
+            let _ = input.send(AppInput::SessionEnds);
+        }
+    };
+    let followed = Signals::new([SIGTERM, SIGINT, SIGHUP]).and_then(|signals| {
+        let thread = std::thread::Builder::new().name("signals".into());
+        thread.spawn(move || follow(signals))
+    });
+    if let Err(error) = followed {
+        tracing::warn!(%error, "what ends programs is not followed");
+    }
+}
+
+/// Asks now and then whether anybody needs the program, until its window is shown: who only asked the bus for something leaves
+/// nothing behind.
+pub(super) fn leave_when_idle(window: &adw::ApplicationWindow, input: &relm4::Sender<AppInput>) {
+    const PATIENCE: u32 = 30;
+    let (window, input) = (window.downgrade(), input.clone());
+    gtk::glib::timeout_add_seconds_local(PATIENCE, move || match window.upgrade() {
+        Some(window) if !window.is_visible() => {
+            let _ = input.send(AppInput::Idle);
+            gtk::glib::ControlFlow::Continue
+        }
+        _ => gtk::glib::ControlFlow::Break,
+    });
 }

@@ -7,15 +7,16 @@ mod actions;
 mod closing;
 mod entries;
 mod following;
+mod launch;
+mod messages;
 mod notifications;
 mod restore;
 mod together;
 mod windows;
+mod work;
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -23,18 +24,15 @@ use relm4::adw::prelude::*;
 use relm4::prelude::*;
 use relm4::{adw, gtk};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
-
 use crate::dialogs::file_choice::{self, FileKind};
-use crate::dialogs::{about, question, toast};
+use crate::dialogs::{about, file_drop, question, toast};
 use crate::library::{
-    Item, MachineList, MachineListInit, MachineListInput, MachineListOutput, Order, Several,
-    Together, several_menu, sign,
+    Item, MachineList, MachineListInit, MachineListInput, MachineListOutput, Several, Together,
+    several_menu,
 };
 use crate::machine::{
     BrokenOutput, BrokenPage, MachinePage, MachineWindow, PageInit, PageInput, PageOutput,
-    WindowInput, WindowOutput, row_menu,
+    WindowInput, WindowOutput, enter_full_screen, enter_full_screen_on, row_menu,
 };
 use crate::model::{
     Change, Database, Definition, Deleted, Entry, MachineEvent, MachineLog, Machines, Name, State,
@@ -42,91 +40,15 @@ use crate::model::{
 };
 use crate::network::switches::SwitchManager;
 use crate::settings;
-use crate::text::{self, gettext, gettext_with, message};
+use crate::text::{self, gettext, gettext_with};
 use crate::wizard::{self, Place, Wizard, WizardInput, WizardOutput};
 use closing::Closing;
+pub use launch::{Options, run};
+pub use messages::{AppCommand, AppInput, Found};
 use notifications::installed_id;
 
 /// The program's name on the session bus and in desktop files.
 pub const APPLICATION_ID: &str = "io.github.guesthouse_vm.Guesthouse";
-
-/// What the windows are opened with.
-pub struct Options {
-    /// The machines, which a control socket may share.
-    pub machines: Arc<Machines>,
-    /// Open the wizard at once.
-    pub new_machine: bool,
-    /// Open the wizard with this file, a name or an address.
-    pub medium: Option<OsString>,
-    /// Show no window until one is asked for: the session bus started the program for somebody who calls it.
-    pub service: bool,
-}
-
-/// Shows the window and returns when it is closed for good.
-pub fn run(options: Options) -> ExitCode {
-    let arguments = actions::arguments(options.new_machine, options.medium.as_deref());
-    // A second process hands over what it was asked for and ends: the first one's window shows it. A launcher is never the first,
-    // and waits for nothing when it has handed over, as relm4's way to run an application does.
-    // Whom the bus started is the first.
-    let launcher = gtk::gio::Application::new(
-        Some(APPLICATION_ID),
-        gtk::gio::ApplicationFlags::HANDLES_COMMAND_LINE | gtk::gio::ApplicationFlags::IS_LAUNCHER,
-    );
-    if !options.service
-        && is_running()
-        && launcher.register(gtk::gio::Cancellable::NONE).is_ok()
-        && launcher.is_remote()
-    {
-        let code = launcher.run_with_args(&arguments);
-        return ExitCode::from(code.get());
-    }
-    drop(launcher);
-    text::prepare();
-    // The session bus hands over files as such, whoever starts the program as a command line.
-    let mut flags =
-        gtk::gio::ApplicationFlags::HANDLES_COMMAND_LINE | gtk::gio::ApplicationFlags::HANDLES_OPEN;
-    if options.service {
-        flags |= gtk::gio::ApplicationFlags::IS_SERVICE;
-    }
-    let application = adw::Application::builder()
-        .application_id(APPLICATION_ID)
-        .flags(flags)
-        .build();
-    application.connect_startup(|_| {
-        relm4::set_global_css(&(include_str!("style.css").to_owned() + &sign::style()));
-        if let Some(display) = gtk::gdk::Display::default() {
-            let icons = gtk::IconTheme::for_display(&display);
-            for share in crate::share::folders() {
-                icons.add_search_path(share.join("icons"));
-            }
-        }
-        gtk::Window::set_default_icon_name(APPLICATION_ID);
-        settings::get().follow_colour_scheme();
-    });
-    RelmApp::from_app(application)
-        .with_args(arguments)
-        .run::<App>(options);
-    ExitCode::SUCCESS
-}
-
-/// Whether a process has the application's name. A launcher must not find that out: the bus would start one.
-fn is_running() -> bool {
-    let bus = gtk::gio::bus_get_sync(gtk::gio::BusType::Session, gtk::gio::Cancellable::NONE);
-    let asked = bus.and_then(|bus| {
-        bus.call_sync(
-            Some("org.freedesktop.DBus"),
-            "/org/freedesktop/DBus",
-            "org.freedesktop.DBus",
-            "NameHasOwner",
-            Some(&(APPLICATION_ID,).to_variant()),
-            None,
-            gtk::gio::DBusCallFlags::NONE,
-            -1,
-            gtk::gio::Cancellable::NONE,
-        )
-    });
-    asked.is_ok_and(|answer| answer.get() == Some((true,)))
-}
 
 /// What stands beside the list.
 enum Page {
@@ -161,122 +83,9 @@ pub struct App {
     /// What the wizard is to begin with when the survey is done.
     medium: Option<PathBuf>,
     closing: Closing,
+    /// What is to be said when the window is shown.
+    problem: Option<String>,
     _monitor: Option<gtk::gio::FileMonitor>,
-}
-
-/// What it is told.
-#[derive(Debug)]
-pub enum AppInput {
-    /// Something happened to the machines.
-    Change(Change),
-    /// A machine was chosen in the list.
-    Selected(PathBuf),
-    /// Several machines were.
-    Several(Vec<PathBuf>),
-    /// Something is to be done with all that are selected.
-    Together(Together),
-    /// The chosen machine's page is wanted in front.
-    Opened,
-    /// This machine's screen is wanted in a window of its own.
-    OpenWindow(PathBuf),
-    /// Show this machine's page.
-    ShowMachine(PathBuf),
-    /// Show it and start the machine.
-    StartMachine(PathBuf),
-    /// Go on with this machine.
-    ResumeMachine(PathBuf),
-    /// Show the machines that fit this.
-    SearchFor(String),
-    /// Take what this machine was installed from out of its drives.
-    EjectInstaller(PathBuf),
-    /// Nobody may need the program any more.
-    Idle,
-    /// What a machine's own window asks for.
-    Window(PathBuf, WindowOutput),
-    /// Write the chosen machine's name in the list.
-    Rename,
-    /// The machine in this folder is to be called so.
-    Renamed(PathBuf, String),
-    /// What comes first in the list.
-    Order(Order),
-    /// Whether the list has groups.
-    Group(bool),
-    /// Open the wizard.
-    NewMachine,
-    /// Open the wizard with this file.
-    Medium(PathBuf),
-    /// Choose a file from elsewhere and open the wizard with it.
-    Import,
-    /// Open the wizard with this file, from which nothing is to be started at once.
-    NewFrom(PathBuf),
-    /// Bring a machine back from a backup.
-    RestoreBackup,
-    /// Open the manager of virtual switches.
-    Switches,
-    /// It was closed.
-    SwitchesClosed,
-    /// What the wizard did.
-    Wizard(WizardOutput),
-    /// What a machine's page asks for.
-    Page(PathBuf, PageOutput),
-    /// What the page of a broken machine asks for.
-    Broken(PathBuf, BrokenOutput),
-    /// Bring a deleted machine back.
-    Restore(Box<Deleted>),
-    /// Open or close the search.
-    Search,
-    /// Go full screen, or back.
-    FullScreen,
-    /// The window went full screen, or back.
-    FullScreened(bool),
-    /// What program this is.
-    About,
-    /// Show the preferences.
-    Preferences,
-    /// The window appeared, for the first time or again.
-    Shown,
-    /// The keyboard shortcuts.
-    Shortcuts,
-    /// The window is to be closed.
-    Close,
-    /// An answer to what becomes of the machines that run.
-    Closing(closing::Answer),
-    /// The session ends, or somebody ends the program.
-    SessionEnds,
-    /// The desktop does not let the program run without a window.
-    Refused,
-    /// The window came to the front: somebody may have edited a file meanwhile.
-    Refresh,
-}
-
-/// What is on disk, and when each machine was used last.
-#[derive(Debug)]
-pub struct Found {
-    entries: Vec<Entry>,
-    used: HashMap<PathBuf, SystemTime>,
-}
-
-/// What a worker found out or did.
-#[derive(Debug)]
-pub enum AppCommand {
-    /// What is on disk.
-    Scanned(Result<Found, String>),
-    /// What operating systems are called.
-    Systems(&'static Database),
-    /// What the wizard has to know, and what it begins with.
-    Surveyed(Box<Place>, Option<PathBuf>),
-    /// A machine runs, or why not.
-    Started(PathBuf, Result<(), String>),
-    /// A machine, by its name, is in the Trash, or why not.
-    Deleted(String, Result<Box<Deleted>, String>),
-    /// A machine is back in this folder.
-    Restored(PathBuf),
-    /// What could not be done and why.
-    Failed(String, String),
-    /// It was done, and this is to be said in passing.
-    Said(String),
-    /// It was done.
-    Done,
 }
 
 #[relm4::component(pub)]
@@ -292,6 +101,7 @@ impl Component for App {
             set_title: Some(&gettext("Guesthouse")),
             connect_show => AppInput::Shown,
             set_size_request: (360, 294),
+            add_css_class: "takes-files",
             connect_close_request[sender] => move |_| {
                 sender.input(AppInput::Close);
                 gtk::glib::Propagation::Stop
@@ -350,7 +160,11 @@ impl Component for App {
 
     fn init(
         Options {
-            machines, service, ..
+            machines,
+            service,
+            background,
+            problem,
+            ..
         }: Options,
         root: Self::Root,
         sender: ComponentSender<Self>,
@@ -386,7 +200,8 @@ impl Component for App {
             switches: None,
             surveying: false,
             medium: None,
-            closing: Closing::default(),
+            closing: Closing::new(background),
+            problem,
             _monitor: monitor,
         };
         let widgets = view_output!();
@@ -399,11 +214,18 @@ impl Component for App {
         root.set_maximized(maximised);
         actions::install(&root, sender.input_sender());
         following::relay(&model.machines, sender.input_sender().clone());
+        model.machines.set_viewers(settings::get().viewers());
+        let machines = model.machines.clone();
+        settings::get().connect_viewers_changed(move |viewers| machines.set_viewers(viewers));
+        let input = sender.input_sender().clone();
+        root.add_controller(file_drop::target(move |file| {
+            let _ = input.send(AppInput::Medium(file));
+        }));
         sender.spawn_oneshot_command(|| AppCommand::Systems(operating_systems()));
         model.scan(&sender);
-        follow_signals(sender.input_sender());
+        following::follow_signals(sender.input_sender());
         if service {
-            leave_when_idle(&root, sender.input_sender());
+            following::leave_when_idle(&root, sender.input_sender());
         }
         ComponentParts { model, widgets }
     }
@@ -523,8 +345,13 @@ impl Component for App {
             AppInput::FullScreen => {
                 if root.is_fullscreen() {
                     root.unfullscreen();
-                } else if matches!(self.page, Some((_, Page::Machine(_)))) {
-                    root.fullscreen();
+                } else if let Some(machine) = self.shown() {
+                    enter_full_screen(root, machine.definition.uuid);
+                }
+            }
+            AppInput::FullScreenOn(monitor) => {
+                if let Some(machine) = self.shown() {
+                    enter_full_screen_on(root, machine.definition.uuid, &monitor);
                 }
             }
             AppInput::FullScreened(on) => {
@@ -534,13 +361,23 @@ impl Component for App {
                 widgets.split.set_show_content(true);
                 self.tell(PageInput::FullScreen(on));
             }
-            AppInput::Shown => self.closing.shown(),
+            AppInput::Shown => {
+                self.closing.shown();
+                if let Some(problem) = self.problem.take() {
+                    question::error(root, &gettext("Your machines are not there"), &problem);
+                }
+            }
             AppInput::Preferences => settings::show(root),
             AppInput::About => about::about(root),
             AppInput::Shortcuts => about::shortcuts(root),
             AppInput::Close => self
                 .closing
                 .requested(&self.machines, root, sender.input_sender()),
+            AppInput::Quit => {
+                self.closing.stays_no_longer();
+                self.closing
+                    .requested(&self.machines, root, sender.input_sender());
+            }
             AppInput::Closing(answer) => {
                 self.closing
                     .answered(answer, &self.machines, root, sender.input_sender())
@@ -590,7 +427,7 @@ impl Component for App {
             AppCommand::Deleted(name, Ok(deleted)) => {
                 widgets
                     .toasts
-                    .add_toast(undo(&name, deleted, sender.input_sender()));
+                    .add_toast(work::undo(&name, deleted, sender.input_sender()));
             }
             AppCommand::Deleted(name, Err(body)) => {
                 question::error(
@@ -618,228 +455,4 @@ impl Component for App {
             AppCommand::Done => {}
         }
     }
-}
-
-impl App {
-    fn scan(&self, sender: &ComponentSender<Self>) {
-        let machines = self.machines.clone();
-        sender.spawn_oneshot_command(move || {
-            let found = machines.scan().map(|entries| {
-                let used = entries.iter().filter_map(|entry| {
-                    let folder = entry.folder();
-                    Some((folder.to_owned(), MachineLog::last_written(folder)?))
-                });
-                Found {
-                    used: used.collect(),
-                    entries,
-                }
-            });
-            AppCommand::Scanned(found.map_err(|error| text::sentence(&error)))
-        });
-    }
-
-    fn tell(&self, input: PageInput) {
-        if let Some((_, Page::Machine(page))) = &self.page {
-            page.emit(input);
-        }
-    }
-
-    fn tell_if_shown(&self, folder: &Path, input: PageInput) {
-        if self.page.as_ref().is_some_and(|(shown, _)| shown == folder) {
-            self.tell(input);
-        }
-    }
-
-    fn follow(
-        &mut self,
-        change: Change,
-        toasts: &adw::ToastOverlay,
-        sender: &ComponentSender<Self>,
-        root: &adw::ApplicationWindow,
-    ) {
-        match change {
-            Change::Library => self.scan(sender),
-            Change::Started { folder } => {
-                self.tell_if_shown(&folder, PageInput::Started);
-                self.set_state(&folder, self.machines.state(&folder), root);
-            }
-            Change::Installed { folder, written } => self.say_installed(&folder, written, toasts),
-            Change::Event { folder, event } => {
-                if let MachineEvent::State(state) = &event {
-                    self.notify(&folder, state);
-                    self.used.insert(folder.clone(), SystemTime::now());
-                    self.set_state(&folder, state.clone(), root);
-                } else {
-                    self.tell_if_shown(&folder, PageInput::Event(event));
-                }
-            }
-        }
-    }
-
-    fn set_state(&self, folder: &Path, state: State, root: &adw::ApplicationWindow) {
-        self.show_row(folder);
-        self.tell_window(folder, WindowInput::State(state.clone()));
-        self.tell_if_shown(folder, PageInput::State(state));
-        self.show_several();
-        self.closing.follow(&self.machines, root);
-    }
-
-    /// Opens the wizard once it is known what there is.
-    fn new_machine(&mut self, file: Option<PathBuf>, sender: &ComponentSender<Self>) {
-        if self.wizard.is_none() && !self.surveying {
-            self.surveying = true;
-            let machines = self.machines.clone();
-            sender.spawn_oneshot_command(move || {
-                AppCommand::Surveyed(Box::new(wizard::survey(&machines)), file)
-            });
-        }
-    }
-
-    fn open_wizard(
-        &mut self,
-        place: Place,
-        file: Option<PathBuf>,
-        sender: &ComponentSender<Self>,
-        root: &adw::ApplicationWindow,
-    ) {
-        self.surveying = false;
-        let wizard = Wizard::builder()
-            .launch((self.machines.clone(), place, file))
-            .forward(sender.input_sender(), AppInput::Wizard);
-        if let Some(path) = self.medium.take() {
-            wizard.emit(WizardInput::Medium(path));
-        }
-        wizard.widget().present(Some(root));
-        self.wizard = Some(wizard);
-    }
-
-    fn start(&mut self, machine: StoredMachine, sender: &ComponentSender<Self>) {
-        let folder = machine.folder.clone();
-        if !self.starting.insert(folder.clone()) {
-            return;
-        }
-        self.show_row(&folder);
-        self.tell_window(&folder, WindowInput::State(State::Starting));
-        self.tell_if_shown(&folder, PageInput::State(State::Starting));
-        self.show_several();
-        let machines = self.machines.clone();
-        sender.spawn_oneshot_command(move || {
-            let started = machines.start(&machine).map(drop);
-            AppCommand::Started(folder, started.map_err(|error| text::sentence(&error)))
-        });
-    }
-
-    /// Makes `machine` what `definition` says.
-    fn redefine(
-        &self,
-        machine: StoredMachine,
-        definition: Definition,
-        sender: &ComponentSender<Self>,
-    ) {
-        let machines = self.machines.clone();
-        sender.spawn_oneshot_command(move || match machines.update(&machine, &definition) {
-            Ok(_) => AppCommand::Done,
-            Err(error) => {
-                AppCommand::Failed(gettext("The change was not saved"), text::sentence(&error))
-            }
-        });
-    }
-
-    fn rename(&self, folder: &Path, name: &str, sender: &ComponentSender<Self>) {
-        // The list has looked at the name.
-        if let (Some(machine), Ok(name)) = (self.machine(folder), Name::new(name)) {
-            let mut definition = machine.definition.clone();
-            definition.name = name;
-            self.redefine(machine.clone(), definition, sender);
-        }
-    }
-
-    fn delete(&self, folder: &Path, sender: &ComponentSender<Self>) {
-        let Some(machine) = self.entry(folder).cloned() else {
-            return;
-        };
-        let machines = self.machines.clone();
-        sender.spawn_oneshot_command(move || {
-            let deleted = machines.delete(&machine).map(Box::new);
-            let name = machine.title();
-            AppCommand::Deleted(name, deleted.map_err(|error| text::sentence(&error)))
-        });
-    }
-
-    fn asked(
-        &mut self,
-        folder: PathBuf,
-        output: PageOutput,
-        widgets: &AppWidgets,
-        sender: &ComponentSender<Self>,
-        root: &adw::ApplicationWindow,
-    ) {
-        let machine = self.machine(&folder).cloned();
-        match output {
-            PageOutput::Start => machine
-                .into_iter()
-                .for_each(|machine| self.start(machine, sender)),
-            PageOutput::Window => self.open_window(&folder, sender),
-            PageOutput::Delete => self.delete(&folder, sender),
-            PageOutput::Open(other) => self.list.emit(MachineListInput::Select(Some(other))),
-            PageOutput::Update(definition) => {
-                if let Some(machine) = machine {
-                    self.redefine(machine, definition, sender);
-                }
-            }
-            PageOutput::Toast(text) => widgets.toasts.add_toast(adw::Toast::new(&text)),
-            PageOutput::Saved(what, path) => widgets.toasts.add_toast(toast::saved(&what, path)),
-            PageOutput::Failed { heading, body } => question::error(root, &heading, &body),
-        }
-    }
-}
-
-/// What ends programs from outside ends this one in order.
-fn follow_signals(input: &relm4::Sender<AppInput>) {
-    let input = input.clone();
-    let follow = move |mut signals: Signals| {
-        for _ in signals.forever() {
-            let _ = input.send(AppInput::SessionEnds);
-        }
-    };
-    let followed = Signals::new([SIGTERM, SIGINT, SIGHUP]).and_then(|signals| {
-        let thread = std::thread::Builder::new().name("signals".into());
-        thread.spawn(move || follow(signals))
-    });
-    if let Err(error) = followed {
-        tracing::warn!(%error, "what ends programs is not followed");
-    }
-}
-
-/// Asks now and then whether anybody needs the program, until its window is shown: who only asked the bus for something leaves
-/// nothing behind.
-fn leave_when_idle(window: &adw::ApplicationWindow, input: &relm4::Sender<AppInput>) {
-    const PATIENCE: u32 = 30;
-    let (window, input) = (window.downgrade(), input.clone());
-    gtk::glib::timeout_add_seconds_local(PATIENCE, move || match window.upgrade() {
-        Some(window) if !window.is_visible() => {
-            let _ = input.send(AppInput::Idle);
-            gtk::glib::ControlFlow::Continue
-        }
-        _ => gtk::glib::ControlFlow::Break,
-    });
-}
-
-fn undo(name: &str, deleted: Box<Deleted>, input: &relm4::Sender<AppInput>) -> adw::Toast {
-    let toast = adw::Toast::builder()
-        .title(text::escape(&gettext_with(
-            "“{name}” is in the Trash",
-            &[("name", &name)],
-        )))
-        .button_label(gettext("_Undo"))
-        .timeout(10)
-        .priority(adw::ToastPriority::High)
-        .build();
-    let (deleted, input) = (std::cell::Cell::new(Some(deleted)), input.clone());
-    toast.connect_button_clicked(move |_| {
-        if let Some(deleted) = deleted.take() {
-            let _ = input.send(AppInput::Restore(deleted));
-        }
-    });
-    toast
 }

@@ -4,6 +4,7 @@ use relm4::gtk::gio::{Notification, NotificationPriority};
 use relm4::gtk::prelude::*;
 
 use super::*;
+use crate::text::message;
 
 impl App {
     /// Says that the machine in `folder` needs a person, or is off, while no window is looked at; takes back what no longer holds.

@@ -102,6 +102,43 @@ pub async fn open(widget: &impl IsA<gtk::Widget>, title: &str, kind: FileKind) -
     }
 }
 
+/// Lets a person choose a folder for what `widget`'s window does; nothing if they chose none.
+pub async fn folder(widget: &impl IsA<gtk::Widget>, title: &str) -> Option<PathBuf> {
+    let window = widget.root().and_downcast::<gtk::Window>();
+    let identifier = match &window {
+        Some(window) => WindowIdentifier::from_native(window).await,
+        None => None,
+    };
+    let request = SelectedFiles::open_file()
+        .identifier(identifier)
+        .title(title)
+        .accept_label(gettext("Choose").as_str())
+        .directory(true)
+        .modal(true);
+    let by_portal = async { request.send().await?.response() };
+    match by_portal.await {
+        Ok(files) => {
+            let uri = files.uris().first().map(|uri| uri.as_str().to_owned())?;
+            gtk::gio::File::for_uri(&uri).path()
+        }
+        Err(Error::Response(ResponseError::Cancelled)) => None,
+        Err(Error::Response(error)) => {
+            refused(widget, error);
+            None
+        }
+        Err(error) => {
+            tracing::debug!(%error, "no portal let a folder be chosen; GTK's own dialog is used");
+            let dialog = gtk::FileDialog::builder()
+                .title(title)
+                .accept_label(gettext("Choose"))
+                .modal(true)
+                .build();
+            let chosen = dialog.select_folder_future(window.as_ref());
+            chosen.await.ok()?.path()
+        }
+    }
+}
+
 fn refused(widget: &impl IsA<gtk::Widget>, error: ResponseError) {
     tracing::warn!(%error, "the portal's dialog for files failed");
     question::error(

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use relm4::adw::prelude::*;
 use relm4::{adw, gtk};
 
+use super::question;
 use crate::access;
 use crate::text::gettext;
 
@@ -82,7 +83,7 @@ pub async fn ask(
     objection: impl Fn(&[Value]) -> Option<String> + 'static,
 ) -> Option<Vec<Value>> {
     const ACCEPT: &str = "accept";
-    let dialog = adw::AlertDialog::new(Some(heading), Some(body).filter(|body| !body.is_empty()));
+    let dialog = question::new(heading, body);
     dialog.add_response("cancel", &gettext("_Cancel"));
     dialog.add_response(ACCEPT, accept);
     dialog.set_response_appearance(ACCEPT, adw::ResponseAppearance::Suggested);

@@ -2,6 +2,7 @@
 
 pub mod about;
 pub mod file_choice;
+pub mod file_drop;
 pub mod form;
 pub mod host_check;
 pub mod launch;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use relm4::adw::prelude::*;
 use relm4::{adw, gtk};
 
+use super::question;
 use crate::access;
 use crate::model::{Cancel, Job, Phase, Progress};
 use crate::text::{gettext, gettext_with};
@@ -72,7 +73,7 @@ fn present(
     let bar = gtk::ProgressBar::builder().show_text(true).build();
     access::name(&bar, heading);
     bar.set_text(Some(&word(Phase::Checking)));
-    let dialog = adw::AlertDialog::new(Some(heading), None);
+    let dialog = question::new(heading, "");
     dialog.set_extra_child(Some(&bar));
     dialog.add_response("cancel", &gettext("_Cancel"));
     dialog.set_close_response("cancel");

@@ -16,6 +16,28 @@ pub enum Weight {
     Destructive,
 }
 
+/// A dialog that says `heading` and `body`, if there is one. Words that are wider than it, as long paths are, are broken.
+pub fn new(heading: &str, body: &str) -> adw::AlertDialog {
+    let body = Some(body).filter(|body| !body.is_empty());
+    let dialog = adw::AlertDialog::new(Some(heading), body);
+    // What it holds is no part of it before it is shown.
+    if let Some(child) = dialog.child() {
+        break_words(&child);
+    }
+    dialog
+}
+
+fn break_words(widget: &gtk::Widget) {
+    if let Some(label) = widget.downcast_ref::<gtk::Label>() {
+        label.set_wrap_mode(gtk::pango::WrapMode::WordChar);
+    }
+    let mut child = widget.first_child();
+    while let Some(inner) = child {
+        break_words(&inner);
+        child = inner.next_sibling();
+    }
+}
+
 /// Asks `heading` over `parent`; the answers are tried from left to right after Cancel, which Escape and Return choose too.
 /// Tells the number of the answer chosen, or nothing for Cancel.
 pub async fn ask(
@@ -24,7 +46,7 @@ pub async fn ask(
     body: &str,
     answers: &[(impl AsRef<str>, Weight)],
 ) -> Option<usize> {
-    let dialog = adw::AlertDialog::new(Some(heading), Some(body));
+    let dialog = new(heading, body);
     dialog.add_response("cancel", &gettext("_Cancel"));
     dialog.set_default_response(Some("cancel"));
     dialog.set_close_response("cancel");
@@ -45,7 +67,7 @@ pub async fn ask(
 
 /// Says what went wrong.
 pub fn error(parent: &impl IsA<gtk::Widget>, heading: &str, body: &str) {
-    let dialog = adw::AlertDialog::new(Some(heading), Some(body));
+    let dialog = new(heading, body);
     dialog.add_response("close", &gettext("_Close"));
     dialog.set_default_response(Some("close"));
     dialog.set_close_response("close");

@@ -4,7 +4,7 @@ use relm4::adw::prelude::*;
 use relm4::gtk::gio;
 use relm4::gtk::glib;
 
-use super::keys;
+use super::{full_screen, keys};
 use crate::display::Scaling;
 use crate::model::State;
 use crate::settings;
@@ -290,6 +290,7 @@ fn fill_own_keys(menu: &gio::Menu) {
 pub fn screen_menu(own: bool) -> gio::Menu {
     let display = gio::Menu::new();
     display.append(Some(&gettext("F_ull Screen")), Some("win.full-screen"));
+    display.append_section(None, &full_screen::monitors_menu());
     let fit = gio::Menu::new();
     let mut ways = vec![
         (gettext("_Fit the Window"), FIT),

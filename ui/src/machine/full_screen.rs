@@ -1,14 +1,89 @@
-//! The bars of a window that fills its monitor with a guest's screen: away, and back while the pointer is at the upper edge.
+//! Full screen: on which monitor, and the bars of a window that fills it with a guest's screen: away, and back while the pointer is
+//! at the upper edge.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use relm4::adw;
 use relm4::adw::prelude::*;
-use relm4::gtk;
+use relm4::gtk::{self, gdk, gio};
+use uuid::Uuid;
 
-use crate::access;
 use crate::text::gettext;
+use crate::{access, settings};
+
+/// Has `window` fill a monitor with the screen of the machine that `machine` identifies: the one that was chosen for it, if that is
+/// connected.
+pub fn enter(window: &impl IsA<gtk::Window>, machine: Uuid) {
+    let window = window.as_ref();
+    let chosen = settings::get().monitor(machine);
+    match chosen.and_then(|chosen| monitors().into_iter().find(|one| connector(one) == chosen)) {
+        Some(monitor) => window.fullscreen_on_monitor(&monitor),
+        None => window.fullscreen(),
+    }
+}
+
+/// Has it fill the monitor at `chosen`, which is kept for the next time.
+pub fn enter_on(window: &impl IsA<gtk::Window>, machine: Uuid, chosen: &str) {
+    settings::get().keep_monitor(machine, chosen);
+    enter(window, machine);
+}
+
+/// The monitors of the display.
+fn monitors() -> Vec<gdk::Monitor> {
+    let list = gdk::Display::default().map(|display| display.monitors());
+    let list = list
+        .into_iter()
+        .flat_map(|list| list.iter::<gdk::Monitor>().collect::<Vec<_>>());
+    list.flatten().collect()
+}
+
+/// What a monitor is connected to, by which it is known again.
+fn connector(monitor: &gdk::Monitor) -> String {
+    monitor.connector().unwrap_or_default().into()
+}
+
+thread_local! {
+    /// The menu with the monitors where there are several, now and later: one that all others have in them.
+    static MONITORS: gio::Menu = {
+        let menu = gio::Menu::new();
+        fill(&menu);
+        if let Some(display) = gdk::Display::default() {
+            let filled = menu.clone();
+            display.monitors().connect_items_changed(move |_, _, _, _| fill(&filled));
+        }
+        menu
+    };
+}
+
+/// The part of a menu that offers the monitors, empty while there is only one.
+pub fn monitors_menu() -> gio::Menu {
+    MONITORS.with(Clone::clone)
+}
+
+fn fill(menu: &gio::Menu) {
+    menu.remove_all();
+    let monitors = monitors();
+    if monitors.len() < 2 {
+        return;
+    }
+    let choices = gio::Menu::new();
+    for monitor in monitors {
+        let connector = connector(&monitor);
+        let name = monitor
+            .description()
+            .unwrap_or_else(|| connector.as_str().into());
+        let name = if name == connector {
+            connector.clone()
+        } else {
+            format!("{name} ({connector})")
+        };
+        let item = gio::MenuItem::new(Some(&name.replace('_', "__")), None);
+        item.set_action_and_target_value(Some("win.full-screen-on"), Some(&connector.to_variant()));
+        choices.append_item(&item);
+    }
+    menu.append_submenu(Some(&gettext("Full Screen on _Monitor")), &choices);
+}
 
 /// The bars of a view.
 pub struct Bars {

@@ -6,6 +6,7 @@ mod broken;
 mod clone;
 mod command;
 mod drives;
+mod dropped;
 mod export;
 mod full_screen;
 mod graph;
@@ -27,6 +28,7 @@ mod window;
 
 pub use actions::{Scale, row_menu};
 pub use broken::{BrokenOutput, BrokenPage};
+pub use full_screen::{enter as enter_full_screen, enter_on as enter_full_screen_on};
 pub use hardware::GENERATIONS;
 pub use keys::{HELD, choices, label};
 pub use page::{MachinePage, PageInit, PageInput, PageOutput};

@@ -33,6 +33,8 @@ pub struct Overview {
     /// How the network cards were doing when that was asked last.
     cards: Vec<CardStatus>,
     absolute: bool,
+    /// Where viewers of other programs reach the machine, or why they do not.
+    address: Option<Result<String, String>>,
     graphs: Graphs,
     timer: Option<gtk::glib::SourceId>,
     drives: Vec<adw::ActionRow>,
@@ -117,6 +119,12 @@ impl Component for Overview {
                     set_title: &gettext("Pointer"),
                     add_css_class: "property",
                 },
+                #[name = "viewers"]
+                add = &adw::ActionRow {
+                    set_title: &gettext("Viewers of Other Programs"),
+                    set_subtitle_selectable: true,
+                    add_css_class: "property",
+                },
                 #[name = "notes"]
                 add = &adw::ActionRow {
                     set_title: &gettext("Notes"),
@@ -167,6 +175,7 @@ impl Component for Overview {
             asking: false,
             cards: Vec::new(),
             absolute: false,
+            address: None,
             graphs: Graphs::new(),
             timer: None,
             drives: Vec::new(),
@@ -238,7 +247,9 @@ impl Component for Overview {
                 self.asking = false;
                 if let Some((sample, cards, absolute)) = used.filter(|_| self.alive) {
                     self.graphs.add(&sample, &self.definition);
-                    if cards != self.cards || absolute != self.absolute {
+                    let address = self.machines.address(&self.folder);
+                    if cards != self.cards || absolute != self.absolute || address != self.address {
+                        self.address = address;
                         let news = stands(&cards) != stands(&self.cards);
                         (self.cards, self.absolute) = (cards, absolute);
                         if news {
@@ -352,6 +363,13 @@ impl Overview {
             gettext("Goes where you point; nothing needs to be grabbed")
         } else {
             gettext("Moves as a mouse does; click the guest’s screen to grab it")
+        });
+        let address = self.address.as_ref().filter(|_| self.alive);
+        widgets.viewers.set_visible(address.is_some());
+        widgets.viewers.set_subtitle(&match address {
+            Some(Ok(address)) => text::escape(address),
+            Some(Err(reason)) => text::escape(&text::sentence(reason)),
+            None => String::new(),
         });
         widgets.notes.set_visible(!definition.notes.is_empty());
         widgets.notes.set_subtitle(&text::escape(&definition.notes));

@@ -11,6 +11,7 @@ use relm4::{adw, gtk};
 use super::actions::{self, Act, Actions, Scale};
 use super::banners::Banners;
 use super::command::{self, Done};
+use super::dropped::{self, Use};
 use super::full_screen::Bars;
 use super::hardware::{HardwareInput, HardwareView};
 use super::log::{self, LogInput, LogView};
@@ -20,6 +21,7 @@ use super::screen::{Screen, ScreenInit, ScreenInput, ScreenOutput};
 use super::serial::{SerialInput, SerialView};
 use super::snapshots::{SnapshotsInput, SnapshotsView};
 use super::{clone, export, layout, space, typing};
+use crate::dialogs::file_drop;
 use crate::dialogs::question::{self, Weight};
 use crate::model::{
     CommandError, Definition, DriveKind, Machine, MachineEvent, Machines, State, StoredMachine,
@@ -81,6 +83,8 @@ pub enum PageInput {
     Away(bool),
     /// What the screen tells.
     Screen(ScreenOutput),
+    /// A file was dropped on the screen.
+    Dropped(PathBuf),
 }
 
 /// What it asks of the window.
@@ -96,6 +100,8 @@ pub enum PageOutput {
     Update(Definition),
     /// Go to the machine in this folder.
     Open(PathBuf),
+    /// Begin to make a machine from this file.
+    NewFrom(PathBuf),
     /// Say something in passing.
     Toast(String),
     /// Say this in passing of a file that was written, and offer to show it.
@@ -240,6 +246,12 @@ impl Component for MachinePage {
         widgets.switcher.set_stack(Some(&widgets.views));
         widgets.bottom.set_stack(Some(&widgets.views));
         adapt(&widgets, header);
+        let input = sender.input_sender().clone();
+        let screen = model.screen.widget();
+        screen.add_css_class("takes-files");
+        screen.add_controller(file_drop::target(move |file| {
+            let _ = input.send(PageInput::Dropped(file));
+        }));
         model.show_log();
         ComponentParts { model, widgets }
     }
@@ -330,6 +342,7 @@ impl Component for MachinePage {
             PageInput::Act(act) => self.act(act, &sender, root),
             PageInput::Confirmed(act) => self.confirmed(act, &sender),
             PageInput::Change(change) => self.change(change, &sender),
+            PageInput::Dropped(file) => self.dropped(file, &sender, root),
             PageInput::Pull(drive) => self.change_medium(drive, None, true, &sender),
             PageInput::FullScreen(on) => {
                 self.bars.follow(on);
@@ -438,6 +451,30 @@ impl MachinePage {
                 .is_some()
             {
                 let _ = input.send(PageInput::Confirmed(act));
+            }
+        });
+    }
+
+    fn dropped(&self, file: PathBuf, sender: &ComponentSender<Self>, root: &adw::NavigationPage) {
+        let runs = self
+            .handle()
+            .is_some_and(|machine| machine.state().is_alive());
+        let (output, input) = (
+            sender.output_sender().clone(),
+            sender.input_sender().clone(),
+        );
+        if !runs || !dropped::is_disc(&file, &self.machine.definition) {
+            let _ = output.send(PageOutput::NewFrom(file));
+            return;
+        }
+        let (root, name) = (root.clone(), self.machine.definition.name.to_string());
+        relm4::spawn_local(async move {
+            match dropped::ask(&root, &name, &file).await {
+                Some(Use::Insert) => {
+                    let _ = input.send(PageInput::Change(OverviewOutput::Insert(0, file)));
+                }
+                Some(Use::NewMachine) => drop(output.send(PageOutput::NewFrom(file))),
+                None => {}
             }
         });
     }

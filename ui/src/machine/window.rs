@@ -12,7 +12,7 @@ use relm4::{adw, gtk};
 use super::actions::{self, Act, Actions, Scale};
 use super::banners::Banners;
 use super::command::{self, Done};
-use super::full_screen::Bars;
+use super::full_screen::{self, Bars};
 use super::power::PowerButtons;
 use super::screen::{Screen, ScreenInit, ScreenInput, ScreenOutput};
 use super::{layout, space, typing};
@@ -52,6 +52,8 @@ pub enum WindowInput {
     Confirmed(Act),
     /// Go full screen, or back.
     FullScreen,
+    /// Go full screen on the monitor at this connector.
+    FullScreenOn(String),
     /// The window went full screen, or back.
     FullScreened(bool),
     /// The window is to be closed.
@@ -157,6 +159,15 @@ impl Component for MachineWindow {
             let _ = input.send(WindowInput::FullScreen);
         });
         root.add_action(&full_screen);
+        let kind = Some(gtk::glib::VariantTy::STRING);
+        let full_screen_on = gio::SimpleAction::new("full-screen-on", kind);
+        let input = sender.input_sender().clone();
+        full_screen_on.connect_activate(move |_, target| {
+            if let Some(monitor) = target.and_then(gtk::glib::Variant::get::<String>) {
+                let _ = input.send(WindowInput::FullScreenOn(monitor));
+            }
+        });
+        root.add_action(&full_screen_on);
         root.set_application(Some(&relm4::main_application()));
         let screen = Screen::builder()
             .launch(ScreenInit {
@@ -265,8 +276,11 @@ impl Component for MachineWindow {
                 if root.is_fullscreen() {
                     root.unfullscreen();
                 } else {
-                    root.fullscreen();
+                    full_screen::enter(root, self.machine.definition.uuid);
                 }
+            }
+            WindowInput::FullScreenOn(monitor) => {
+                full_screen::enter_on(root, self.machine.definition.uuid, &monitor);
             }
             WindowInput::FullScreened(on) => self.bars.follow(on),
             WindowInput::Close => {

@@ -46,6 +46,18 @@ pub enum Change {
     },
 }
 
+/// How viewers of other programs reach the machines that are started in this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Viewers {
+    /// Not at all.
+    #[default]
+    None,
+    /// By a socket in the file system, for this user only.
+    Socket,
+    /// By a TCP port that only this computer reaches.
+    Port,
+}
+
 /// A machine that was started, and what was put into its optical drives or taken out since, by their numbers.
 struct Handle {
     machine: Machine,
@@ -53,6 +65,8 @@ struct Handle {
     media: HashMap<usize, Option<PathBuf>>,
     /// A system may be installed: its disks were empty when it was started, and a medium is in a drive.
     installing: bool,
+    /// Where viewers of other programs reach it, or why they do not.
+    address: Option<Result<String, String>>,
 }
 
 /// The least that an installed system writes, in bytes.
@@ -84,6 +98,7 @@ pub struct Machines {
     /// The identifiers of the machines that were read last, by their folders.
     identifiers: Mutex<HashMap<PathBuf, String>>,
     followers: Mutex<Vec<Sender<Change>>>,
+    viewers: Mutex<Viewers>,
 }
 
 impl Machines {
@@ -95,6 +110,7 @@ impl Machines {
             elsewhere: Mutex::default(),
             identifiers: Mutex::default(),
             followers: Mutex::default(),
+            viewers: Mutex::default(),
         })
     }
 
@@ -190,6 +206,28 @@ impl Machines {
         self.handles.lock().get(folder)?.media.get(&drive).cloned()
     }
 
+    /// How viewers of other programs are to reach machines that are started from now on.
+    pub fn viewers(&self) -> Viewers {
+        *self.viewers.lock()
+    }
+
+    /// Has them reach machines that are started from now on like this.
+    pub fn set_viewers(&self, viewers: Viewers) {
+        *self.viewers.lock() = viewers;
+    }
+
+    /// Where viewers of other programs reach the machine in `folder`, or why they do not; nothing where they are not to.
+    pub fn address(&self, folder: &Path) -> Option<Result<String, String>> {
+        self.handles.lock().get(folder)?.address.clone()
+    }
+
+    /// They reach it there, or not.
+    pub fn set_address(&self, folder: &Path, address: Result<String, String>) {
+        if let Some(handle) = self.handles.lock().get_mut(folder) {
+            handle.address = Some(address);
+        }
+    }
+
     /// What the machine in `folder` is doing.
     pub fn state(&self, folder: &Path) -> State {
         let own = self.handle(folder).map(|machine| machine.state());
@@ -272,6 +310,7 @@ impl Machines {
             serial,
             media: HashMap::new(),
             installing,
+            address: None,
         };
         let previous = self.handles.lock().insert(folder.clone(), handle);
         // It waits for the previous run's thread to end.

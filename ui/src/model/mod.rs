@@ -39,4 +39,4 @@ pub use guesthouse_engine::media::{
 };
 pub use guesthouse_engine::network::{SwitchDefinition, SwitchKind, Switches, Uplink, Uplinks};
 pub use guesthouse_engine::snapshot::{NewSnapshot, Snapshot, SnapshotError, Tree};
-pub use machines::{Change, Machines};
+pub use machines::{Change, Machines, Viewers};

@@ -1,47 +1,41 @@
 //! The preferences. What is chosen holds at once.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use relm4::adw::prelude::*;
 use relm4::{adw, gtk};
 
-use super::{CLOSING, COLOUR_SCHEME, RELEASE_KEYS, ReleaseKeys, START, Settings};
-use crate::dialogs::form::{self, Field, Value};
-use crate::text::{gettext, gettext_with};
-use crate::{access, machine};
+use super::{CLOSING, COLOUR_SCHEME, RELEASE_KEYS, ReleaseKeys, Settings, keys, machines, session};
+use crate::text::gettext;
 
 /// Shows the preferences over `parent`.
 pub fn show(parent: &impl IsA<gtk::Widget>) {
     let settings = super::get();
-    let page = adw::PreferencesPage::new();
+    let dialog = adw::PreferencesDialog::builder()
+        .title(gettext("Preferences"))
+        .content_height(720)
+        .build();
+    dialog.add(&general(&settings));
+    dialog.add(&machines::page(&settings, &dialog));
+    dialog.present(Some(parent));
+}
+
+/// What concerns the program itself.
+fn general(settings: &Settings) -> adw::PreferencesPage {
+    let page = adw::PreferencesPage::builder()
+        .title(gettext("General"))
+        .icon_name("preferences-system-symbolic")
+        .build();
 
     let looks = adw::PreferencesGroup::builder()
         .title(gettext("Appearance"))
         .build();
     let schemes = [gettext("As the desktop"), gettext("Light"), gettext("Dark")];
-    looks.add(&choice(
-        &settings,
-        COLOUR_SCHEME,
-        &gettext("Colour Scheme"),
-        "",
-        &schemes,
-    ));
+    let title = gettext("Colour Scheme");
+    looks.add(&choice(settings, COLOUR_SCHEME, &title, Some(""), &schemes));
     page.add(&looks);
 
-    let machines = adw::PreferencesGroup::builder()
-        .title(gettext("Machines"))
+    let background = adw::PreferencesGroup::builder()
+        .title(gettext("Background"))
         .build();
-    let start = adw::SwitchRow::builder()
-        .title(gettext("Start New Machines at Once"))
-        .subtitle(gettext(
-            "The New Machine window suggests it; each time, you can decide otherwise",
-        ))
-        .build();
-    if let Some(settings) = &settings.0 {
-        settings.bind(START, &start, "active").build();
-    }
-    machines.add(&start);
     let closing = [
         gettext("Ask"),
         gettext("Keep them running"),
@@ -49,10 +43,11 @@ pub fn show(parent: &impl IsA<gtk::Widget>) {
     ];
     let title = gettext("When the Window Is Closed");
     let meaning = gettext("What becomes of machines that run");
-    machines.add(&choice(&settings, CLOSING, &title, &meaning, &closing));
-    page.add(&machines);
+    background.add(&choice(settings, CLOSING, &title, Some(&meaning), &closing));
+    background.add(&session::row(settings));
+    page.add(&background);
 
-    let keys = adw::PreferencesGroup::builder()
+    let keyboard = adw::PreferencesGroup::builder()
         .title(gettext("Keyboard"))
         .description(gettext(
             "Pressed alone, the release keys take the keyboard and the pointer back from a guest",
@@ -60,143 +55,26 @@ pub fn show(parent: &impl IsA<gtk::Widget>) {
         .build();
     let names = ReleaseKeys::ALL.map(|(_, name)| gettext(name));
     let title = gettext("Release Keys");
-    let release = choice(&settings, RELEASE_KEYS, &title, "", &names);
-    release.set_use_subtitle(true);
-    keys.add(&release);
-    page.add(&keys);
-    page.add(&own_keys(&settings));
-
-    let dialog = adw::PreferencesDialog::builder()
-        .title(gettext("Preferences"))
-        .build();
-    dialog.add(&page);
-    dialog.present(Some(parent));
+    keyboard.add(&choice(settings, RELEASE_KEYS, &title, None, &names));
+    page.add(&keyboard);
+    page.add(&keys::own_keys(settings));
+    page
 }
 
-/// The person's own key combinations, each with a button that takes it away.
-fn own_keys(settings: &Settings) -> adw::PreferencesGroup {
-    let group = adw::PreferencesGroup::builder()
-        .title(gettext("Send Keys"))
-        .description(gettext(
-            "Combinations of your own in the menu from which a guest is sent keys",
-        ))
-        .build();
-    let add = adw::ButtonRow::builder()
-        .title(gettext("_Add a Combination…"))
-        .use_underline(true)
-        .start_icon_name("list-add-symbolic")
-        .build();
-    add.connect_activated(move |row| {
-        relm4::spawn_local(add_own_keys(row.clone().upcast()));
-    });
-    let rows = Rc::new(RefCell::new(Vec::<adw::ActionRow>::new()));
-    let (shown, weak) = (group.downgrade(), add.downgrade());
-    let fill = move || {
-        let (Some(group), Some(add)) = (shown.upgrade(), weak.upgrade()) else {
-            return;
-        };
-        for row in rows.take() {
-            group.remove(&row);
-        }
-        if add.parent().is_some() {
-            group.remove(&add);
-        }
-        for written in super::get().own_keys() {
-            let row = own_key(&written);
-            group.add(&row);
-            rows.borrow_mut().push(row);
-        }
-        group.add(&add);
-    };
-    fill();
-    settings.connect_own_keys_changed(fill);
-    group
-}
-
-/// The row of the combination `written`.
-fn own_key(written: &str) -> adw::ActionRow {
-    let label = machine::label(written).unwrap_or_else(|| written.to_owned());
-    let title = gettext_with("Remove {keys}", &[("keys", &label)]);
-    let remove = gtk::Button::builder()
-        .icon_name("user-trash-symbolic")
-        .tooltip_text(&title)
-        .valign(gtk::Align::Center)
-        .css_classes(["flat"])
-        .build();
-    access::name(&remove, &title);
-    let removed = written.to_owned();
-    remove.connect_clicked(move |_| {
-        let settings = super::get();
-        let mut all = settings.own_keys();
-        all.retain(|written| *written != removed);
-        settings.set_own_keys(all);
-    });
-    let row = adw::ActionRow::builder()
-        .title(label)
-        .use_markup(false)
-        .build();
-    row.add_suffix(&remove);
-    row
-}
-
-/// Asks for a combination over `parent` and keeps it.
-async fn add_own_keys(parent: gtk::Widget) {
-    let held = machine::HELD.map(|(_, label)| gettext(label));
-    let mut fields: Vec<Field<'_>> = held
-        .iter()
-        .zip([true, true, false, false])
-        .map(|(label, on)| Field::Switch(label, "", on))
-        .collect();
-    let choices = machine::choices();
-    let labels: Vec<&str> = choices.iter().map(|(_, label)| label.as_str()).collect();
-    let key = gettext("Key");
-    fields.push(Field::Choice(&key, &labels, 0));
-    let heading = gettext("Add a Combination");
-    let body = gettext("The keys are pressed together.");
-    let written = {
-        let choices = choices.clone();
-        move |values: &[Value]| -> Option<String> {
-            let (last, held) = values.split_last()?;
-            let held = machine::HELD.iter().zip(held);
-            let held = held.filter(|(_, value)| value.is_on());
-            let held = held.map(|((key, _), _)| *key);
-            let (last, _) = choices.get(last.number())?;
-            Some(held.chain([last.as_str()]).collect::<Vec<_>>().join("-"))
-        }
-    };
-    let judged = written.clone();
-    let accept = gettext("_Add");
-    let answer = form::ask(
-        &parent,
-        (&heading, &body),
-        &fields,
-        &accept,
-        move |values| {
-            let known = super::get().own_keys();
-            judged(values)
-                .is_some_and(|written| known.contains(&written))
-                .then(|| gettext("This combination is in the menu already."))
-        },
-    );
-    if let Some(written) = answer.await.as_deref().and_then(written) {
-        let settings = super::get();
-        let mut all = settings.own_keys();
-        all.push(written);
-        settings.set_own_keys(all);
-    }
-}
-
-/// A row with the `names` of the setting's values in their order.
-fn choice(
+/// A row with the `names` of the setting's values in their order. Without a `meaning`, which may be empty, the value stands beneath
+/// the title, where it has room.
+pub fn choice(
     settings: &Settings,
     key: &'static str,
     title: &str,
-    meaning: &str,
+    meaning: Option<&str>,
     names: &[String],
 ) -> adw::ComboRow {
+    // The row looks for the subtitle when it is given the value, not when it is told to.
     let row = adw::ComboRow::builder()
         .title(title)
-        .subtitle(meaning)
+        .subtitle(meaning.unwrap_or_default())
+        .use_subtitle(meaning.is_none())
         .model(&names.iter().cloned().collect::<gtk::StringList>())
         .selected(u32::try_from(settings.number(key)).unwrap_or(0))
         .build();

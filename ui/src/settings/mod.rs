@@ -1,6 +1,9 @@
 //! What a person prefers, kept by GSettings under the application's name: `data/*.gschema.xml` says what there is.
 
 mod dialog;
+mod keys;
+mod machines;
+mod session;
 
 use std::collections::HashMap;
 
@@ -14,17 +17,25 @@ pub use dialog::show;
 use crate::display::Scaling;
 use crate::library::Order;
 use crate::machine::Scale;
+use crate::model::Viewers;
 use crate::text::message;
+use crate::wizard::Preferred;
 
 const COLOUR_SCHEME: &str = "colour-scheme";
 const CLOSING: &str = "closing";
 const RELEASE_KEYS: &str = "release-keys";
 const START: &str = "start-after-creating";
+const PROCESSORS: &str = "new-processors";
+const MEMORY: &str = "new-memory";
+const DISK_SIZE: &str = "new-disk-size";
+const SESSION: &str = "start-with-session";
+const VIEWERS: &str = "viewers";
 const ORDER: &str = "library-order";
 const GROUPS: &str = "library-groups";
 const MACHINES: &str = "machine-windows";
 const SCALES: &str = "machine-scales";
 const LAYOUTS: &str = "machine-keyboard-layouts";
+const MONITORS: &str = "machine-monitors";
 const OWN_KEYS: &str = "own-keys";
 const SIZE: &str = "window-size";
 const MAXIMISED: &str = "window-maximised";
@@ -138,6 +149,35 @@ impl Settings {
         self.0
             .as_ref()
             .is_none_or(|settings| settings.boolean(START))
+    }
+
+    /// What the wizard suggests for new machines, where it is not what their operating systems do.
+    pub fn preferred(&self) -> Preferred {
+        let kept = |key| {
+            let kept = self.0.as_ref().map_or(0, |settings| settings.uint(key));
+            (kept != 0).then_some(kept)
+        };
+        Preferred {
+            processors: kept(PROCESSORS),
+            memory: kept(MEMORY).map(u64::from),
+            disk_size: kept(DISK_SIZE).map(u64::from),
+        }
+    }
+
+    /// How other programs' viewers reach machines that are started in the window.
+    pub fn viewers(&self) -> Viewers {
+        match self.number(VIEWERS) {
+            1 => Viewers::Socket,
+            2 => Viewers::Port,
+            _ => Viewers::None,
+        }
+    }
+
+    /// Calls `changed` whenever they are to reach them in another way.
+    pub fn connect_viewers_changed(&self, changed: impl Fn(Viewers) + 'static) {
+        if let Some(settings) = &self.0 {
+            settings.connect_changed(Some(VIEWERS), move |_, _| changed(get().viewers()));
+        }
     }
 
     /// What comes first in the list of machines.
@@ -268,6 +308,24 @@ impl Settings {
     fn keyboard_layouts(&self) -> HashMap<String, String> {
         let kept = self.0.as_ref();
         let kept = kept.and_then(|settings| settings.value(LAYOUTS).get());
+        kept.unwrap_or_default()
+    }
+
+    /// The connector of the monitor that the screen of the machine that `machine` identifies fills, if one was chosen for it.
+    pub fn monitor(&self, machine: Uuid) -> Option<String> {
+        self.monitors().remove(&machine.to_string())
+    }
+
+    /// Keeps the monitor that a machine's screen fills, by its connector.
+    pub fn keep_monitor(&self, machine: Uuid, connector: &str) {
+        let mut all = self.monitors();
+        all.insert(machine.to_string(), connector.to_owned());
+        self.set(MONITORS, all);
+    }
+
+    fn monitors(&self) -> HashMap<String, String> {
+        let kept = self.0.as_ref();
+        let kept = kept.and_then(|settings| settings.value(MONITORS).get());
         kept.unwrap_or_default()
     }
 

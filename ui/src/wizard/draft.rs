@@ -39,6 +39,19 @@ pub struct Place {
     pub switches: Vec<String>,
     /// The forwards that machines have, each with its machine's name.
     pub forwards: Vec<(Forward, Name)>,
+    /// What is preferred.
+    pub preferred: Preferred,
+}
+
+/// What a person prefers for new machines, where that is not what their operating systems suggest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Preferred {
+    /// How many processors.
+    pub processors: Option<u32>,
+    /// Memory in MiB.
+    pub memory: Option<u64>,
+    /// A new disk's size in GiB.
+    pub disk_size: Option<u64>,
 }
 
 /// How far the file that was chosen has been read.
@@ -272,13 +285,18 @@ impl Draft {
         let (processors, memory) =
             suggestion.map_or((None, None), |it| (it.processors, it.memory_mebibytes));
         if !self.processors_chosen {
-            let wanted = processors.unwrap_or(defaults.processors);
+            let preferred = place.preferred.processors.unwrap_or(defaults.processors);
+            let wanted = processors.unwrap_or(preferred);
             self.processors = wanted.min(place.host.processors).max(1);
         }
         if !self.memory_chosen
             && let Some(memory) = memory
         {
             self.memory = memory;
+        } else if !self.memory_chosen
+            && let Some(memory) = place.preferred.memory
+        {
+            self.memory = memory.min(place.host.memory >> 20).max(1);
         } else if !self.memory_chosen {
             // Half of what is free leaves the host usable; a guest still needs its minimum.
             let room = (place.host.available / 2).max(minimum.unwrap_or(0)) >> 20;
@@ -293,7 +311,8 @@ impl Draft {
             };
         }
         if !self.disk_size_chosen {
-            self.disk_size = defaults.disk.div_ceil(GIBIBYTE).max(1);
+            let suggested = defaults.disk.div_ceil(GIBIBYTE);
+            self.disk_size = place.preferred.disk_size.unwrap_or(suggested).max(1);
         }
     }
 

@@ -28,8 +28,8 @@ use crate::model::media::{self, Found};
 use crate::model::{Machines, Name, Severity, StoredMachine, check_host};
 use crate::settings;
 use crate::text::gettext;
-pub use draft::Place;
 use draft::{Choice, Draft};
+pub use draft::{Place, Preferred};
 use field::View;
 use findings::Objection;
 pub use place::survey;
@@ -174,10 +174,11 @@ impl Component for Wizard {
     }
 
     fn init(
-        (machines, place, file): Self::Init,
+        (machines, mut place, file): Self::Init,
         root: Self::Root,
         sender: ComponentSender<Self>,
     ) -> ComponentParts<Self> {
+        place.preferred = settings::get().preferred();
         let place = Arc::new(place);
         let input = sender.input_sender();
         let mut draft = Draft::new(&place);

@@ -4,7 +4,7 @@ use crate::model::{
     Entry, Host, Machines, NAT, Name, Space, Switches, check_uefi, operating_systems,
 };
 
-use super::draft::Place;
+use super::draft::{Place, Preferred};
 
 /// Looks around; what cannot be found out counts as no obstacle. For a worker.
 pub fn survey(machines: &Machines) -> Place {
@@ -53,6 +53,7 @@ pub fn survey(machines: &Machines) -> Place {
             .map(|problem| format!("{} {}", problem.cause, problem.remedy)),
         switches: switches(machines),
         forwards,
+        preferred: Preferred::default(),
     }
 }
 

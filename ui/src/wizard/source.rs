@@ -13,6 +13,7 @@ use super::draft::{Choice, Inspection};
 use super::field::{Reason, View};
 use super::findings::Field;
 use crate::dialogs::file_choice::{self, FileKind};
+use crate::dialogs::file_drop;
 use crate::model::media::{Found, Role, format_of};
 use crate::model::{Generation, MediumKind, Verdict};
 use crate::text::{self, gettext, gettext_with, ngettext_with};
@@ -148,7 +149,10 @@ impl Component for SourcePage {
         for path in recent {
             widgets.recent.add(&recent_row(&path, &widgets.entry));
         }
-        root.add_controller(drop_target(&sender));
+        let input = sender.input_sender().clone();
+        root.add_controller(file_drop::target(move |path| {
+            let _ = input.send(SourceInput::Chosen(path));
+        }));
         ComponentParts { model, widgets }
     }
 
@@ -277,20 +281,6 @@ pub fn hard_disk(found: &Found) -> String {
         "Hard disk, {format}, {size}",
         &[("format", &format), ("size", &text::bytes(size))],
     )
-}
-
-fn drop_target(sender: &ComponentSender<SourcePage>) -> gtk::DropTarget {
-    let target = gtk::DropTarget::new(
-        gtk::gdk::FileList::static_type(),
-        gtk::gdk::DragAction::COPY,
-    );
-    let input = sender.input_sender().clone();
-    target.connect_drop(move |_, value, _, _| {
-        let files = value.get::<gtk::gdk::FileList>().map(|list| list.files());
-        let path = files.ok().and_then(|files| files.first()?.path());
-        path.is_some_and(|path| input.send(SourceInput::Chosen(path)).is_ok())
-    });
-    target
 }
 
 /// Media that other programs used lately and that are still there.

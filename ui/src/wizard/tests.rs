@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::draft::{Choice, DiskChoice, Draft, Place};
+use super::draft::{Choice, DiskChoice, Draft, Place, Preferred};
 use super::findings::{Field, objections};
 use crate::model::media::{Found, Role};
 use guesthouse_engine::disk::formats::ova::Appliance;
@@ -66,6 +66,7 @@ fn place() -> Place {
         no_uefi: None,
         switches: vec!["lab".into()],
         forwards: vec![(Forward::new(Protocol::Tcp, 2222, 22), name("other"))],
+        preferred: Preferred::default(),
     }
 }
 
@@ -527,4 +528,42 @@ fn the_network_card_is_at_the_switch_that_was_chosen_with_its_forwards() {
     assert!(draft.definition(name("a")).networks.is_empty());
     assert_eq!(against(&draft, &place, Field::Network), None);
     assert!(!draft.command().contains("--forward"));
+}
+
+#[test]
+fn what_is_preferred_goes_before_what_systems_suggest() {
+    let preferred = Preferred {
+        processors: Some(3),
+        memory: Some(6144),
+        disk_size: Some(60),
+    };
+    let place = Place {
+        preferred,
+        ..place()
+    };
+    let draft = Draft::new(&place);
+    assert_eq!(
+        (draft.processors, draft.memory, draft.disk_size),
+        (3, 6144, 60)
+    );
+
+    // No more than the host has.
+    let preferred = Preferred {
+        processors: Some(64),
+        memory: Some(1 << 20),
+        disk_size: None,
+    };
+    let place = Place { preferred, ..place };
+    let mut draft = Draft::new(&place);
+    assert_eq!((draft.processors, draft.memory), (4, 8192));
+    draft.take(Choice::System(Some(0)), &place);
+    assert_eq!(
+        (draft.processors, draft.memory, draft.disk_size),
+        (4, 8192, 40)
+    );
+
+    // What a person says now holds.
+    draft.take(Choice::Memory(512), &place);
+    draft.take(Choice::Processors(1), &place);
+    assert_eq!((draft.processors, draft.memory), (1, 512));
 }
