@@ -42,6 +42,9 @@ ACCESSIBLE = "org.a11y.atspi.Accessible"
 SOON = 30
 GUEST = 90
 MOST_TABS = 60
+# What the toolkit says of itself: a test's desktop shows no notifications, and a question's heading is measured in large letters first, for
+# which it may be too long.
+EXCUSED = r"org\.freedesktop\.Notifications|measure GtkLabel 0x[0-9a-f]* for width of 324"
 # From this correlation on, two pictures show the same.
 ALIKE = 0.95
 
@@ -495,7 +498,7 @@ class Window:
     def expect_no_warnings(self):
         """Fails if the toolkit complained about what the program did."""
         with open("program.log", errors="replace") as log:
-            complaints = [line for line in log if re.search(r"-(WARNING|CRITICAL) \*\*", line)]
+            complaints = [line for line in log if re.search(r"-(WARNING|CRITICAL) \*\*", line) and not re.search(EXCUSED, line)]
         self.expect("the toolkit did not complain:\n" + "".join(complaints), not complaints)
 
     def close(self):
@@ -578,6 +581,7 @@ def run(scenario, size="1280x800", prepare=None, arguments=(), **environment):
             prepare(machines)
         window = Window(name, os.environ["GUESTHOUSE_BINARY"], arguments, **environment)
         scenario(window)
+        window.expect_no_warnings()
         step("done")
         code = 0
     except BaseException:
