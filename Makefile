@@ -14,7 +14,7 @@ SHARE = $(CARGO_TARGET_DIR)/share
 
 help:
 	@echo 'make run           start Guesthouse (under a virtual display where there is none)'
-	@echo 'make test          every test'
+	@echo 'make test          every test, with a few operating systems'
 	@echo 'make test-guests   the tests that boot whole operating systems, in the nested rig (FILTER=words of their names)'
 	@echo 'make check         formatting, lints, licences, desktop files'
 	@echo 'make fuzz          what guests, images and clients control, under libFuzzer (FILTER=words of targets, GUESTHOUSE_FUZZ_SECONDS= for each)'
@@ -44,6 +44,7 @@ media: dependencies
 
 test: data media
 	$(ENTER) cargo test --workspace --locked
+	build-aux/test-guests --few
 
 test-guests: dependencies
 	build-aux/test-guests $(FILTER)

@@ -232,7 +232,8 @@ fn each_rule_speaks_at_its_field() {
         check(&[Choice::Name(typed.into())], &place, Field::Name, severity);
     }
     check(&[Choice::Processors(0)], &place, Field::Processors, error);
-    check(&[Choice::Processors(5)], &place, Field::Processors, error);
+    check(&[Choice::Processors(5)], &place, Field::Processors, warning);
+    check(&[Choice::Processors(255)], &place, Field::Processors, error);
     check(&[Choice::Processors(4)], &place, Field::Processors, None);
     check(&[Choice::Memory(9000)], &place, Field::Memory, error);
     check(&[Choice::Memory(7000)], &place, Field::Memory, warning);
