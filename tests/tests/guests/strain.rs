@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use guesthouse_engine::machine::State;
 use guesthouse_tests::guest::Guest;
 use guesthouse_tests::image::assert_sound;
+use guesthouse_tests::matrix::{Cell, Row};
 
 use super::Kind;
 use super::linux::{BOOT, COMMAND, disk_name, with_disk};
@@ -17,8 +18,14 @@ pub fn minutes() -> u64 {
 }
 
 pub fn twenty_restarts(kind: Kind) {
+    let mut row = Row::new(
+        "Linux 6.1, twenty restarts",
+        kind.name,
+        &[Cell::Boots, Cell::Reboots, Cell::ShutsDown],
+    );
     let guest = kind.start(kind.with_medium("linux.iso", 256, 2), |_| {});
     guest.wait_for_serial("guest login: ", BOOT);
+    row.boots();
     for number in 1..=20 {
         guest.log_in_since_restart(COMMAND);
         let before = guest.serial_mark();
@@ -31,6 +38,7 @@ pub fn twenty_restarts(kind: Kind) {
         guest.wait_for_serial_since(before, "guest login: ", BOOT);
         eprintln!("    restart {number}, {:.0} s", guest.age().as_secs_f64());
     }
+    row.works(Cell::Reboots);
     guest.log_in_since_restart(COMMAND);
     guest.judge_kernel_messages(COMMAND);
     guest.send_serial("poweroff -f\n");
@@ -50,9 +58,15 @@ const LOAD: &str = "for worker in 1 2 3 4; do ( ( while [ -e /tmp/load ]; do \
     done; echo >>/tmp/ended ) & ); done";
 
 pub fn four_processors_under_load(kind: Kind) {
+    let mut row = Row::new(
+        "Linux 6.1, four processors under load",
+        kind.name,
+        &[Cell::Boots, Cell::Disk, Cell::ShutsDown],
+    );
     let (definition, prepare) = with_disk(kind, 768, 4);
     let guest = kind.start(definition, prepare);
     guest.log_in(BOOT);
+    row.boots();
     let disk = disk_name(&guest);
     guest.shell(
         &format!("mke2fs {disk} && mount -t ext4 {disk} /mnt"),
@@ -86,13 +100,21 @@ pub fn four_processors_under_load(kind: Kind) {
         guest.wait_for_state(COMMAND, |state| !state.is_alive()),
         State::Off
     );
+    row.works(Cell::ShutsDown);
     assert_clean(&guest);
+    row.works(Cell::Disk);
 }
 
 pub fn a_thousand_pauses_while_the_disk_is_written(kind: Kind) {
+    let mut row = Row::new(
+        "Linux 6.1, a thousand pauses",
+        kind.name,
+        &[Cell::Boots, Cell::Disk, Cell::ShutsDown],
+    );
     let (definition, prepare) = with_disk(kind, 512, 2);
     let guest = kind.start(definition, prepare);
     guest.log_in(BOOT);
+    row.boots();
     let disk = disk_name(&guest);
     guest.shell(
         &format!("mke2fs {disk} && mount -t ext4 {disk} /mnt"),
@@ -139,7 +161,9 @@ pub fn a_thousand_pauses_while_the_disk_is_written(kind: Kind) {
         guest.wait_for_state(COMMAND, |state| !state.is_alive()),
         State::Off
     );
+    row.works(Cell::ShutsDown);
     assert_clean(&guest);
+    row.works(Cell::Disk);
 }
 
 /// The image is sound, and the file system on it clean by e2fsck's judgement.
@@ -163,6 +187,11 @@ fn assert_clean(guest: &Guest) {
 }
 
 pub fn eight_machines_at_once(kind: Kind) {
+    let mut row = Row::new(
+        "Linux 6.1, eight machines at once",
+        kind.name,
+        &[Cell::Boots, Cell::ShutsDown],
+    );
     let guests: Vec<Guest> = (0..8)
         .map(|_| kind.start(kind.with_medium("linux.iso", 160, 1), |_| {}))
         .collect();
@@ -170,6 +199,7 @@ pub fn eight_machines_at_once(kind: Kind) {
         guest.wait_for_serial("guest login: ", 4 * BOOT);
         guest.log_in_since_restart(4 * COMMAND);
     }
+    row.boots();
     for (number, guest) in guests.iter().enumerate() {
         guest.shell(&format!("echo machine {number} >/tmp/name"), 4 * COMMAND);
     }
@@ -185,4 +215,5 @@ pub fn eight_machines_at_once(kind: Kind) {
         let state = guest.wait_for_state(4 * COMMAND, |state| !state.is_alive());
         assert_eq!(state, State::Off);
     }
+    row.works(Cell::ShutsDown);
 }
