@@ -21,7 +21,7 @@ pub fn admit(machine: &Machine, viewers: Viewers) -> Option<Result<String, Strin
         Viewers::Socket => at_socket(machine),
         Viewers::Port => at_port(machine),
     };
-    Some(admitted.map_err(|error| format!("{error:#}")))
+    Some(admitted.map_err(|error| crate::explain(&error)))
 }
 
 fn at_socket(machine: &Machine) -> anyhow::Result<String> {
