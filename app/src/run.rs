@@ -133,30 +133,21 @@ fn wait(
     events: &crossbeam_channel::Receiver<MachineEvent>,
     off_asked: &crossbeam_channel::Receiver<()>,
 ) -> anyhow::Result<()> {
-    // It may have ended before anybody listened.
-    let mut state = machine.state();
     loop {
-        match state {
-            State::Off => return Ok(()),
-            State::Crashed { reason } => bail!("{reason}"),
-            State::Paused {
-                reason: Some(ref reason),
-            } => eprintln!("paused: {reason}"),
-            _ => {}
-        }
-        state = loop {
-            crossbeam_channel::select! {
-                recv(events) -> event => match event {
-                    Ok(MachineEvent::State(state)) => break state,
-                    Ok(_) => {}
-                    Err(_) => return Ok(()),
-                },
-                recv(off_asked) -> _ => {
-                    // It may go by itself at the same moment.
-                    let _ = machine.power_off();
+        crossbeam_channel::select! {
+            recv(events) -> event => match event {
+                Ok(MachineEvent::State(State::Off)) | Err(_) => return Ok(()),
+                Ok(MachineEvent::State(State::Crashed { reason })) => bail!("{reason}"),
+                Ok(MachineEvent::State(State::Paused { reason: Some(reason) })) => {
+                    eprintln!("paused: {reason}");
                 }
+                Ok(_) => {}
+            },
+            recv(off_asked) -> _ => {
+                // It may go by itself at the same moment.
+                let _ = machine.power_off();
             }
-        };
+        }
     }
 }
 

@@ -17,6 +17,11 @@ fn a_machine_that_breaks_leaves_the_others_and_its_own_disk_alone() {
     let broken = Guest::writer(COUNT, STRIDE);
     let image = broken.folder().join("disk.qcow2");
     let events = broken.machine.subscribe();
+    assert_eq!(
+        events.recv(),
+        Ok(MachineEvent::State(State::Running)),
+        "those who begin to watch are told what it is doing"
+    );
     neighbour.wait_for("neighbour:", FIRMWARE);
     broken.wait_for("writing", FIRMWARE);
     neighbour.type_text("before ");

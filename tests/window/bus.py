@@ -98,9 +98,14 @@ def scenario(window):
     for method, state in (("Pause", "paused"), ("Resume", "running"), ("ShutDown", "running"), ("ForceOff", "off")):
         bus.manage(method, server)
         window.expect(f"{method} makes it {state}", bus.manage("GetState", server)[0] == state)
-    window.listen()
-    changes = [change[2] for change in bus.heard if change[:2] == (server, "Debian server")]
-    window.expect(f"its states were told: {bus.heard}", [*dict.fromkeys(changes)] == ["running", "paused", "off"])
+
+    def told():
+        # They come beside the answers to the calls.
+        window.listen()
+        return [change[2] for change in bus.heard if change[:2] == (server, "Debian server")]
+
+    window.wait("all its states to be told", lambda: len(told()) >= 4)
+    window.expect(f"they were told in their order: {bus.heard}", told() == ["running", "paused", "running", "off"])
 
     step("what cannot be done is refused with its reason")
     name, text = bus.refused("Start", "no such machine")

@@ -18,7 +18,7 @@ pub struct Told {
     pub identifier: String,
     /// Its name.
     pub name: String,
-    /// Its state now.
+    /// The state it came into.
     pub state: State,
 }
 
@@ -46,20 +46,18 @@ impl Known {
         let follow = move || {
             self.read();
             for change in changes {
-                let folder = match change {
-                    Change::Library => {
-                        self.read();
-                        continue;
-                    }
-                    Change::Started { folder } => folder,
+                match change {
+                    Change::Library => self.read(),
+                    // Not what it is doing by now: each state is told, however short it was.
                     Change::Event {
                         folder,
-                        event: MachineEvent::State(_),
-                    } => folder,
-                    Change::Event { .. } | Change::Installed { .. } => continue,
-                };
-                if let Some(machine) = self.told(&folder) {
-                    told(&machine);
+                        event: MachineEvent::State(state),
+                    } => {
+                        if let Some(machine) = self.told(&folder, state) {
+                            told(&machine);
+                        }
+                    }
+                    Change::Started { .. } | Change::Event { .. } | Change::Installed { .. } => {}
                 }
             }
         };
@@ -69,12 +67,12 @@ impl Known {
         Ok(())
     }
 
-    fn told(&self, folder: &Path) -> Option<Told> {
+    fn told(&self, folder: &Path, state: State) -> Option<Told> {
         match self.entries.lock().get(folder)? {
             Entry::Machine(machine) => Some(Told {
                 identifier: machine.definition.uuid.to_string(),
                 name: machine.definition.name.to_string(),
-                state: self.machines.state(folder),
+                state,
             }),
             Entry::Broken(_) => None,
         }

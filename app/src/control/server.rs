@@ -167,21 +167,21 @@ fn serve(stream: &UnixStream, machine: &Machine, busy: &Busy) -> io::Result<End>
 /// Tells what the machine is doing until nobody listens or it is off.
 fn tell_states(writer: &mut impl Write, machine: &Machine) -> io::Result<()> {
     let events = machine.subscribe();
-    loop {
-        let report = report(machine);
-        let alive = report.state.is_alive();
+    for event in events {
+        let MachineEvent::State(state) = event else {
+            continue;
+        };
+        let alive = state.is_alive();
+        let report = Report {
+            state,
+            ..report(machine)
+        };
         send(writer, &Answer::Report(report))?;
         if !alive {
-            return Ok(());
-        }
-        loop {
-            match events.recv() {
-                Ok(MachineEvent::State(_)) => break,
-                Ok(_) => {}
-                Err(_) => return Ok(()),
-            }
+            break;
         }
     }
+    Ok(())
 }
 
 fn report(machine: &Machine) -> Report {

@@ -61,7 +61,9 @@ impl Common {
 
     /// Changes the state and tells everybody.
     pub fn enter(&self, state: State) {
-        *self.state.lock() = state.clone();
+        let mut current = self.state.lock();
+        *current = state.clone();
+        // With the lock, so that nobody who comes at this moment hears of it twice or never.
         self.tell(&MachineEvent::State(state));
     }
 
@@ -227,9 +229,13 @@ impl Machine {
         self.common.state.lock().clone()
     }
 
-    /// Everything that happens to it from now on. The channel ends when the machine's last handle goes.
+    /// What it is doing, as a first [`MachineEvent::State`], then everything that happens to it. The channel ends when the machine's
+    /// last handle goes.
     pub fn subscribe(&self) -> Receiver<MachineEvent> {
         let (sender, receiver) = unbounded();
+        let state = self.common.state.lock();
+        // The receiver is here still.
+        let _ = sender.send(MachineEvent::State(state.clone()));
         self.common.subscribers.lock().push(sender);
         receiver
     }
