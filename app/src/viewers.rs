@@ -42,7 +42,7 @@ fn at_port(machine: &Machine) -> anyhow::Result<String> {
         }
     }
     anyhow::bail!(
-        "the ports {} to {} are all in use",
+        "the ports {} to {} are all in use; choose a socket for other viewers in the preferences, or end a VNC server",
         PORTS.start(),
         PORTS.end()
     )

@@ -42,11 +42,9 @@ fn open(place: &Place, open: Open) -> anyhow::Result<ExitCode> {
         Ok(library) => (library, None),
         // A window says what is wrong; a program that only ends says nothing to whoever clicked on its icon.
         Err(error) if place.machines.is_none() => {
-            let library = Library::open_default().context(guesthouse_app::explain(&error))?;
-            (
-                library,
-                Some(guesthouse_ui::sentence(&guesthouse_app::explain(&error))),
-            )
+            let problem = guesthouse_app::explain(&error);
+            let library = Library::open_default().with_context(|| problem.clone())?;
+            (library, Some(guesthouse_ui::sentence(&problem)))
         }
         Err(error) => return Err(error),
     };

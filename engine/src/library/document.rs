@@ -243,8 +243,8 @@ pub(crate) fn replace_file(file: &Path, text: &str) -> Result<(), LibraryError> 
 }
 
 /// Writes a file to the device.
-pub(super) fn write_whole(file: &Path, text: &str) -> io::Result<()> {
+pub(super) fn write_whole(file: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
     let mut file = File::create(file)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(content.as_ref())?;
     file.sync_all()
 }

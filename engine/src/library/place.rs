@@ -2,12 +2,13 @@
 //! `guesthouse/machines-folder` in `$XDG_CONFIG_HOME`, so that every program of this one finds the same machines.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, Write};
+use std::fs::{self, DirBuilder};
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use super::document::write_whole;
 use super::{Library, LibraryError};
 use crate::disk::place::sync_folder;
 
@@ -113,9 +114,7 @@ fn write(file: &Path, folder: Option<&Path>) -> Result<(), LibraryError> {
         let temporary = file.with_extension("new");
         let mut path = library.folder().as_os_str().as_bytes().to_vec();
         path.push(b'\n');
-        let mut written = File::create(&temporary)?;
-        written.write_all(&path)?;
-        written.sync_all()?;
+        write_whole(&temporary, path)?;
         fs::rename(&temporary, file)?;
         sync_folder(parent)
     };

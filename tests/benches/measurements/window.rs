@@ -1,6 +1,7 @@
 //! From the start of a program to its window on the screen, warm, and the memory of its processes then, beside other managers of virtual
 //! machines; and the same with a library of hundreds.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -164,15 +165,12 @@ fn memory_of_group(leader: u32) -> anyhow::Result<f64> {
     Ok(sum as f64)
 }
 
-/// A command of a peer, if it is installed.
-fn peer(name: &str, arguments: &[&str]) -> Option<Command> {
+/// Where a peer's program is, if it is installed.
+fn installed(name: &str) -> Option<PathBuf> {
     let paths = std::env::var_os("PATH")?;
-    let path: PathBuf = std::env::split_paths(&paths)
+    std::env::split_paths(&paths)
         .map(|folder| folder.join(name))
-        .find(|path| path.exists())?;
-    let mut command = Command::new(path);
-    command.args(arguments);
-    Some(command)
+        .find(|path| path.exists())
 }
 
 /// A library of [`MANY`] machines, each a copy of one but for its name and its number.
@@ -215,38 +213,40 @@ pub fn measure(harness: &mut Harness) {
     if !harness.wants(&one) && !harness.wants(&large) {
         return;
     }
-    let desktop = Desktop::start().unwrap();
+    // Made when they are first asked for: nothing is started for rows that are only listed.
+    let desktop = OnceCell::new();
+    let desktop = || match desktop.get() {
+        Some(desktop) => Ok(desktop),
+        None => Desktop::start().map(|started| desktop.get_or_init(|| started)),
+    };
     let scratch = tempfile::tempdir().unwrap();
     let (empty, full) = (scratch.path().join("empty"), scratch.path().join("full"));
-    fs::create_dir(&empty).unwrap();
-    many(&full).unwrap();
     let window = |machines: &Path| -> anyhow::Result<[f64; 2]> {
         let mut command = Command::new(guesthouse()?);
         command.arg("--machines").arg(machines);
-        desktop.measure(command)
+        desktop()?.measure(command)
     };
-    let mut subjects = vec![subject("Guesthouse", || window(&empty))];
-    for (name, program, arguments) in [
-        ("virt-manager", "virt-manager", &["--no-fork"][..]),
-        ("GNOME Boxes", "gnome-boxes", &[]),
+    let mut subjects = vec![subject("Guesthouse", || window(&empty)).warm()];
+    for (name, program, argument) in [
+        ("virt-manager", "virt-manager", Some("--no-fork")),
+        ("GNOME Boxes", "gnome-boxes", None),
     ] {
-        if peer(program, arguments).is_some() {
+        if let Some(path) = installed(program) {
             let desktop = &desktop;
-            subjects.push(subject(name, move || {
-                let command = peer(program, arguments).context("it was there")?;
-                desktop.measure(command)
-            }));
+            let measure = move || {
+                let mut command = Command::new(&path);
+                command.args(argument);
+                desktop()?.measure(command)
+            };
+            subjects.push(subject(name, measure).warm());
         }
     }
-    // Warm: a round before the first.
-    for subject in &mut subjects {
-        subject.warm_up();
-    }
     harness.measure(Needs::Nothing, one, ROUNDS, subjects);
-    harness.measure(
-        Needs::Nothing,
-        large,
-        ROUNDS,
-        vec![subject("Guesthouse", || window(&full))],
-    );
+    let ours = subject("Guesthouse", || {
+        if !full.exists() {
+            many(&full)?;
+        }
+        window(&full)
+    });
+    harness.measure(Needs::Nothing, large, ROUNDS, vec![ours.warm()]);
 }

@@ -50,6 +50,7 @@ pub fn more(name: impl Into<String>, unit: Unit) -> Quantity {
 pub struct Subject<'a, const N: usize> {
     name: String,
     measure: Box<dyn FnMut() -> anyhow::Result<[f64; N]> + 'a>,
+    warm: bool,
 }
 
 /// A subject called `name`. `measure` is called once in each round and tells a value for each quantity, in their order.
@@ -60,13 +61,16 @@ pub fn subject<'a, const N: usize>(
     Subject {
         name: name.into(),
         measure: Box::new(measure),
+        warm: false,
     }
 }
 
 impl<const N: usize> Subject<'_, N> {
-    /// Measures once without counting it, so that files are in memory; a failure comes again when it counts.
-    pub fn warm_up(&mut self) {
-        let _ = (self.measure)();
+    /// Measured once without counting it before the first round, so that its files are in memory.
+    #[must_use]
+    pub fn warm(mut self) -> Self {
+        self.warm = true;
+        self
     }
 }
 
@@ -147,6 +151,10 @@ impl Harness {
         let rounds = self.arguments.rounds.unwrap_or(rounds).max(1);
         let mut values = vec![vec![Vec::new(); N]; subjects.len()];
         let mut failures = vec![None; subjects.len()];
+        for subject in subjects.iter_mut().filter(|subject| subject.warm) {
+            // A failure comes again when it counts.
+            let _ = (subject.measure)();
+        }
         for _ in 0..rounds {
             for (number, subject) in subjects.iter_mut().enumerate() {
                 if failures[number].is_some() {

@@ -10,7 +10,7 @@ use ashpd::desktop::ResponseError;
 use ashpd::desktop::file_chooser::{FileFilter, SelectedFiles};
 use ashpd::{Error, WindowIdentifier};
 use relm4::adw::prelude::*;
-use relm4::gtk;
+use relm4::gtk::{self, glib};
 
 /// What is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,91 +51,89 @@ impl FileKind {
 /// Lets a person choose where a file is to be written, called `name` unless they say otherwise; nothing if they chose no place.
 pub async fn save(widget: &impl IsA<gtk::Widget>, title: &str, name: &str) -> Option<PathBuf> {
     let window = widget.root().and_downcast::<gtk::Window>();
-    let identifier = match &window {
-        Some(window) => WindowIdentifier::from_native(window).await,
-        None => None,
+    let by_portal = async {
+        SelectedFiles::save_file()
+            .identifier(identifier(window.as_ref()).await)
+            .title(title)
+            .accept_label(gettext("Save").as_str())
+            .current_name(name)
+            .modal(true)
+            .send()
+            .await?
+            .response()
     };
-    let request = SelectedFiles::save_file()
-        .identifier(identifier)
-        .title(title)
-        .accept_label(gettext("Save").as_str())
-        .current_name(name)
-        .modal(true);
-    let by_portal = async { request.send().await?.response() };
-    match by_portal.await {
-        Ok(files) => {
-            let uri = files.uris().first().map(|uri| uri.as_str().to_owned())?;
-            gtk::gio::File::for_uri(&uri).path()
-        }
-        Err(Error::Response(ResponseError::Cancelled)) => None,
-        Err(Error::Response(error)) => {
-            refused(widget, error);
-            None
-        }
-        Err(error) => {
-            tracing::debug!(%error, "no portal let a file be named; GTK's own dialog is used");
-            let dialog = gtk::FileDialog::builder()
-                .title(title)
-                .accept_label(gettext("Save"))
-                .initial_name(name)
-                .modal(true)
-                .build();
-            dialog.save_future(window.as_ref()).await.ok()?.path()
-        }
-    }
+    let by_toolkit = async {
+        let dialog = gtk::FileDialog::builder()
+            .title(title)
+            .accept_label(gettext("Save"))
+            .initial_name(name)
+            .modal(true)
+            .build();
+        dialog.save_future(window.as_ref()).await
+    };
+    chosen(widget, by_portal, by_toolkit).await
 }
 
 /// Lets a person choose a file for what `widget`'s window does; nothing if they chose none.
 pub async fn open(widget: &impl IsA<gtk::Widget>, title: &str, kind: FileKind) -> Option<PathBuf> {
     let window = widget.root().and_downcast::<gtk::Window>();
-    match by_portal(window.as_ref(), title, kind).await {
-        Ok(path) => path,
-        Err(Error::Response(ResponseError::Cancelled)) => None,
-        Err(Error::Response(error)) => {
-            refused(widget, error);
-            None
-        }
-        Err(error) => {
-            tracing::debug!(%error, "no portal let a file be chosen; GTK's own dialog is used");
-            by_toolkit(window.as_ref(), title, kind).await
-        }
-    }
+    chosen(
+        widget,
+        by_portal(window.as_ref(), title, kind),
+        by_toolkit(window.as_ref(), title, kind),
+    )
+    .await
 }
 
 /// Lets a person choose a folder for what `widget`'s window does; nothing if they chose none.
 pub async fn folder(widget: &impl IsA<gtk::Widget>, title: &str) -> Option<PathBuf> {
     let window = widget.root().and_downcast::<gtk::Window>();
-    let identifier = match &window {
-        Some(window) => WindowIdentifier::from_native(window).await,
-        None => None,
+    let by_portal = async {
+        SelectedFiles::open_file()
+            .identifier(identifier(window.as_ref()).await)
+            .title(title)
+            .accept_label(gettext("Choose").as_str())
+            .directory(true)
+            .modal(true)
+            .send()
+            .await?
+            .response()
     };
-    let request = SelectedFiles::open_file()
-        .identifier(identifier)
-        .title(title)
-        .accept_label(gettext("Choose").as_str())
-        .directory(true)
-        .modal(true);
-    let by_portal = async { request.send().await?.response() };
+    let by_toolkit = async {
+        let dialog = gtk::FileDialog::builder()
+            .title(title)
+            .accept_label(gettext("Choose"))
+            .modal(true)
+            .build();
+        dialog.select_folder_future(window.as_ref()).await
+    };
+    chosen(widget, by_portal, by_toolkit).await
+}
+
+/// What is chosen in the portal's dialog, or where no portal shows one in the toolkit's.
+async fn chosen(
+    widget: &impl IsA<gtk::Widget>,
+    by_portal: impl Future<Output = Result<SelectedFiles, Error>>,
+    by_toolkit: impl Future<Output = Result<gtk::gio::File, glib::Error>>,
+) -> Option<PathBuf> {
     match by_portal.await {
-        Ok(files) => {
-            let uri = files.uris().first().map(|uri| uri.as_str().to_owned())?;
-            gtk::gio::File::for_uri(&uri).path()
-        }
+        Ok(files) => gtk::gio::File::for_uri(files.uris().first()?.as_str()).path(),
         Err(Error::Response(ResponseError::Cancelled)) => None,
         Err(Error::Response(error)) => {
             refused(widget, error);
             None
         }
         Err(error) => {
-            tracing::debug!(%error, "no portal let a folder be chosen; GTK's own dialog is used");
-            let dialog = gtk::FileDialog::builder()
-                .title(title)
-                .accept_label(gettext("Choose"))
-                .modal(true)
-                .build();
-            let chosen = dialog.select_folder_future(window.as_ref());
-            chosen.await.ok()?.path()
+            tracing::debug!(%error, "no portal shows a dialog for files; GTK's own is used");
+            by_toolkit.await.ok()?.path()
         }
+    }
+}
+
+async fn identifier(window: Option<&gtk::Window>) -> Option<WindowIdentifier> {
+    match window {
+        Some(window) => WindowIdentifier::from_native(window).await,
+        None => None,
     }
 }
 
@@ -154,13 +152,9 @@ async fn by_portal(
     window: Option<&gtk::Window>,
     title: &str,
     kind: FileKind,
-) -> Result<Option<PathBuf>, Error> {
-    let identifier = match window {
-        Some(window) => WindowIdentifier::from_native(window).await,
-        None => None,
-    };
+) -> Result<SelectedFiles, Error> {
     let mut request = SelectedFiles::open_file()
-        .identifier(identifier)
+        .identifier(identifier(window).await)
         .title(title)
         .accept_label(gettext("Choose").as_str())
         .modal(true);
@@ -172,12 +166,14 @@ async fn by_portal(
             .filter(filter)
             .filter(FileFilter::new(&gettext("All files")).glob("*"));
     }
-    let files = request.send().await?.response()?;
-    let uri = files.uris().first().map(|uri| uri.as_str().to_owned());
-    Ok(uri.and_then(|uri| gtk::gio::File::for_uri(&uri).path()))
+    request.send().await?.response()
 }
 
-async fn by_toolkit(window: Option<&gtk::Window>, title: &str, kind: FileKind) -> Option<PathBuf> {
+async fn by_toolkit(
+    window: Option<&gtk::Window>,
+    title: &str,
+    kind: FileKind,
+) -> Result<gtk::gio::File, glib::Error> {
     let filters = gtk::gio::ListStore::new::<gtk::FileFilter>();
     if let Some((name, globs)) = kind.filter() {
         let filter = gtk::FileFilter::new();
@@ -197,5 +193,5 @@ async fn by_toolkit(window: Option<&gtk::Window>, title: &str, kind: FileKind) -
         .modal(true)
         .filters(&filters)
         .build();
-    dialog.open_future(window).await.ok()?.path()
+    dialog.open_future(window).await
 }

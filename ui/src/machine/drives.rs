@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use relm4::adw::prelude::*;
 use relm4::{adw, gtk};
 
+use crate::access;
 use crate::model::{Drive, DriveKind, ImageFormat};
 use crate::text::{self, gettext, gettext_with};
 
@@ -81,21 +82,9 @@ fn optical_row(
     let subtitle = medium
         .as_ref()
         .map_or_else(|| gettext("Empty"), |file| file.display().to_string());
-    let row = row(
-        &gettext_with("Optical Drive {number}", &[("number", &(number + 1))]),
-        &subtitle,
-        "media-optical-symbolic",
-    );
-    let eject = gtk::Button::builder()
-        .icon_name("media-eject-symbolic")
-        .tooltip_text(gettext("Eject"))
-        .valign(gtk::Align::Center)
-        .css_classes(["flat"])
-        .visible(medium.is_some())
-        .build();
-    eject.update_property(&[gtk::accessible::Property::Label(&gettext(
-        "Eject the medium",
-    ))]);
+    let title = gettext_with("Optical Drive {number}", &[("number", &(number + 1))]);
+    let row = row(&title, &subtitle, "media-optical-symbolic");
+    let eject = eject_button(&title, medium.is_some());
     let ejected = wish.clone();
     eject.connect_clicked(move |_| ejected(Wish::Eject(number)));
     let change = gtk::Button::builder()
@@ -112,14 +101,35 @@ fn optical_row(
     row
 }
 
+/// The button that takes the disc out of the drive called `drive`.
+pub fn eject_button(drive: &str, holds_disc: bool) -> gtk::Button {
+    let button = gtk::Button::builder()
+        .icon_name("media-eject-symbolic")
+        .tooltip_text(gettext("Eject"))
+        .valign(gtk::Align::Center)
+        .css_classes(["flat"])
+        .visible(holds_disc)
+        .build();
+    access::name(
+        &button,
+        &gettext_with("Eject from {drive}", &[("drive", &drive)]),
+    );
+    button
+}
+
+/// What a drive is, before its name.
+pub fn drive_image(icon: &str) -> gtk::Image {
+    let image = gtk::Image::from_icon_name(icon);
+    image.set_accessible_role(gtk::AccessibleRole::Presentation);
+    image
+}
+
 fn row(title: &str, subtitle: &str, icon: &str) -> adw::ActionRow {
     let row = adw::ActionRow::builder()
         .title(title)
         .subtitle(text::escape(subtitle))
         .subtitle_lines(2)
         .build();
-    let image = gtk::Image::from_icon_name(icon);
-    image.set_accessible_role(gtk::AccessibleRole::Presentation);
-    row.add_prefix(&image);
+    row.add_prefix(&drive_image(icon));
     row
 }

@@ -2,8 +2,8 @@
 //! `autostart` of the user's settings; from within a sandbox the portal is asked to write it.
 
 use std::cell::Cell;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -119,7 +119,9 @@ fn write(file: &Path) -> io::Result<()> {
         fs::create_dir_all(folder)?;
     }
     let temporary = file.with_extension("new");
-    fs::write(&temporary, written(&program))?;
+    let mut entry = File::create(&temporary)?;
+    entry.write_all(written(&program).as_bytes())?;
+    entry.sync_all()?;
     fs::rename(&temporary, file)
 }
 

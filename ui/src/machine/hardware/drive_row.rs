@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
+use relm4::adw;
 use relm4::adw::prelude::*;
 use relm4::prelude::*;
-use relm4::{adw, gtk};
 
 use super::disk_tools::Tool;
 use super::drives::{Drives, DrivesInput};
-use crate::access;
+use crate::machine::drives::{drive_image, eject_button};
 use crate::model::images::Facts;
 use crate::model::{Drive, ImageFormat};
 use crate::text::{self, gettext, gettext_with};
@@ -101,17 +101,7 @@ impl Row {
             .map_or_else(|| gettext("Empty"), |file| file.display().to_string());
         let title = &made_of.title;
         let row = expander(title, &subtitle, "media-optical-symbolic");
-        let eject = gtk::Button::builder()
-            .icon_name("media-eject-symbolic")
-            .tooltip_text(gettext("Eject"))
-            .valign(gtk::Align::Center)
-            .css_classes(["flat"])
-            .visible(medium.is_some())
-            .build();
-        access::name(
-            &eject,
-            &gettext_with("Eject from {drive}", &[("drive", title)]),
-        );
+        let eject = eject_button(title, medium.is_some());
         let input = sender.input_sender().clone();
         eject.connect_clicked(move |_| drop(input.send(DrivesInput::Eject(optical))));
         row.add_suffix(&eject);
@@ -140,9 +130,7 @@ fn expander(title: &str, subtitle: &str, icon: &str) -> adw::ExpanderRow {
         .subtitle(text::escape(subtitle))
         .subtitle_lines(3)
         .build();
-    let image = gtk::Image::from_icon_name(icon);
-    image.set_accessible_role(gtk::AccessibleRole::Presentation);
-    row.add_prefix(&image);
+    row.add_prefix(&drive_image(icon));
     row
 }
 
