@@ -197,7 +197,7 @@ def scenario(window):
         pages.fit(WIDE)
         view(number, name)
         if name == "Hardware":
-            for topic in ("General", "Processors", "Memory", "Firmware", "Drives", "Network", "Input", "Clock and Others"):
+            for topic in ("General", "Processors", "Memory", "Firmware", "Drives", "Network", "Display and Input", "Clock and Others"):
                 pages.fit(WIDE)
                 window.topic(topic)
                 if topic == "Drives":

@@ -78,7 +78,7 @@ pub fn set(library: &Library, command: &Set) -> anyhow::Result<()> {
     Ok(())
 }
 
-const KEYS: &str = "name, notes, memory, cpus, sockets, threads (of a core: 1, 2), nested (virtual machines in the guest: on, off), generation (1, 2), secure-boot (on, off), clock (utc, local), input, balloon, entropy (virtio devices: on, off), boot-menu (on, off), boot (the drives' numbers in the order they are tried: 2,1; or none), drive.N.file (a path, or none for an empty optical drive), drive.N.read-only (on, off), network.N.switch, network.N.model (automatic, virtio, e1000), network.N.mac, network.N.link (on, off), network.N.capture (a file, or none), network.N.forward (2222:22,8080:80; or none), network (add:SWITCH, or remove:N), operating-system";
+const KEYS: &str = "name, notes, memory, cpus, sockets, threads (of a core: 1, 2), nested (virtual machines in the guest: on, off), generation (1, 2), secure-boot (on, off), clock (utc, local), graphics, input, balloon, entropy (virtio devices: on, off), boot-menu (on, off), boot (the drives' numbers in the order they are tried: 2,1; or none), drive.N.file (a path, or none for an empty optical drive), drive.N.read-only (on, off), network.N.switch, network.N.model (automatic, virtio, e1000), network.N.mac, network.N.link (on, off), network.N.capture (a file, or none), network.N.forward (2222:22,8080:80; or none), network (add:SWITCH, or remove:N), operating-system";
 
 fn change(definition: &mut Definition, key: &str, value: &str) -> anyhow::Result<()> {
     match key {
@@ -112,6 +112,7 @@ fn change(definition: &mut Definition, key: &str, value: &str) -> anyhow::Result
             }
         }
         "secure-boot" => definition.firmware.secure_boot = switch(value)?,
+        "graphics" => definition.devices.graphics = switch(value)?,
         "input" => definition.devices.input = switch(value)?,
         "balloon" => definition.devices.balloon = switch(value)?,
         "entropy" => definition.devices.entropy = switch(value)?,

@@ -14,6 +14,9 @@ pub struct Devices {
     pub console: bool,
     /// A keyboard and a tablet: the pointer needs no grab. Until the guest's driver is up, the PS/2 devices are used.
     pub input: bool,
+    /// A graphics adapter whose screen has the size that is asked for. Until the guest's driver is up, it is the VGA that every
+    /// machine has.
+    pub graphics: bool,
 }
 
 impl Devices {
@@ -24,6 +27,7 @@ impl Devices {
             balloon: true,
             console: true,
             input: true,
+            graphics: true,
         }
     }
 }

@@ -80,6 +80,7 @@ targets! {
     virtio_entropy: virtio::entropy, virtio::entropy_seeds, 3000;
     virtio_balloon: virtio::balloon, virtio::balloon_seeds, 2000;
     virtio_console: virtio::console, virtio::console_seeds, 3000;
+    virtio_graphics: virtio::graphics, virtio::graphics_seeds, 1000;
     ahci: controllers::ahci, controllers::ahci_seeds, 3000;
     ide: controllers::ide, controllers::ide_seeds, 3000;
     e1000: crate::network::e1000::fuzzing::run, crate::network::e1000::fuzzing::seeds, 3000;

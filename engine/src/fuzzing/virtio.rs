@@ -1,12 +1,15 @@
 //! Every virtio device through its transport, with a driver that puts anything into its queues.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::guest::{Disk, OWN, access, memory};
 use super::legacy::event;
 use super::{Input, Script};
-use crate::bus::{InterruptLine, Unconnected};
+use crate::bus::{InterruptLine, Unconnected, shared};
 use crate::definition::MacAddress;
+use crate::display::Surface;
+use crate::display::vga::{Renderer, Vga};
 use crate::memory::GuestMemory;
 use crate::network::{Cable, Checksum, Frame, Offload, SegmentKind, Segmentation, Switch};
 use crate::pci::PciFunction;
@@ -15,6 +18,7 @@ use crate::virtio::balloon::Balloon;
 use crate::virtio::block::Block;
 use crate::virtio::console::Console;
 use crate::virtio::entropy::Entropy;
+use crate::virtio::graphics::Graphics;
 use crate::virtio::input::{Input as InputDevice, InputKind};
 use crate::virtio::network::Network;
 use crate::virtio::{ByHand, Connections, VirtioDevice, VirtioPci, feature};
@@ -580,6 +584,68 @@ pub(super) fn console_seeds() -> Vec<Vec<u8>> {
     around(script.kick(1))
 }
 
+pub(super) fn graphics(data: &[u8]) {
+    drive_graphics(data);
+}
+
+fn drive_graphics(data: &[u8]) -> u64 {
+    let surface = Arc::new(Surface::new(16, 16));
+    let vga = shared(Vga::without_legacy().unwrap());
+    let owner = Renderer::new(vga, Arc::clone(&surface)).owner();
+    let placed = Cell::new(false);
+    let device = Graphics::new(surface, owner, (1280, 800), move || {
+        placed.replace(!placed.get())
+    });
+    let handle = device.handle();
+    let host = |input: &mut Input<'_>| {
+        handle.ask_for_size(input.word().into(), input.word().into());
+    };
+    drive(device, data, host, &|| {})
+}
+
+pub(super) fn graphics_seeds() -> Vec<Vec<u8>> {
+    let request = |kind: u32, fields: &[u32]| {
+        let mut bytes = kind.to_le_bytes().to_vec();
+        bytes.resize(24, 0);
+        bytes.extend(fields.iter().flat_map(|field| field.to_le_bytes()));
+        bytes
+    };
+    let ask = |script: Script, queue: u8, kind: u32, fields: &[u32]| {
+        let request = request(kind, fields);
+        let length = request.len() as u16;
+        script
+            .chain(queue, &request, &[(0, length, false), (0x20, 2048, true)])
+            .kick(queue)
+    };
+    let memory = BUFFERS as u32 + 0x3_0000;
+    let mut script = Script::default().up();
+    for (kind, fields) in [
+        (0x100, &[][..]),
+        (0x10a, &[0, 0]),
+        (0x101, &[1, 2, 64, 32]),
+        (
+            0x106,
+            &[1, 2, memory, 0, 5000, 0, memory + 0x2000, 0, 5000, 0],
+        ),
+        (0x103, &[0, 0, 64, 32, 0, 1]),
+        (0x105, &[3, 2, 40, 20, 524, 0, 1, 0]),
+        (0x104, &[0, 0, 64, 32, 1, 0]),
+        (0x103, &[8, 8, 16, 16, 0, 1]),
+        (0x101, &[2, 1, 16, 16]),
+    ] {
+        script = ask(script, 0, kind, fields);
+    }
+    script = ask(script, 1, 0x300, &[0, 5, 5, 0, 2, 3, 3, 0]);
+    for place in [4, 9] {
+        script = ask(script, 1, 0x301, &[0, place, 0, 0, 2, 0, 0, 0]);
+    }
+    script = script.code(HOST).word(800).word(600).set(4, 0x2004, 4, 1);
+    for (kind, fields) in [(0x102, &[1, 0][..]), (0x107, &[2, 0]), (0x103, &[0; 6])] {
+        script = ask(script, 0, kind, fields);
+    }
+    around(script)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -587,13 +653,14 @@ mod tests {
     #[test]
     fn seeds_are_carried_out() {
         type Case = (fn(&[u8]) -> u64, fn() -> Vec<Vec<u8>>, u64);
-        let cases: [Case; 6] = [
+        let cases: [Case; 7] = [
             (drive_block, block_seeds, 6),
             (drive_network, network_seeds, 8),
             (drive_input, input_seeds, 2),
             (drive_entropy, entropy_seeds, 2),
             (drive_balloon, balloon_seeds, 4),
             (drive_console, console_seeds, 3),
+            (drive_graphics, graphics_seeds, 15),
         ];
         for (drive, seeds, least) in cases {
             for seed in seeds() {

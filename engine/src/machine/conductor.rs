@@ -105,6 +105,7 @@ pub(super) fn conduct(
     faults.close();
     common.input.lock().take();
     common.text.lock().take();
+    common.graphics.lock().take();
     common.networks.lock().take();
     common.meters.lock().take();
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(hardware))) {

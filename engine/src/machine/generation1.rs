@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::StartError;
 use super::board::{Board, Chipset};
+use super::display::Display;
 use super::memory_map::Pam;
 use crate::bus::{InterruptLine, Shared, shared};
 use crate::chipset::{I440fx, Piix3, Piix4Power};
@@ -18,6 +19,7 @@ use crate::memory::layout::{EXTENDED, SHADOW};
 use crate::memory::shadow::{Shadow, ShadowWindow};
 use crate::memory::{MemoryLayout, MemoryRegion};
 use crate::pci::{Address, IntxWiring, route_of_i440fx};
+use crate::virtio::graphics::GraphicsFunction;
 
 /// The interrupt lines of the chipset's own functions.
 mod interrupt {
@@ -110,16 +112,18 @@ pub(super) fn ide_lines(board: &Board<'_>) -> [InterruptLine; 2] {
 ///
 /// # Errors
 /// When its BIOS is not there, or the host has no memory for it.
-pub(super) fn display(board: &Board<'_>) -> Result<Shared<Vga>, StartError> {
-    let vga = shared(Vga::new(
-        &Locations::of_host().load(FirmwareFile::VgaBios)?,
-    )?);
+pub(super) fn display(board: &Board<'_>, chipset: &dyn Chipset) -> Result<Display, StartError> {
+    let mut bios = Locations::of_host().load(FirmwareFile::VgaBios)?;
+    let graphics = board.order.definition.devices.graphics;
+    if graphics {
+        bios = GraphicsFunction::adopt_rom(bios);
+    }
+    let vga = shared(Vga::new(&bios)?);
     for range in [0x3b0..=0x3df, 0x1ce..=0x1cf] {
         board.buses.ports.map(range, vga.clone());
     }
     board.map_memory(LEGACY_WINDOW, vga.clone())?;
-    board.attach(Address::new(2, 0), vga.clone())?;
-    Ok(vga)
+    Display::attach(board, chipset, Address::new(2, 0), vga)
 }
 
 /// The region below 1 MiB, with the firmware's end behind it.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::StartError;
 use super::board::{Board, Chipset};
+use super::display::Display;
 use super::memory_map::FlashSlot;
 use crate::bus::{InterruptLine, Shared, shared};
 use crate::chipset::{Flash, Ich9Lpc, Q35};
@@ -98,10 +99,9 @@ pub(super) fn ahci_line(chipset: &dyn Chipset) -> InterruptLine {
 ///
 /// # Errors
 /// When the host has no memory for it.
-pub(super) fn display(board: &Board<'_>) -> Result<Shared<Vga>, StartError> {
-    let adapter = shared(Vga::without_legacy()?);
-    board.attach(Address::new(1, 0), adapter.clone())?;
-    Ok(adapter)
+pub(super) fn display(board: &Board<'_>, chipset: &dyn Chipset) -> Result<Display, StartError> {
+    let vga = shared(Vga::without_legacy()?);
+    Display::attach(board, chipset, Address::new(1, 0), vga)
 }
 
 /// The flash memory that holds the variables, right before the code.

@@ -19,7 +19,8 @@ use crate::definition::{Definition, NetworkCard};
 use crate::display::{ScreenshotError, Surface};
 use crate::hypervisor::ProcessorState;
 use crate::input::{InputEvent, InputSink, Lights};
-use crate::remote::{Address, LocalScreen, Options, RemoteError, RemoteServer};
+use crate::remote::{Address, AskForSize, LocalScreen, Options, RemoteError, RemoteServer};
+use crate::virtio::graphics::GraphicsHandle;
 
 /// How a machine is started.
 #[derive(Debug, Default)]
@@ -45,6 +46,8 @@ pub(super) struct Common {
     /// The text on the screen, if the adapter is in a text mode; none while the machine is off.
     pub text: Mutex<Option<TextReader>>,
     pub remote: RemoteServer,
+    /// The way to the display of an adapter that takes another size; none while the machine is off.
+    pub graphics: Mutex<Option<GraphicsHandle>>,
     /// The network cards; none while the machine is off.
     pub networks: Mutex<Option<Arc<Networks>>>,
     /// What it uses; none while the machine is off.
@@ -77,6 +80,16 @@ impl Common {
 
 /// Input goes to the machine's devices while there are any.
 struct Input(std::sync::Weak<Common>);
+
+/// Asks the machine's display, while it has one that hears it, for another size.
+fn ask_for_size(common: &std::sync::Weak<Common>) -> AskForSize {
+    let common = common.clone();
+    Arc::new(move |width, height| {
+        let common = common.upgrade();
+        let graphics = common.and_then(|common| common.graphics.lock().clone());
+        graphics.is_some_and(|graphics| graphics.ask_for_size(width, height))
+    })
+}
 
 impl InputSink for Input {
     fn input(&self, event: InputEvent) {
@@ -167,8 +180,12 @@ impl Machine {
                 surface,
                 Arc::new(Input(common.clone())),
                 definition.name.as_str(),
-                Options::default(),
+                Options {
+                    ask_for_size: Some(ask_for_size(common)),
+                    ..Options::default()
+                },
             ),
+            graphics: Mutex::default(),
             networks: Mutex::default(),
             meters: Mutex::default(),
         });
@@ -380,6 +397,13 @@ impl Machine {
     /// that changes.
     pub fn pointer_is_absolute(&self) -> bool {
         !self.common.remote.is_relative()
+    }
+
+    /// Asks the guest for a screen of `width` by `height` pixels (320 to 4088 each, else the nearest of these); one that has no
+    /// driver for its adapter yet learns it when it has. Tells whether there is a driver that hears it now.
+    pub fn ask_for_screen(&self, width: u32, height: u32) -> bool {
+        let graphics = self.common.graphics.lock().clone();
+        graphics.is_some_and(|graphics| graphics.ask_for_size(width, height))
     }
 
     /// Its screen.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::board::{Board, Chipset, Order};
+use super::display::Display;
 use super::drives::Drives;
 use super::generation1::{self, Generation1};
 use super::generation2::{self, Generation2};
@@ -17,7 +18,7 @@ use super::{StartError, StartOptions};
 use crate::bus::{Shared, shared};
 use crate::definition::{Definition, Generation, Host, Severity};
 use crate::display::DisplayThread;
-use crate::display::vga::{LEGACY_WINDOW, Renderer};
+use crate::display::vga::LEGACY_WINDOW;
 use crate::firmware::{FwCfg, build_fw_cfg};
 use crate::hypervisor::{HypervisorError, ProcessorState, Vm};
 use crate::legacy::{RunningClock, TimerThread, Wakeup};
@@ -86,9 +87,9 @@ impl Hardware {
             Generation::One => Box::new(Generation1::build(&board)?),
             Generation::Two => Box::new(Generation2::build(&board)?),
         };
-        let vga = match definition.generation {
-            Generation::One => generation1::display(&board)?,
-            Generation::Two => generation2::display(&board)?,
+        let display = match definition.generation {
+            Generation::One => generation1::display(&board, chipset.as_ref())?,
+            Generation::Two => generation2::display(&board, chipset.as_ref())?,
         };
         let drives = Drives::build(&board, chipset.as_ref())?;
         let networks = Arc::new(Networks::build(&board, chipset.as_ref())?);
@@ -127,8 +128,13 @@ impl Hardware {
             .first()
             .and_then(|vcpu| board.vm.collect_writes(&LEGACY_WINDOW, vcpu));
 
+        let Display {
+            vga,
+            owner,
+            renderer,
+        } = display;
         let display = DisplayThread::spawn(
-            Renderer::new(vga.clone(), Arc::clone(&common.surface)),
+            renderer,
             Box::new(DirtyLog {
                 slots: Arc::clone(board.vm.slots()),
                 buses: buses.clone(),
@@ -141,6 +147,9 @@ impl Hardware {
         let seen = buses.clone();
         *common.text.lock() = Some(Box::new(move || {
             seen.settle();
+            if owner.is_taken() {
+                return None;
+            }
             vga.lock().text()
         }));
 

@@ -5,6 +5,7 @@
 
 mod board;
 mod conductor;
+mod display;
 mod drives;
 mod error;
 mod event;

@@ -8,7 +8,7 @@ use super::board::{Board, Chipset};
 use super::conductor::Message;
 use super::input::{self, VirtioInput};
 use super::{SerialConnection, StartError};
-use crate::bus::{Shared, shared};
+use crate::bus::{InterruptLine, Shared, shared};
 use crate::pci::Address;
 use crate::virtio::balloon::{Balloon, BalloonHandle};
 use crate::virtio::console::Console;
@@ -20,6 +20,11 @@ use crate::virtio::{Connections, VirtioDevice, VirtioPci};
 pub(super) struct VirtioCards(Mutex<Vec<Shared<VirtioPci>>>);
 
 impl VirtioCards {
+    /// One more.
+    pub fn add(&self, card: Shared<VirtioPci>) {
+        self.0.lock().push(card);
+    }
+
     /// Withholds the guest's buffers from the devices, and waits until they are done with those that they have. To be called
     /// while the processors stand still.
     pub fn pause(&self) {
@@ -90,6 +95,16 @@ pub(super) fn build(
     Ok(handles)
 }
 
+/// What a function whose interrupt pin ends at `line` is wired to.
+pub(super) fn connections(board: &Board<'_>, line: InterruptLine) -> Connections {
+    Connections {
+        line,
+        messages: Arc::clone(board.vm.interrupts()) as _,
+        doorbells: Arc::clone(board.vm.doorbells()) as _,
+        memory: board.memory.clone(),
+    }
+}
+
 /// Puts `device` into the next free slot and returns where that is. `name` is what its interrupt line is called in logs.
 ///
 /// # Errors
@@ -103,14 +118,9 @@ pub(super) fn insert(
     let mut place = None;
     let card = board.insert_card(chipset, name, |slot| {
         place = Some(slot.address);
-        let connections = Connections {
-            line: slot.interrupt,
-            messages: Arc::clone(board.vm.interrupts()) as _,
-            doorbells: Arc::clone(board.vm.doorbells()) as _,
-            memory: board.memory.clone(),
-        };
+        let connections = connections(board, slot.interrupt);
         Ok(shared(VirtioPci::new(device, connections)?))
     })?;
-    board.virtio.0.lock().push(card);
+    board.virtio.add(card);
     place.ok_or_else(|| StartError::Internal("a card was put into no slot".to_owned()))
 }

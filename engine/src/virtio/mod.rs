@@ -11,6 +11,7 @@ mod chain;
 pub mod console;
 mod device;
 pub mod entropy;
+pub mod graphics;
 pub mod input;
 mod interrupt;
 pub mod network;

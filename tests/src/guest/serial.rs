@@ -64,9 +64,10 @@ impl Guest {
         let mark = self.serial.mark();
         self.send_serial("root\n");
         self.wait_for_serial_since(mark, "# ", seconds);
-        // Without the echo and with a prompt that stands nowhere else. A job of its own that ends makes busybox's shell end too: start such by
+        // Without the echo and with a prompt that stands nowhere else; without line editing, by which bash says more than its commands do (last,
+        // since a shell that has no such option stops there). A job of its own that ends makes busybox's shell end too: start such by
         // `( COMMAND & )`.
-        self.send_serial("stty -echo; PS1='' PS2=''\n");
+        self.send_serial("stty -echo; PS1='' PS2=''; set +o emacs 2>/dev/null\n");
         // With the echo of what was sent before.
         self.try_shell("true", seconds);
         assert_eq!(self.shell("echo ready", seconds).trim(), "ready");

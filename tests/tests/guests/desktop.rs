@@ -1,7 +1,7 @@
 //! Debian on a disk, with systemd and X, as `build-aux/media-recipes/desktop.sh` makes it.
 
 use guesthouse_engine::Definition;
-use guesthouse_engine::definition::{Bus, Drive, ImageFormat};
+use guesthouse_engine::definition::{Bus, Devices, Drive, ImageFormat};
 use guesthouse_engine::disk;
 use guesthouse_engine::machine::State;
 use guesthouse_tests::guest::Guest;
@@ -52,7 +52,14 @@ pub fn debian_desktop(kind: Kind) {
             Cell::ShutsDown,
         ],
     );
-    let guest = start(kind, machine(kind, 1024, 2));
+    let mut definition = machine(kind, 1024, 2);
+    if kind.is_virtio() {
+        definition.devices = Devices {
+            console: false,
+            ..Devices::all()
+        };
+    }
+    let guest = start(kind, definition);
     guest.wait_for_picture("the desktop", 2 * BOOT, 3, is_desktop);
     row.boots();
     row.works(Cell::Picture);
@@ -71,6 +78,9 @@ pub fn debian_desktop(kind: Kind) {
     row.works(Cell::Keyboard);
     row.works(Cell::Disk);
     guest.judge_kernel_messages(COMMAND);
+    if kind.is_virtio() {
+        follow_the_window(&guest);
+    }
 
     // The background's menu, by the right button.
     let before = guest.wait_for_picture("a desktop that stands still", BOOT, 3, is_desktop);
@@ -87,6 +97,27 @@ pub fn debian_desktop(kind: Kind) {
         State::Off
     );
     row.works(Cell::ShutsDown);
+}
+
+/// The screen takes the size that is asked for, once the guest's desktop does what it is told (this one needs to be told by hand).
+fn follow_the_window(guest: &Guest) {
+    for (width, height) in [(1000, 700), (1512, 945)] {
+        assert!(
+            guest.machine.ask_for_screen(width, height),
+            "the guest has no driver for its graphics"
+        );
+        let preferred = format!("{width}x{height}");
+        let modes = guest.shell(
+            &format!("for try in 1 2 3 4 5; do DISPLAY=:0 xrandr --auto; DISPLAY=:0 xrandr | grep '{preferred}.*+' && break; sleep 1; done"),
+            COMMAND,
+        );
+        assert!(modes.contains(&preferred), "{modes}");
+        guest.wait_for_picture("the new size", COMMAND, 2, |picture| {
+            (picture.width, picture.height) == (width, height) && is_desktop(picture)
+        });
+        eprintln!("    screen of {preferred}");
+    }
+    guest.keep_screen("other-size");
 }
 
 /// fio writes and verifies a disk on each bus that the machine has: IDE or AHCI, and virtio, each as qcow2 and raw.

@@ -67,6 +67,11 @@ impl Kind {
         self.empty(64, 1).generation == Generation::Two
     }
 
+    /// Whether its machines have paravirtual devices where they can.
+    fn is_virtio(self) -> bool {
+        self.name.ends_with("virtio")
+    }
+
     /// A machine with `mebibytes` of memory and `processors`, and nothing in it.
     fn empty(self, mebibytes: u64, processors: u32) -> Definition {
         let mut definition = Definition::new(Name::new("test").unwrap());
@@ -157,6 +162,7 @@ on! {
         installation::debian_installed,
         linux::linux_from_a_cd,
         linux::linux_from_a_disk,
+        desktop::debian_desktop,
         uefi::secure_boot,
     ];
     generation_1_virtio = GENERATION_1_VIRTIO: [

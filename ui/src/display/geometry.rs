@@ -143,6 +143,19 @@ pub fn place(scaling: Scaling, guest: (usize, usize), room: Room) -> Option<Plac
     })
 }
 
+/// How many pixels across and down a guest's screen has that fills `size` (in the toolkit's units, of which each has `scale` pixels)
+/// without being blurred: one for each pixel, or where these are small for each two, three or more that way.
+pub fn filling(size: (f64, f64), scale: f64) -> (u32, u32) {
+    let whole = scale.max(1.0).floor();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a window's size is far below, and not less than 0"
+    )]
+    let [width, height] = [size.0, size.1].map(|units| (units * scale / whole).max(0.0) as u32);
+    (width, height)
+}
+
 /// The units that `guest` pixels need to be drawn at `scaling` where a unit has `scale` pixels; in a picture that is fitted, one to one.
 pub fn units(scaling: Scaling, guest: usize, scale: f64) -> i32 {
     let factor = match scaling {
@@ -252,6 +265,29 @@ mod tests {
                 "{guest:?} {units:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_screen_that_fills_the_window_is_shown_pixel_by_pixel() {
+        for (scale, expected) in [
+            (1.0, (800, 600)),
+            (1.25, (1000, 750)),
+            (1.75, (1400, 1050)),
+            (2.0, (800, 600)),
+            (2.5, (1000, 750)),
+            (3.0, (800, 600)),
+        ] {
+            let size = filling((800.0, 600.0), scale);
+            assert_eq!(size, expected, "{scale}");
+            let guest = (size.0 as usize, size.1 as usize);
+            let placement = place(Scaling::Fit, guest, room(800.0, 600.0, scale)).unwrap();
+            assert_eq!(
+                (placement.filter, placement.x, placement.width),
+                (Filter::Nearest, 0.0, 800.0),
+                "{scale}"
+            );
+        }
+        assert_eq!(filling((0.0, -1.0), 1.0), (0, 0));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use relm4::gtk::{
     AccessibleTextContentChange, gdk, glib, graphene, gsk, prelude::*, subclass::prelude::*,
 };
 
-use super::geometry::{Filter, Placement, Room, Scaling, place, units};
+use super::geometry::{Filter, Placement, Room, Scaling, filling, place, units};
 use super::picture::Picture;
 use super::reading::Reading;
 
@@ -27,6 +27,8 @@ mod imp {
         pub scaling: Cell<Scaling>,
         /// Called when a picture was drawn for which the session waits.
         pub drawn: OnceCell<Box<dyn Fn()>>,
+        /// Called when it has another size.
+        pub allocated: OnceCell<Box<dyn Fn()>>,
         /// What is written on it, for those who do not see it.
         pub reading: RefCell<Reading>,
         pub scale_changed: RefCell<Option<(gdk::Surface, glib::SignalHandlerId)>>,
@@ -86,6 +88,13 @@ mod imp {
                 Scaling::Percent(_) => needed,
             };
             (minimum, needed, -1, -1)
+        }
+
+        fn size_allocate(&self, width: i32, height: i32, baseline: i32) {
+            self.parent_size_allocate(width, height, baseline);
+            if let Some(allocated) = self.allocated.get() {
+                allocated();
+            }
         }
 
         fn snapshot(&self, snapshot: &gtk::Snapshot) {
@@ -167,6 +176,22 @@ impl Screen {
         if self.imp().drawn.set(Box::new(drawn)).is_err() {
             tracing::error!("the screen's drawing is followed already");
         }
+    }
+
+    /// Calls `allocated` when this has another size, or may have. To be called once.
+    pub fn connect_allocated(&self, allocated: impl Fn() + 'static) {
+        if self.imp().allocated.set(Box::new(allocated)).is_err() {
+            tracing::error!("the screen's size is followed already");
+        }
+    }
+
+    /// How many pixels across and down the guest's screen would fill this with; none where the picture is not fitted to it.
+    pub fn wanted_size(&self) -> Option<(u32, u32)> {
+        if self.scaling() != Scaling::Fit || !self.is_mapped() {
+            return None;
+        }
+        let size = (self.width().into(), self.height().into());
+        Some(filling(size, self.pixels_per_unit()))
     }
 
     /// Shows another picture.

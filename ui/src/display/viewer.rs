@@ -30,6 +30,11 @@ const BETWEEN_READINGS: Duration = Duration::from_millis(500);
 const MOST_SAID: usize = 300;
 /// How long the size of the picture is shown after it was changed.
 const SIZE_SHOWN: Duration = Duration::from_secs(1);
+/// The guest is asked for a screen that fills its place when that has had its size for so long.
+const SIZE_SETTLED: Duration = Duration::from_millis(300);
+/// The smallest screen that a guest is asked for: what desktops expect at least.
+const LEAST_SIZE: (u32, u32) = (640, 480);
+
 /// What releases the keyboard and the pointer.
 fn way_out() -> String {
     let keys = settings::get().release_keys();
@@ -53,6 +58,8 @@ pub struct Viewer {
     reminder: gtk::Revealer,
     words: gtk::Label,
     reminder_ends: Option<glib::SourceId>,
+    /// When the guest is asked for a screen that fills its place.
+    asks_for_size: Option<glib::SourceId>,
     grab: Rc<Grab>,
     /// The number of the session that is shown: what others still tell is nobody's business.
     session: u64,
@@ -102,6 +109,8 @@ pub enum ViewerOutput {
     Grabbed(bool),
     /// The guest's screen has this many pixels across and down.
     Size(u32, u32),
+    /// The screen would be filled with so many pixels across and down.
+    Room(u32, u32),
     /// A person fitted the picture in another way.
     Scaled(Scaling),
     /// The screen is gone, for this reason.
@@ -119,6 +128,10 @@ pub enum News {
     Held(Held),
     /// Another size of the picture is wanted.
     Zoom(Zoom),
+    /// The picture's place may have another size.
+    Allocated,
+    /// It has had its size for a while.
+    Settled,
     /// What is written on the screen in the session of this number.
     Text(u64, Option<Vec<String>>),
     /// What was said has been shown for long enough.
@@ -173,12 +186,15 @@ impl Component for Viewer {
         zoom::follow(&scroller, &screen, &grab, move |zoom| {
             news.emit(News::Zoom(zoom));
         });
+        let news = sender.command_sender().clone();
+        screen.connect_allocated(move || news.emit(News::Allocated));
         let model = Self {
             screen,
             scroller,
             reminder,
             words,
             reminder_ends: None,
+            asks_for_size: None,
             grab,
             session: 0,
             connected: false,
@@ -243,6 +259,15 @@ impl Component for Viewer {
                 tell(&sender, ViewerOutput::Grabbed(held == Held::Everything));
             }
             News::Zoom(zoom) => self.zoom(zoom, &sender),
+            News::Allocated => self.ask_for_size_later(&sender),
+            News::Settled => {
+                self.asks_for_size = None;
+                if let Some((width, height)) = self.screen.wanted_size().filter(|_| self.connected)
+                {
+                    let (width, height) = (width.max(LEAST_SIZE.0), height.max(LEAST_SIZE.1));
+                    tell(&sender, ViewerOutput::Room(width, height));
+                }
+            }
             News::Text(session, rows) => {
                 self.reading = false;
                 if session == self.session {
@@ -284,6 +309,16 @@ impl Viewer {
                 .register(session::run(connection, picture, receiver, told))
                 .drop_on_shutdown()
         });
+    }
+
+    /// Tells soon how large the guest's screen would have to be, unless that changes until then.
+    fn ask_for_size_later(&mut self, sender: &ComponentSender<Self>) {
+        if let Some(asks) = self.asks_for_size.take() {
+            asks.remove();
+        }
+        let news = sender.command_sender().clone();
+        let asks = glib::timeout_add_local_once(SIZE_SETTLED, move || news.emit(News::Settled));
+        self.asks_for_size = Some(asks);
     }
 
     fn disconnect(&mut self, root: &gtk::Stack) {

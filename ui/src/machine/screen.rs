@@ -208,6 +208,12 @@ impl Component for Screen {
             ScreenInput::Viewer(ViewerOutput::Scaled(scaling)) => {
                 let _ = sender.output(ScreenOutput::Scaled(scaling));
             }
+            ScreenInput::Viewer(ViewerOutput::Room(width, height)) => {
+                // A machine that another process runs is not asked: its connection has no words for it.
+                if let Some(machine) = self.machines.handle(&self.folder) {
+                    machine.ask_for_screen(width, height);
+                }
+            }
             ScreenInput::Viewer(ViewerOutput::Size(width, height)) => {
                 let _ = sender.output(ScreenOutput::Size(width, height));
                 // Whoever is elsewhere in the window by now keeps the keyboard.

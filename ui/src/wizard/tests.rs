@@ -42,6 +42,7 @@ fn system(id: &str, name: &str, family: &str) -> OperatingSystem {
         drivers: Drivers {
             virtio_block: family == "linux",
             virtio_network: family == "linux",
+            ..Drivers::default()
         },
     }
 }

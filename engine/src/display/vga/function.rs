@@ -5,12 +5,13 @@ use std::ops::RangeInclusive;
 use super::Vga;
 use crate::bus::{Action, IoError, IoResult, Width};
 use crate::memory::{MemoryError, MemoryRegion};
-use crate::pci::{BaseAddress, ConfigSpace, Identity, PciFunction};
+use crate::pci::{BaseAddress, ConfigSpace, ConfigSpaceBuilder, Identity, PciFunction};
 
 /// Where in guest-physical memory the legacy window lies.
 pub const LEGACY_WINDOW: RangeInclusive<u64> = 0xa0000..=0xbffff;
 
-const REGISTERS_WINDOW: u8 = 2;
+/// Where the registers are.
+pub const REGISTERS_WINDOW: u8 = 2;
 const REGISTERS_SIZE: u32 = 0x1000;
 
 /// Within the register window: the EDID block, the VGA ports from 0x3C0 on, the display interface, the extension.
@@ -34,12 +35,22 @@ pub(super) enum Class {
     Display,
 }
 
+/// A ROM with this content; none if it is empty.
+pub(super) fn rom(content: &[u8]) -> Result<Option<MemoryRegion>, MemoryError> {
+    if content.is_empty() {
+        return Ok(None);
+    }
+    let region = MemoryRegion::new("video ROM", content.len().next_power_of_two().max(4096))?;
+    region.write(0, content);
+    Ok(Some(region))
+}
+
 /// The configuration space of an adapter with this video memory and ROM.
 pub(super) fn config_space(
     class: Class,
     memory: &MemoryRegion,
-    rom: &[u8],
-) -> Result<ConfigSpace, MemoryError> {
+    rom: Option<&MemoryRegion>,
+) -> ConfigSpace {
     let builder = ConfigSpace::builder(Identity {
         vendor: 0x1234,
         device: 0x1111,
@@ -49,18 +60,31 @@ pub(super) fn config_space(
             Class::Display => 0x03_80_00,
         },
     })
-    .subsystem(0x1af4, 0x1100)
-    .memory_window(0, memory.clone())
-    .register_window(REGISTERS_WINDOW, REGISTERS_SIZE);
-    if rom.is_empty() {
-        return Ok(builder.build());
+    .subsystem(0x1af4, 0x1100);
+    add_windows(builder, memory, rom).build()
+}
+
+fn add_windows(
+    builder: ConfigSpaceBuilder,
+    memory: &MemoryRegion,
+    rom: Option<&MemoryRegion>,
+) -> ConfigSpaceBuilder {
+    let builder = builder
+        .memory_window(0, memory.clone())
+        .register_window(REGISTERS_WINDOW, REGISTERS_SIZE);
+    match rom {
+        Some(rom) => builder.expansion_rom(rom.clone()),
+        None => builder,
     }
-    let region = MemoryRegion::new("video ROM", rom.len().next_power_of_two().max(4096))?;
-    region.write(0, rom);
-    Ok(builder.expansion_rom(region).build())
 }
 
 impl Vga {
+    /// Adds its windows (0, 2 and the ROM) to the configuration space of another function that it is a part of. That one hands on
+    /// what is written to the common registers of its configuration space, and accesses to window 2.
+    pub fn add_windows(&self, builder: ConfigSpaceBuilder) -> ConfigSpaceBuilder {
+        add_windows(builder, &self.memory, self.rom.as_ref())
+    }
+
     fn extension(&self) -> [u8; 8] {
         let order = if self.registers.big_endian {
             BIG_ENDIAN

@@ -9,7 +9,6 @@ mod codepage;
 mod crtc;
 mod dispi;
 mod draw;
-mod edid;
 mod function;
 mod graphics;
 mod palette;
@@ -23,8 +22,9 @@ use std::time::Instant;
 
 pub use dispi::{MAXIMUM_HEIGHT, MAXIMUM_WIDTH};
 pub use draw::{Refreshed, Renderer};
-pub use function::LEGACY_WINDOW;
+pub use function::{LEGACY_WINDOW, REGISTERS_WINDOW};
 
+use super::edid;
 use super::scanout::{DirtyPages, Wake};
 use crate::bus::{Action, IoResult, MemoryDevice};
 use crate::memory::{MemoryError, MemoryRegion};
@@ -35,7 +35,7 @@ use registers::Registers;
 const MEMORY: u32 = 16 << 20;
 
 /// The size in pixels that the display prefers.
-const PREFERRED: (u32, u32) = (1280, 800);
+pub const PREFERRED: (u32, u32) = (1280, 800);
 
 /// The adapter.
 pub struct Vga {
@@ -43,6 +43,7 @@ pub struct Vga {
     /// The planes' bytes that were read last.
     latch: u32,
     memory: MemoryRegion,
+    rom: Option<MemoryRegion>,
     /// What the adapter itself wrote to video memory since the renderer asked last.
     dirty: DirtyPages,
     /// Counts changes of the registers.
@@ -75,6 +76,7 @@ impl Vga {
     fn of_class(class: function::Class, rom: &[u8]) -> Result<Self, MemoryError> {
         let memory = MemoryRegion::new("video memory", MEMORY as usize)?;
         let (width, height) = PREFERRED;
+        let rom = function::rom(rom)?;
         Ok(Self {
             registers: Registers::new(MEMORY),
             latch: 0,
@@ -82,8 +84,9 @@ impl Vga {
             generation: 0,
             beam: status::Beam::default(),
             started: Instant::now(),
-            config: function::config_space(class, &memory, rom)?,
+            config: function::config_space(class, &memory, rom.as_ref()),
             memory,
+            rom,
             edid: edid::block(width, height),
             wake: Wake::default(),
         })

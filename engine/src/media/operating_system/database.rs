@@ -9,6 +9,7 @@ use regex_lite::Regex;
 
 use super::parser::{self, Entry, ForArchitecture, Media};
 use super::{DiscIdentity, Drivers, OperatingSystem, Recognised, Resources};
+use crate::definition::Devices;
 
 /// Where osinfo-db is when `OSINFO_SYSTEM_DIR` does not say: of the distribution, and of a Flatpak.
 const SYSTEM_DIRECTORIES: [&str; 2] = ["/usr/share/osinfo", "/app/share/osinfo"];
@@ -26,6 +27,10 @@ const MOST_ANCESTORS: usize = 16;
 /// The devices of virtio 1.0, as osinfo-db identifies them: the older form that shares their name is not what machines have.
 const VIRTIO_BLOCK: &str = "http://pcisig.com/pci/1af4/1042";
 const VIRTIO_NETWORK: &str = "http://pcisig.com/pci/1af4/1041";
+const VIRTIO_ENTROPY: &str = "http://pcisig.com/pci/1af4/1044";
+const VIRTIO_BALLOON: &str = "http://pcisig.com/pci/1af4/1045";
+const VIRTIO_GRAPHICS: &str = "http://pcisig.com/pci/1af4/1050";
+const VIRTIO_INPUT: &str = "http://pcisig.com/pci/1af4/1052";
 
 /// The entry that stands for a system that is not known.
 const PLACEHOLDER: &str = "http://libosinfo.org/unknown";
@@ -297,6 +302,13 @@ impl Entry {
             drivers: Drivers {
                 virtio_block: self.drives(VIRTIO_BLOCK, entries),
                 virtio_network: self.drives(VIRTIO_NETWORK, entries),
+                others: Devices {
+                    entropy: self.drives(VIRTIO_ENTROPY, entries),
+                    balloon: self.drives(VIRTIO_BALLOON, entries),
+                    graphics: self.drives(VIRTIO_GRAPHICS, entries),
+                    input: self.drives(VIRTIO_INPUT, entries),
+                    console: false,
+                },
             },
         }
     }

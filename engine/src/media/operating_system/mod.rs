@@ -11,7 +11,7 @@ mod tests;
 
 pub use database::{Database, operating_systems};
 
-use crate::definition::Clock;
+use crate::definition::{Clock, Devices};
 
 /// An amount of each thing that a system wants of a machine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct Drivers {
     pub virtio_block: bool,
     /// The network card of virtio 1.0.
     pub virtio_network: bool,
+    /// The other devices, but for the console, which is nobody's without an end for it.
+    pub others: Devices,
 }
 
 /// An operating system.

@@ -1,10 +1,11 @@
-//! What connects a machine's drives and what its network cards are, chosen for the operating system in it: on generation 2
-//! paravirtual devices where the system comes with drivers for them, else those that every system of the generation knows.
+//! What connects a machine's drives, what its network cards are and what else it has, chosen for the operating system in it: on
+//! generation 2 paravirtual devices where the system comes with drivers for them, else those that every system of the generation
+//! knows.
 
 use super::{Drivers, OperatingSystem};
-use crate::definition::{Bus, CardModel, Definition, DriveKind, Generation};
+use crate::definition::{Bus, CardModel, Definition, Devices, DriveKind, Generation};
 
-/// Connects the drives and chooses the network cards of `definition` for `system`, or for one that is not known. An optical
+/// Connects the drives and chooses the network cards and other devices of `definition` for `system`, or for one that is not known. An optical
 /// drive is always one that installers and firmware know.
 pub fn connect(definition: &mut Definition, system: Option<&OperatingSystem>) {
     let compatible = definition.generation.compatible_bus();
@@ -18,6 +19,10 @@ pub fn connect(definition: &mut Definition, system: Option<&OperatingSystem>) {
             DriveKind::Disk | DriveKind::Optical => compatible,
         };
     }
+    definition.devices = Devices {
+        console: definition.devices.console,
+        ..drivers.others
+    };
     let card = if drivers.virtio_network {
         CardModel::Virtio
     } else {
@@ -57,6 +62,10 @@ mod tests {
         let all = Drivers {
             virtio_block: true,
             virtio_network: true,
+            others: Devices {
+                console: false,
+                ..Devices::all()
+            },
         };
         let none = Drivers::default();
         for (generation, drivers, expected) in [

@@ -156,15 +156,19 @@ fn drivers_come_down_from_ancestors_until_one_says_otherwise() {
         system("d", "d", &device("1001", "")),
     );
     let database = database(&[("x/x.xml", text.as_str())]);
-    for (id, virtio_network, virtio_block) in [
-        ("a", true, true),
-        ("b", true, true),
-        ("c", true, false),
-        ("d", false, false),
+    for (id, virtio_network, virtio_block, graphics) in [
+        ("a", true, true, false),
+        ("b", true, true, true),
+        ("c", true, false, true),
+        ("d", false, false, false),
     ] {
         let expected = Drivers {
             virtio_block,
             virtio_network,
+            others: Devices {
+                graphics,
+                ..Devices::default()
+            },
         };
         assert_eq!(database.find(id).unwrap().drivers, expected, "{id}");
     }

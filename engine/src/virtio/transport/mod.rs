@@ -21,7 +21,7 @@ use super::queue::SharedQueue;
 use super::{Activation, Interrupt, VirtioDevice, feature};
 use crate::bus::{Action, DoorbellSink, InterruptLine, IoError, IoResult, MessageSink, Width};
 use crate::memory::GuestMemory;
-use crate::pci::{BaseAddress, ConfigSpace, Identity, Msix, PciFunction, Pin};
+use crate::pci::{BaseAddress, ConfigSpace, ConfigSpaceBuilder, Identity, Msix, PciFunction, Pin};
 
 /// What every device offers: it is the transport that does it.
 const FEATURES: u64 = feature::VERSION_1 | feature::INDIRECT_DESCRIPTORS | feature::EVENT_INDEX;
@@ -65,6 +65,20 @@ impl VirtioPci {
     /// # Errors
     /// When the host has no more interrupt messages.
     pub fn new(device: Box<dyn VirtioDevice>, connections: Connections) -> io::Result<Self> {
+        let class = device.device_type().class();
+        Self::of_class(device, connections, class, |space| space)
+    }
+
+    /// The same with another PCI class code, and with what `add` adds to the configuration space besides windows 1 and 4.
+    ///
+    /// # Errors
+    /// As [`VirtioPci::new`].
+    pub(super) fn of_class(
+        device: Box<dyn VirtioDevice>,
+        connections: Connections,
+        class: u32,
+        add: impl FnOnce(ConfigSpaceBuilder) -> ConfigSpaceBuilder,
+    ) -> io::Result<Self> {
         let kind = device.device_type();
         let queues: Vec<_> = device
             .queue_sizes()
@@ -78,11 +92,12 @@ impl VirtioPci {
             vendor: 0x1af4,
             device: 0x1040 + kind.number(),
             revision: 1,
-            class: kind.class(),
+            class,
         })
         .subsystem(0x1af4, 0x1100)
         .interrupt_pin(Pin::A);
-        let space = layout::add_capabilities(msix.add(space, layout::MSIX_WINDOW)).build();
+        let space = layout::add_capabilities(msix.add(space, layout::MSIX_WINDOW));
+        let space = add(space).build();
         let signals = Signals::new(kind.name(), msix, connections.line, queues.len());
         Ok(Self {
             space,

@@ -1,4 +1,4 @@
-//! Input, random numbers and the clock: small devices of the machine.
+//! Display and input, random numbers and the clock: small devices of the machine.
 
 use relm4::adw;
 use relm4::adw::prelude::*;
@@ -21,10 +21,11 @@ const CLOCKS: [(Clock, &str, &str); 2] = [
     ),
 ];
 
-/// Keyboard and pointer.
+/// Screen, keyboard and pointer.
 pub struct Input {
     page: adw::PreferencesPage,
     group: adw::PreferencesGroup,
+    graphics: adw::SwitchRow,
     tablet: adw::SwitchRow,
 }
 
@@ -45,14 +46,32 @@ impl Input {
             .title(gettext("PS/2 Keyboard and Wheel Mouse"))
             .subtitle(gettext("Always there"))
             .build();
-        let group = adw::PreferencesGroup::new();
-        group.add(&always);
-        group.add(&tablet);
+        let graphics = switch_row(
+            &gettext("Graphics by Virtio"),
+            &gettext(
+                "The guest’s screen follows the size of the window once the guest’s driver is up; until then it is a VGA",
+            ),
+            {
+                let editor = editor.clone();
+                move |on| editor.edit(Edit::Device(Device::Graphics, on))
+            },
+        );
+        let display = adw::PreferencesGroup::builder()
+            .title(gettext("Display"))
+            .build();
+        display.add(&graphics);
+        let input = adw::PreferencesGroup::builder()
+            .title(gettext("Keyboard and Pointer"))
+            .build();
+        input.add(&always);
+        input.add(&tablet);
         let page = adw::PreferencesPage::new();
-        page.add(&group);
+        page.add(&display);
+        page.add(&input);
         Self {
             page,
-            group,
+            group: display,
+            graphics,
             tablet,
         }
     }
@@ -64,6 +83,7 @@ impl Topic for Input {
     }
 
     fn show(&self, view: &View) {
+        self.graphics.set_active(view.definition.devices.graphics);
         self.tablet.set_active(view.definition.devices.input);
         self.group.set_description(view.later().as_deref());
     }

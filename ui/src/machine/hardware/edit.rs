@@ -16,6 +16,8 @@ pub enum Bootable {
 pub enum Device {
     /// Keyboard and tablet.
     Input,
+    /// Graphics.
+    Graphics,
     /// Random numbers.
     Entropy,
     /// The memory balloon.
@@ -95,6 +97,7 @@ impl Edit {
                 let devices = &mut definition.devices;
                 match device {
                     Device::Input => devices.input = on,
+                    Device::Graphics => devices.graphics = on,
                     Device::Entropy => devices.entropy = on,
                     Device::Balloon => devices.balloon = on,
                 }

@@ -85,7 +85,12 @@ const TOPICS: [(&str, &str, &str, &[&str]); 8] = [
         "network-wired-symbolic",
         &["network"],
     ),
-    ("input", message("Input"), "input-keyboard-symbolic", &[]),
+    (
+        "input",
+        message("Display and Input"),
+        "input-keyboard-symbolic",
+        &[],
+    ),
     (
         "others",
         message("Clock and Others"),

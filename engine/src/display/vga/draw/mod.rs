@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::Vga;
 use super::registers::Registers;
 use crate::bus::Shared;
+use crate::display::owner::ScreenOwner;
 use crate::display::scanout::{DirtyPages, DirtySource, Wake};
 use crate::display::surface::{Frame, Surface};
 use crate::memory::MemoryRegion;
@@ -91,6 +92,7 @@ pub struct Refreshed {
 pub struct Renderer {
     adapter: Shared<Vga>,
     surface: Arc<Surface>,
+    owner: ScreenOwner,
     memory: MemoryRegion,
     wake: Wake,
     started: Instant,
@@ -110,7 +112,7 @@ pub struct Renderer {
 }
 
 impl Renderer {
-    /// Draws what `adapter` shows on `surface`.
+    /// Draws what `adapter` shows on `surface`, while that is its own.
     pub fn new(adapter: Shared<Vga>, surface: Arc<Surface>) -> Self {
         let (memory, wake, registers) = {
             let adapter = adapter.lock();
@@ -123,6 +125,7 @@ impl Renderer {
         Self {
             adapter,
             surface,
+            owner: ScreenOwner::new(wake.clone()),
             dirty: DirtyPages::new(memory.size()),
             memory,
             wake,
@@ -138,6 +141,11 @@ impl Renderer {
         }
     }
 
+    /// Whose the screen is.
+    pub fn owner(&self) -> ScreenOwner {
+        self.owner.clone()
+    }
+
     /// What the adapter wakes when something changed.
     pub fn wake(&self) -> Wake {
         self.wake.clone()
@@ -149,6 +157,16 @@ impl Renderer {
     }
 
     fn refresh_at(&mut self, source: &mut dyn DirtySource, now: Duration) -> Refreshed {
+        let owner = self.owner.clone();
+        let Some(_drawing) = owner.draw() else {
+            // When the screen is back, nothing on it is as it should be.
+            self.picture = None;
+            return Refreshed {
+                changed: false,
+                active: false,
+                next: None,
+            };
+        };
         // First what changed, then what is there now: a write in between is drawn twice rather than never. Asking the source may
         // carry out writes to the adapter.
         let written = source.take(&self.memory);

@@ -659,3 +659,24 @@ fn whatever_the_registers_hold_drawing_ends_within_bounds() {
         let _ = screen.adapter.lock().text();
     }
 }
+
+#[test]
+fn a_screen_that_is_taken_is_left_alone_and_drawn_anew_when_it_is_back() {
+    let mut screen = Screen::new(with_mode(&MODE_3));
+    let (size, before) = (screen.size(), screen.surface.view().pixels().to_vec());
+    let owner = screen.renderer.owner();
+    owner.take();
+    screen.surface.draw(|frame| frame.resize(32, 32));
+    screen.guest(|guest| guest.poke(0xb8000, b"A\x7f"));
+    let refreshed = screen.refresh();
+    assert!(!refreshed.changed && !refreshed.active);
+    assert_eq!(screen.size(), (32, 32));
+    owner.release();
+    assert!(screen.refresh().changed);
+    assert_eq!(screen.size(), size);
+    assert_ne!(
+        screen.surface.view().pixels(),
+        before,
+        "with what was written meanwhile"
+    );
+}
