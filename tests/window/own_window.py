@@ -38,9 +38,23 @@ def scale(window, letter):
     window.keys(letter)
 
 
+def wait_for_wish(window):
+    """Waits until the guest is asked for a screen that fills its place, in steps of eight pixels across."""
+
+    def wished():
+        with open("program.log", errors="replace") as log:
+            text = re.sub(r"\x1b\[[0-9;]*m", "", log.read())
+        found = re.findall(r"asked for another screen width=(\d+) height=(\d+)", text)
+        _, _, width, height = window.extents(window.find(Role.IMAGE, "Guest screen"))
+        return found and tuple(map(int, found[-1])) == (max(width, 640) // 8 * 8, max(height, 480))
+
+    window.wait("a wish for a screen as large as its place", wished)
+
+
 def scenario(window):
     window.wait_for_text("No Machines Yet")
     window.guesthouse("create", "hello", "--iso", sys.argv[1], "--disk", "none")
+    window.guesthouse("set", "hello", "graphics=on")
     window.find(Role.LIST_ITEM, "hello, Off")
     copy(window, "Typed: 5 < 6!")
 
@@ -60,6 +74,7 @@ def scenario(window):
     window.wait_for_guest("hello", TYPED)
     window.wait_for_picture("hello")
     window.picture("screen")
+    wait_for_wish(window)
 
     step("what is written there can be read by those who do not see it")
     said = f"Guesthouse says hello: {TYPED}"
@@ -117,6 +132,7 @@ def scenario(window):
     window.wait("full screen", lambda: window.size() == (1280, 800))
     window.wait("no bar", lambda: not window.find_all(Role.BUTTON, "Leave Full Screen"))
     window.picture("full")
+    wait_for_wish(window)
     # Without a compositor the window has a border.
     point(640, 9)
     point(640, 6)
@@ -180,4 +196,4 @@ def scenario(window):
     window.wait_for_end()
 
 
-run(scenario)
+run(scenario, GUESTHOUSE_LOG="guesthouse_engine::virtio=debug,info")

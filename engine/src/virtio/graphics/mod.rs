@@ -82,11 +82,12 @@ impl GraphicsHandle {
         let height = height.clamp(LEAST_EDGE, MOST_EDGE);
         let before = std::mem::replace(&mut *self.0.preferred.lock(), (width, height));
         let interrupt = self.0.interrupt.lock().clone();
-        if before != (width, height)
-            && let Some(interrupt) = &interrupt
-        {
-            self.0.events.fetch_or(EVENT_DISPLAY, Ordering::AcqRel);
-            interrupt.configuration_changed();
+        if before != (width, height) {
+            tracing::debug!(width, height, "the guest is asked for another screen");
+            if let Some(interrupt) = &interrupt {
+                self.0.events.fetch_or(EVENT_DISPLAY, Ordering::AcqRel);
+                interrupt.configuration_changed();
+            }
         }
         interrupt.is_some()
     }
