@@ -56,6 +56,12 @@ impl Holder for Process {
         answer.map(drop).map_err(|error| explain(&error))
     }
 
+    fn ask_for_screen(&self, width: u32, height: u32) -> Result<(), String> {
+        let request = Request::AskForScreen { width, height };
+        let answer = self.client()?.ask(&request);
+        answer.map(drop).map_err(|error| explain(&error))
+    }
+
     fn ask(&self, wish: Wish) -> Result<(), String> {
         let request = match wish {
             Wish::Pause => Request::Pause,

@@ -52,6 +52,13 @@ pub enum Request {
         /// The first goes down first.
         keys: Vec<u8>,
     },
+    /// Asks the guest for a screen of another size, in pixels.
+    AskForScreen {
+        /// Across.
+        width: u32,
+        /// Down.
+        height: u32,
+    },
     /// What comes after the answer, in both directions, is the remote framebuffer protocol.
     Screen,
     /// Puts a medium into an optical drive.

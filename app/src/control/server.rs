@@ -250,6 +250,11 @@ fn answer(machine: &Machine, request: Request) -> Result<(Answer, Vec<u8>), Stri
             press(&keys, &|event| machine.input(event));
             Ok((Answer::Done, Vec::new()))
         }
+        Request::AskForScreen { width, height } => {
+            // A guest without a driver learns it when it has one.
+            machine.ask_for_screen(width, height);
+            Ok((Answer::Done, Vec::new()))
+        }
         Request::Insert { drive, file } => {
             let opened = File::open(&file)
                 .map_err(|error| format!("{} could not be opened: {error}", file.display()))?;

@@ -209,10 +209,9 @@ impl Component for Screen {
                 let _ = sender.output(ScreenOutput::Scaled(scaling));
             }
             ScreenInput::Viewer(ViewerOutput::Room(width, height)) => {
-                // A machine that another process runs is not asked: its connection has no words for it.
-                if let Some(machine) = self.machines.handle(&self.folder) {
-                    machine.ask_for_screen(width, height);
-                }
+                let (machines, folder) = (Arc::clone(&self.machines), self.folder.clone());
+                // Whatever process runs it.
+                relm4::spawn_blocking(move || machines.ask_for_screen(&folder, width, height));
             }
             ScreenInput::Viewer(ViewerOutput::Size(width, height)) => {
                 let _ = sender.output(ScreenOutput::Size(width, height));

@@ -49,6 +49,12 @@ pub trait Holder: Send + Sync {
     /// # Errors
     /// Why they were not pressed.
     fn press(&self, keys: &[ScanCode]) -> Result<(), String>;
+
+    /// Asks the guest for a screen of another size in pixels, and waits until that is told to it.
+    ///
+    /// # Errors
+    /// Why it was not told.
+    fn ask_for_screen(&self, width: u32, height: u32) -> Result<(), String>;
 }
 
 /// A machine that another process runs.

@@ -258,6 +258,18 @@ impl Machines {
         Some(self.elsewhere(folder)?.holder.ask(wish))
     }
 
+    /// Asks the guest of the machine in `folder`, in this process or another, for a screen of so many pixels. Takes its time.
+    pub fn ask_for_screen(&self, folder: &Path, width: u32, height: u32) {
+        let machine = self.handle(folder);
+        if let Some(machine) = machine.filter(|machine| machine.state().is_alive()) {
+            machine.ask_for_screen(width, height);
+        } else if let Some(elsewhere) = self.elsewhere(folder)
+            && let Err(error) = elsewhere.holder.ask_for_screen(width, height)
+        {
+            tracing::debug!(error, "the guest was not asked for another screen");
+        }
+    }
+
     /// Presses `keys` together on the keyboard of the machine in `folder`, in this process or another, and lets them go; tells whether
     /// it runs to take them. Takes its time.
     pub fn press(&self, folder: &Path, keys: &[ScanCode]) -> bool {
