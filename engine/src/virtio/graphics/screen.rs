@@ -6,6 +6,8 @@ use super::protocol::Refusal;
 use super::resource::{Resource, Resources};
 use crate::display::{Cursor, Rectangle, ScreenOwner, Surface};
 
+/// The most pixels of a screen: more than any size that is asked for has. Each viewer may keep as many.
+const MOST_PIXELS: u64 = 4096 * 4096;
 /// The greatest edge of a pointer's shape, in pixels.
 const MOST_CURSOR: u32 = 256;
 const OPAQUE: u32 = 0x00ff_ffff;
@@ -60,7 +62,7 @@ impl Screen {
     /// Shows `part` of a picture, or with number 0 nothing.
     ///
     /// # Errors
-    /// When there is no such picture, or `part` is not within it.
+    /// When there is no such picture, or `part` is not within it or too large.
     pub fn show(
         &mut self,
         resources: &Resources,
@@ -71,7 +73,7 @@ impl Screen {
             self.blank();
             return Ok(());
         }
-        if !resources.get(resource)?.has(part) {
+        if !resources.get(resource)?.has(part) || part.area() > MOST_PIXELS {
             return Err(Refusal::Parameter);
         }
         self.owner.take();

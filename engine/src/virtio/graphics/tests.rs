@@ -369,6 +369,15 @@ fn the_pictures_are_bounded() {
         made += 1;
     }
     assert_eq!(made, 3, "of 64 MiB each");
+    let wide = [9, FORMAT, 8192, 2049];
+    assert_eq!(rig.control(request::UNREFERENCE, &[3, 0]), OK);
+    assert_eq!(rig.control(request::CREATE, &wide), OK);
+    assert_eq!(
+        rig.control(request::SET_SCANOUT, &[0, 0, 8192, 2049, 0, 9]),
+        ERROR_PARAMETER,
+        "a screen too large"
+    );
+    assert_eq!(rig.control(request::UNREFERENCE, &[9, 0]), OK);
     assert_eq!(rig.control(request::UNREFERENCE, &[1, 0]), OK);
     assert_eq!(
         rig.control(request::CREATE, &[9, FORMAT, 4096, 4096]),
