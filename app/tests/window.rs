@@ -79,7 +79,6 @@ fn a_broken_file_is_shown_with_its_line() {
 }
 
 #[test]
-#[ignore = "not steady yet: the toolkit's dialog for files does not always take the name that is typed"]
 fn machines_run_on_whatever_goes_wrong_beside_them() {
     let (folder, medium) = hello();
     let path = folder.path().join("crash.iso");

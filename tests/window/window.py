@@ -383,10 +383,12 @@ class Window:
         self._accept(title, enter, replace)
 
     def _accept(self, title, enter, replace=False):
-        """Lets `enter` type the name until the dialog takes it: it looks names up, and offers to complete them."""
+        """Lets `enter` type the name until the dialog takes it: it looks names up and completes them, at times when more is typed already."""
         for _ in range(4):
             enter()
             time.sleep(0.5)
+            # What it put behind what was typed.
+            self.keys("shift+End", "Delete")
             self.keys("Return")
             end = time.monotonic() + 4
             while self.in_front() == title and time.monotonic() < end:

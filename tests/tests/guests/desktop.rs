@@ -101,14 +101,17 @@ pub fn debian_desktop(kind: Kind) {
 
 /// The screen takes the size that is asked for, once the guest's desktop does what it is told (this one needs to be told by hand).
 fn follow_the_window(guest: &Guest) {
-    for (width, height) in [(1000, 700), (1512, 945)] {
+    for (width, height) in [(1000, 700), (1360, 850)] {
         assert!(
             guest.machine.ask_for_screen(width, height),
             "the guest has no driver for its graphics"
         );
         let preferred = format!("{width}x{height}");
         let modes = guest.shell(
-            &format!("for try in 1 2 3 4 5; do DISPLAY=:0 xrandr --auto; DISPLAY=:0 xrandr | grep '{preferred}.*+' && break; sleep 1; done"),
+            &format!(
+                "export DISPLAY=:0; output=$(xrandr | sed -n 's/ connected.*//p'); for try in 1 2 3 4 5; do \
+                 xrandr --output $output --preferred; xrandr | grep '{preferred} .*\\*' && break; sleep 1; done"
+            ),
             COMMAND,
         );
         assert!(modes.contains(&preferred), "{modes}");
