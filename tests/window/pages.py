@@ -190,6 +190,11 @@ def scenario(window):
         pages.look(name, sizes)
         leave_dialog(text)
 
+    def preferences_of_machines():
+        window.keys("ctrl+comma")
+        window.focus(window.find(Role.PAGE_TAB, "General"))
+        window.keys("Right", "space")
+
     step("a machine that is off")
     window.find(Role.LIST, "Machines")
     choose("Build Server")
@@ -271,6 +276,7 @@ def scenario(window):
 
     step("the program's dialogs")
     dialog("preferences", "Colour Scheme", lambda: window.keys("ctrl+comma"))
+    dialog("preferences-machines", "Disk Size", preferences_of_machines)
     dialog("shortcuts", "New machine", lambda: window.keys("ctrl+question"))
     dialog("about", "The Guesthouse developers", lambda: window.choose("Main Menu", "a"))
     dialog("switches", "Network cards are plugged", lambda: window.choose("Main Menu", "v"))
