@@ -157,6 +157,80 @@ fn string(literal: &proc_macro2::Literal) -> Option<String> {
     }
 }
 
+/// What a file of the engine says.
+#[derive(Debug, Default)]
+pub struct Spoken {
+    /// The messages of its errors.
+    pub errors: Vec<String>,
+    /// Whole sentences elsewhere: three words or more with a full stop.
+    pub sentences: Vec<String>,
+    /// All texts but the messages of errors, these sentences among them.
+    pub texts: Vec<String>,
+}
+
+/// Reads what a file of the engine says, but for its tests and what it tells the program's log.
+///
+/// # Errors
+/// It is not Rust.
+pub fn spoken(source: &str) -> anyhow::Result<Spoken> {
+    let tokens: TokenStream = source
+        .parse()
+        .map_err(|error| anyhow::anyhow!("it is not Rust: {error}"))?;
+    let mut spoken = Spoken::default();
+    hear(tokens, &mut spoken);
+    Ok(spoken)
+}
+
+fn hear(tokens: TokenStream, spoken: &mut Spoken) {
+    let mut tokens = tokens.into_iter().peekable();
+    let mut name = String::new();
+    while let Some(token) = tokens.next() {
+        match token {
+            TokenTree::Punct(mark) if mark.as_char() == '#' => {
+                if let Some(TokenTree::Group(group)) = tokens.peek() {
+                    spoken.errors.extend(error_message(group));
+                }
+                attribute(&mut tokens);
+            }
+            TokenTree::Punct(mark) if mark.as_char() == '!' => name.push('!'),
+            TokenTree::Punct(_) => name.clear(),
+            TokenTree::Ident(ident) => name = ident.to_string(),
+            TokenTree::Group(group) => {
+                let macro_name = name.strip_suffix('!');
+                if !macro_name.is_some_and(|name| LOGGING.contains(&name)) {
+                    hear(group.stream(), spoken);
+                }
+                name.clear();
+            }
+            TokenTree::Literal(literal) => {
+                if let Some(text) = string(&literal) {
+                    let words = text.split_whitespace().count();
+                    let begins = |letter: char| letter.is_uppercase() || "{.".contains(letter);
+                    if words > 2 && text.starts_with(begins) && text.ends_with(['.', '?']) {
+                        spoken.sentences.push(text.clone());
+                    }
+                    spoken.texts.push(text);
+                }
+                name.clear();
+            }
+        }
+    }
+}
+
+/// The message of an attribute `[error("…")]`.
+fn error_message(attribute: &Group) -> Option<String> {
+    let mut tokens = attribute.stream().into_iter();
+    match (tokens.next()?, tokens.next()?) {
+        (TokenTree::Ident(name), TokenTree::Group(group)) if name == "error" => {
+            match group.stream().into_iter().next()? {
+                TokenTree::Literal(literal) => string(&literal),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
 /// Whether a text looks like one for people rather than an identifier, a path, a style class or an icon's name: beside the places of
 /// values it has two words, or one with a capital letter.
 fn is_for_people(text: &str) -> bool {
@@ -314,5 +388,32 @@ mod tests {
         assert_eq!(words.messages[3].1.many.as_deref(), Some("{number} disks"));
         let loose: Vec<_> = words.loose.iter().map(|(_, text)| text.as_str()).collect();
         assert_eq!(loose, ["Forgotten words", "the machine {name}", "Alone"]);
+    }
+
+    #[test]
+    fn errors_and_sentences_are_heard() {
+        let source = r#"
+            /// Not a sentence for people.
+            #[derive(Debug, thiserror::Error)]
+            enum Fault {
+                #[error("{file} is gone", file = .file.display())]
+                Gone { file: PathBuf },
+                #[error(transparent)]
+                Other(#[from] Other),
+            }
+            fn find() {
+                tracing::warn!("Only the log says this.");
+                found.push(Finding::error("memory", format!("That is {} too much.", 1)));
+                host("read");
+            }
+            #[cfg(test)]
+            mod tests {
+                const TEXT: &str = "Only a test says it.";
+            }
+        "#;
+        let spoken = spoken(source).unwrap();
+        assert_eq!(spoken.errors, ["{file} is gone"]);
+        assert_eq!(spoken.sentences, ["That is {} too much."]);
+        assert_eq!(spoken.texts, ["memory", "That is {} too much.", "read"]);
     }
 }

@@ -125,3 +125,109 @@ fn every_translation_is_whole() -> anyhow::Result<()> {
     );
     Ok(())
 }
+
+/// Folders and files of the engine whose words do not reach the window, and why.
+const SILENT: [(&str, &str); 19] = [
+    ("bus", "devices' addresses, wrong in a guest or in a board"),
+    ("chipset", "registers"),
+    ("disk/check", "the report on the inside of an image"),
+    ("display", "pixels"),
+    ("firmware/fw_cfg", "a board's own tables"),
+    ("fuzzing", "hostile input for tests"),
+    ("legacy", "registers"),
+    ("machine/conductor.rs", "the machine's log"),
+    ("machine/networks.rs", "the machine's log"),
+    ("machine/watch.rs", "the machine's log"),
+    ("media/operating_system", "names, which are not translated"),
+    ("memory/guest_memory.rs", "a guest's addresses"),
+    ("memory/layout.rs", "it is told by what it holds"),
+    ("network/cable.rs", "packets"),
+    ("network/nat/tests", "only tests say it"),
+    ("pci", "a board's own slots"),
+    ("remote", "viewers of other programs, who read the log"),
+    ("virtio", "a guest's queues"),
+    ("storage/ata", "registers"),
+];
+
+/// `text` cut at its places.
+fn literals(text: &str) -> Vec<&str> {
+    let mut parts = text.split('{');
+    let first = parts.next();
+    let rest = parts.map(|part| part.split_once('}').map_or("", |(_, after)| after));
+    first.into_iter().chain(rest).collect()
+}
+
+/// Whether `text` is what `pattern` becomes with something in its places.
+fn is_made_of(text: &str, pattern: &str) -> bool {
+    let literals = literals(pattern);
+    let [first, between @ .., last] = literals.as_slice() else {
+        return text == pattern;
+    };
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    for literal in between {
+        let Some((_, after)) = rest.split_once(literal) else {
+            return false;
+        };
+        rest = after;
+    }
+    rest.ends_with(last)
+}
+
+/// Whether the message says the sentence, or a case of it.
+fn says(message: &str, sentence: &str) -> bool {
+    literals(message) == literals(sentence)
+        || is_made_of(message, sentence)
+        // What is added to another sentence.
+        || (sentence.starts_with('.') && message.ends_with(sentence))
+}
+
+/// Whether so little of a sentence is words that there is nothing to translate.
+fn is_bare(text: &str) -> bool {
+    !literals(text)
+        .iter()
+        .any(|literal| literal.chars().any(char::is_alphabetic))
+}
+
+#[test]
+fn what_the_engine_says_can_be_translated() -> anyhow::Result<()> {
+    let known = words::messages(&root().join("ui/src/text/phrases"))?;
+    anyhow::ensure!(!known.is_empty(), "no phrases were found");
+    let engine = root().join("engine/src");
+    let (mut missing, mut all) = (Vec::new(), Vec::new());
+    for path in words::sources(&engine)? {
+        let source = std::fs::read_to_string(&path)?;
+        let spoken = words::spoken(&source).with_context(|| path.display().to_string())?;
+        let name = path.strip_prefix(&engine)?;
+        let silent = SILENT.iter().any(|(folder, _)| name.starts_with(folder));
+        let said = spoken.errors.iter().chain(&spoken.sentences);
+        let said = said.filter(|_| !silent);
+        for sentence in said.filter(|sentence| !is_bare(sentence)) {
+            if !known.keys().any(|message| says(&message.one, sentence)) {
+                missing.push(format!("{}: {sentence}", name.display()));
+            }
+        }
+        all.extend(spoken.errors);
+        all.extend(spoken.texts.iter().map(|text| text.trim().to_owned()));
+    }
+    let stale: Vec<&str> = known
+        .keys()
+        .map(|message| message.one.as_str())
+        .filter(|message| {
+            !all.iter()
+                .any(|text| !is_bare(text) && (says(message, text) || is_made_of(text, message)))
+        })
+        .collect();
+    anyhow::ensure!(
+        missing.is_empty(),
+        "not in ui/src/text/phrases:\n{}",
+        missing.join("\n")
+    );
+    anyhow::ensure!(
+        stale.is_empty(),
+        "in ui/src/text/phrases, but no longer said by the engine:\n{}",
+        stale.join("\n")
+    );
+    Ok(())
+}

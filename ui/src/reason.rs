@@ -37,10 +37,14 @@ impl Reason {
     }
 
     /// Shows these messages, if there are any.
-    pub fn show<'a>(&self, messages: impl Iterator<Item = (Severity, &'a str)>) {
-        let (severities, messages): (Vec<Severity>, Vec<&str>) = messages.unzip();
+    pub fn show(&self, messages: impl Iterator<Item = (Severity, impl AsRef<str>)>) {
+        let (severities, messages): (Vec<Severity>, Vec<_>) = messages.unzip();
         let worst = severities.into_iter().max();
-        let message = messages.join(" ");
+        let message = messages
+            .iter()
+            .map(AsRef::as_ref)
+            .collect::<Vec<&str>>()
+            .join(" ");
         self.row.set_visible(worst.is_some());
         self.row.set_title(&text::escape(&message));
         for (class, severity) in [("error", Severity::Error), ("warning", Severity::Warning)] {
@@ -63,6 +67,6 @@ impl Reason {
     /// Shows those of `findings` that are about `field`.
     pub fn find(&self, findings: &[Finding], field: &str) {
         let mine = findings.iter().filter(|finding| finding.field == field);
-        self.show(mine.map(|finding| (finding.severity, finding.message.as_str())));
+        self.show(mine.map(|finding| (finding.severity, text::translated(&finding.message))));
     }
 }

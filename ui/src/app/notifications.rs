@@ -46,7 +46,7 @@ impl App {
         let name = self.name(folder);
         let notification = Notification::new(&gettext_with(what, &[("name", &name)]));
         if !reason.is_empty() {
-            notification.set_body(Some(reason));
+            notification.set_body(Some(&text::translated(reason)));
         }
         notification.set_priority(priority);
         let target = id.to_variant();

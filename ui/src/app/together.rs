@@ -104,7 +104,11 @@ fn shut_down(machines: &Machines, running: &[StoredMachine]) -> AppCommand {
     let mut failed = Vec::new();
     for machine in running {
         if let Some(Err(error)) = machines.ask(&machine.folder, Wish::ShutDown) {
-            failed.push(format!("{}: {error}", machine.definition.name));
+            failed.push(format!(
+                "{}: {}",
+                machine.definition.name,
+                text::translated(&error)
+            ));
         }
     }
     if failed.is_empty() {

@@ -37,16 +37,16 @@ impl SimpleComponent for HostCheck {
         adw::StatusPage {
             set_icon_name: Some("computer-fail-symbolic"),
             #[watch]
-            set_title: &text::escape(&model.problem.title),
+            set_title: &text::escape(&text::translated(&model.problem.title)),
             #[watch]
-            set_description: Some(&text::escape(&model.problem.cause)),
+            set_description: Some(&text::escape(&text::translated(&model.problem.cause))),
             gtk::Box {
                 set_orientation: gtk::Orientation::Vertical,
                 set_spacing: 18,
                 set_halign: gtk::Align::Center,
                 gtk::Label {
                     #[watch]
-                    set_label: &model.problem.remedy,
+                    set_label: &text::translated(&model.problem.remedy),
                     set_wrap: true,
                     set_selectable: true,
                     set_max_width_chars: 50,

@@ -133,7 +133,7 @@ impl Machines {
             .into_iter()
             .find(|finding| finding.severity == Severity::Error && !bad(&finding.message));
         if let Some(finding) = new {
-            return Err(finding.message);
+            return Err(text::translated(&finding.message));
         }
         self.update(machine, definition)
             .map(drop)

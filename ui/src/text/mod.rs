@@ -1,11 +1,13 @@
 //! Words that several windows use: sizes, states, times. Sentences stand where they are shown.
 
+mod phrases;
 mod translation;
 
 use relm4::gtk::glib;
 
 use crate::model::State;
 
+pub use phrases::translated;
 pub use translation::{gettext, gettext_with, message, ngettext_with, prepare};
 
 /// `bytes` in the largest binary unit that keeps it readable, in the language's words: "20 GiB", "1.5 GiB", "1,5 Gio".
@@ -58,21 +60,28 @@ pub fn standing(state: &State) -> String {
     match state {
         State::Paused {
             reason: Some(reason),
-        } => escape(&reason.text),
+        } => escape(&translated(&reason.text)),
         _ => gettext("Paused"),
     }
 }
 
-/// What an error says, as a sentence of its own.
+/// What an error says, as a sentence of its own, in the user's language.
 pub fn sentence(error: &impl std::fmt::Display) -> String {
-    let mut text = error.to_string();
-    if let Some(first) = text.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    if !text.ends_with(['.', '!', '?']) {
-        text.push('.');
+    let mut text = capitalised(&translated(&error.to_string()));
+    match text.chars().next_back() {
+        Some('.' | '!' | '?' | '。' | '！' | '？') => {}
+        // Chinese has a full stop of its own.
+        Some('\u{3000}'..='\u{9fff}' | '\u{ff00}'..='\u{ffef}') => text.push('。'),
+        _ => text.push('.'),
     }
     text
+}
+
+/// `text` with a capital letter at its beginning, in any script that has some.
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters).collect()
 }
 
 /// `text` with what markup would take for its own made harmless.
@@ -137,7 +146,9 @@ mod tests {
             sentence(&"/a is gone; was it moved?"),
             "/a is gone; was it moved?"
         );
-        assert_eq!(sentence(&"Ääh"), "Ääh.");
+        assert_eq!(sentence(&"ääh"), "Ääh.");
+        assert_eq!(sentence(&"не удалось"), "Не удалось.");
+        assert_eq!(sentence(&"无法打开"), "无法打开。");
         assert_eq!(sentence(&""), ".");
     }
 }

@@ -72,7 +72,7 @@ impl Objection {
         Self {
             field,
             severity: finding.severity,
-            message: finding.message,
+            message: text::translated(&finding.message),
         }
     }
 }
@@ -112,7 +112,9 @@ fn check_source(draft: &Draft, place: &Place, found: &mut Vec<Objection>) {
             check_copy(draft, place, Field::Source, file, found);
             if let Some(suggestion) = draft.suggestion() {
                 let notes = suggestion.notes.iter();
-                found.extend(notes.map(|note| Objection::warning(Field::Source, note)));
+                found.extend(
+                    notes.map(|note| Objection::warning(Field::Source, text::translated(note))),
+                );
             }
             if matches!(file.role(), Role::OtherDisk | Role::Appliance) {
                 return;
@@ -122,10 +124,16 @@ fn check_source(draft: &Draft, place: &Place, found: &mut Vec<Objection>) {
                 Verdict::NotBootable(reason)
                     if matches!(file.medium.kind, MediumKind::Foreign(_)) =>
                 {
-                    found.push(Objection::error(Field::Source, reason.to_string()));
+                    found.push(Objection::error(
+                        Field::Source,
+                        text::translated(&reason.to_string()),
+                    ));
                 }
                 Verdict::NotBootable(reason) | Verdict::BootsWithLimits(reason) => {
-                    found.push(Objection::warning(Field::Source, reason.to_string()));
+                    found.push(Objection::warning(
+                        Field::Source,
+                        text::translated(&reason.to_string()),
+                    ));
                 }
             }
         }

@@ -3,6 +3,7 @@
 use crate::model::{
     Entry, Host, Machines, NAT, Name, Space, Switches, check_uefi, operating_systems,
 };
+use crate::text;
 
 use super::draft::{Place, Preferred};
 
@@ -50,7 +51,7 @@ pub fn survey(machines: &Machines) -> Place {
         systems: operating_systems().systems(),
         no_uefi: check_uefi()
             .err()
-            .map(|problem| format!("{} {}", problem.cause, problem.remedy)),
+            .map(|problem| text::translated(&format!("{} {}", problem.cause, problem.remedy))),
         switches: switches(machines),
         forwards,
         preferred: Preferred::default(),

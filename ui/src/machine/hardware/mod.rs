@@ -479,7 +479,8 @@ impl HardwareView {
             "Make This a Generation {number} Machine?",
             &[("number", &generation.number())],
         );
-        let body = warnings.join("\n\n");
+        let body: Vec<_> = warnings.iter().map(|it| text::translated(it)).collect();
+        let body = body.join("\n\n");
         let (root, input) = (root.clone(), sender.input_sender().clone());
         relm4::spawn_local(async move {
             let accept = gettext("_Change Generation");

@@ -277,7 +277,7 @@ impl Card {
         }
         for finding in &view.findings {
             if finding.field == format!("network.{number}.switch") {
-                wrong.push((finding.severity, finding.message.clone()));
+                wrong.push((finding.severity, text::translated(&finding.message)));
             }
         }
         let wrong = wrong.iter();

@@ -1,0 +1,299 @@
+//! What the engine says, in the user's language.
+//!
+//! The engine knows no language but English: its sentences go to the command line and into logs as they are. Those that can reach the
+//! window stand here once more as messages whose named places take what the engine puts into them; a sentence is recognised by the
+//! words around its places. What is not recognised is shown as it is.
+
+mod disks;
+mod host;
+mod machines;
+mod networks;
+mod stored;
+
+use std::collections::HashSet;
+use std::fmt::Display;
+use std::sync::LazyLock;
+
+use super::capitalised;
+use super::translation::{Place, gettext_with};
+
+/// All that is recognised.
+const MESSAGES: [&[&str]; 10] = [
+    disks::ACTIONS,
+    disks::DISKS,
+    host::HOST,
+    host::MEDIA,
+    machines::DEFINITION,
+    machines::LIBRARY,
+    machines::MACHINE,
+    networks::NETWORKS,
+    stored::BACKUPS,
+    stored::SNAPSHOTS,
+];
+
+/// Places that hold words rather than names: what stands there is translated too.
+const SPOKEN: [&str; 10] = [
+    "action", "cause", "fault", "feature", "kind", "message", "place", "reason", "remedy", "source",
+];
+
+/// Causes within causes that are looked into.
+const DEEPEST: usize = 6;
+
+/// Ends of a sentence's first part that are tried.
+const MOST_PARTS: usize = 8;
+
+/// The longest text that is looked at, in bytes.
+const LONGEST: usize = 8192;
+
+/// A message, taken apart.
+struct Template {
+    message: &'static str,
+    /// What stands before the first place.
+    start: &'static str,
+    /// Each place, and what stands after it.
+    places: Vec<(&'static str, &'static str)>,
+    /// Bytes that are not places.
+    weight: usize,
+}
+
+impl Template {
+    fn new(message: &'static str) -> Self {
+        let mut parts = message.split('{');
+        let start = parts.next().unwrap_or_default();
+        let places: Vec<_> = parts.filter_map(|part| part.split_once('}')).collect();
+        let weight = start.len() + places.iter().map(|(_, after)| after.len()).sum::<usize>();
+        Self {
+            message,
+            start,
+            places,
+            weight,
+        }
+    }
+
+    /// What `text` has in the places; nothing where it is another sentence.
+    fn read<'a>(&self, text: &'a str) -> Option<Vec<(&'static str, &'a str)>> {
+        let mut rest = text.strip_prefix(self.start)?;
+        let Some(((last, end), others)) = self.places.split_last() else {
+            return rest.is_empty().then(Vec::new);
+        };
+        let mut found: Vec<(&str, &str)> = Vec::with_capacity(self.places.len());
+        for (name, after) in others {
+            let (value, behind) = split(rest, name, after)?;
+            found.push((name, value));
+            rest = behind;
+        }
+        found.push((last, rest.strip_suffix(end)?));
+        let twice = |(name, value): &(&str, &str)| {
+            let same = found.iter().filter(|(other, _)| other == name);
+            same.clone().all(|(_, other)| other == value)
+        };
+        found.iter().all(twice).then_some(found)
+    }
+}
+
+/// `text` at the first `mark`, or at a later one if a place for words then holds more words that are known ("write to" rather than
+/// "write").
+fn split<'a>(text: &'a str, place: &str, mark: &str) -> Option<(&'a str, &'a str)> {
+    let at = |index: usize| Some((text.get(..index)?, text.get(index + mark.len()..)?));
+    let first = text.find(mark)?;
+    let known = SPOKEN.contains(&place).then(|| {
+        let ends = text.match_indices(mark).map(|(index, _)| index);
+        ends.take(MOST_PARTS)
+            .filter(|end| text.get(..*end).is_some_and(|words| FIXED.contains(words)))
+            .last()
+    });
+    at(known.flatten().unwrap_or(first))
+}
+
+/// The messages, those with the most words first.
+static TEMPLATES: LazyLock<Vec<Template>> = LazyLock::new(|| {
+    let messages = MESSAGES.iter().copied().flatten();
+    let mut templates: Vec<_> = messages.copied().map(Template::new).collect();
+    templates.sort_by_key(|template| std::cmp::Reverse(template.weight));
+    templates
+});
+
+/// The messages without places.
+static FIXED: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+    let messages = MESSAGES.iter().copied().flatten().copied();
+    messages.filter(|message| !message.contains('{')).collect()
+});
+
+/// What the engine says in `text`, in the user's language. Where only parts of it are known ("left: right", or several sentences), those
+/// are translated; nothing of it is lost.
+pub fn translated(text: &str) -> String {
+    speak(text, DEEPEST).unwrap_or_else(|| text.to_owned())
+}
+
+/// The translation of `text`, if anything in it is known.
+fn speak(text: &str, depth: usize) -> Option<String> {
+    let depth = depth.checked_sub(1)?;
+    if text.len() > LONGEST {
+        return None;
+    }
+    let whole = fit(text, depth, &|value| {
+        !value.contains(": ") && !value.contains(". ")
+    });
+    whole
+        .or_else(|| parts(text, depth))
+        .or_else(|| fit(text, depth, &|_| true))
+}
+
+/// The translation of a text that is one sentence, whose names are `likely` ones. It may begin with a capital letter and end with a full
+/// stop where the message does not.
+fn fit(text: &str, depth: usize, likely: &dyn Fn(&str) -> bool) -> Option<String> {
+    let inner = |text: &str| {
+        exact(text, depth, likely, false).or_else(|| {
+            let mut small = text.to_owned();
+            let first = small.get_mut(..1)?;
+            if !first.bytes().all(|letter| letter.is_ascii_uppercase()) {
+                return None;
+            }
+            first.make_ascii_lowercase();
+            Some(capitalised(&exact(&small, depth, likely, true)?))
+        })
+    };
+    inner(text).or_else(|| Some(inner(text.strip_suffix('.')?)? + "."))
+}
+
+/// The translation of a text that is a message with its places filled in; `begun` when the message must begin with words.
+fn exact(text: &str, depth: usize, likely: &dyn Fn(&str) -> bool, begun: bool) -> Option<String> {
+    let mut templates = TEMPLATES.iter();
+    let (template, found) = templates.find_map(|template| {
+        if begun && template.start.is_empty() {
+            return None;
+        }
+        let found = template.read(text)?;
+        let mut names = found.iter().filter(|(name, _)| !SPOKEN.contains(name));
+        names
+            .all(|(_, value)| likely(value))
+            .then_some((template, found))
+    })?;
+    let values: Vec<(&str, String)> = found
+        .into_iter()
+        .map(|(name, value)| {
+            let spoken = SPOKEN
+                .contains(&name)
+                .then(|| speak(value, depth))
+                .flatten();
+            (name, spoken.unwrap_or_else(|| value.to_owned()))
+        })
+        .collect();
+    let places: Vec<Place<'_>> = values
+        .iter()
+        .map(|(name, value)| (*name, value as &dyn Display))
+        .collect();
+    Some(gettext_with(template.message, &places))
+}
+
+/// The translation of a text of several parts, as far as they are known.
+fn parts(text: &str, depth: usize) -> Option<String> {
+    // The full stop belongs to what is before it.
+    let ends = text.char_indices().filter_map(|(index, letter)| {
+        let keep = usize::from(letter == '.');
+        let after = text.get(index..)?;
+        let ends = after.starts_with(": ") || after.starts_with(". ");
+        let left = text.get(..index + keep)?;
+        ends.then_some((
+            left,
+            text.get(index + keep..index + 2)?,
+            text.get(index + 2..)?,
+        ))
+    });
+    let ends: Vec<_> = ends.take(MOST_PARTS).collect();
+    let strict = |value: &str| !value.contains(": ") && !value.contains(". ");
+    for (left, mark, right) in &ends {
+        if let Some(left) = fit(left, depth, &strict) {
+            let right = speak(right, depth).unwrap_or_else(|| (*right).to_owned());
+            return Some(left + mark + &right);
+        }
+    }
+    let (left, mark, right) = ends.first()?;
+    let right = speak(right, depth)?;
+    Some([*left, *mark, right.as_str()].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is understood of a text: each message with what is in its places.
+    fn understood(text: &str) -> Vec<String> {
+        let strict = |value: &str| !value.contains(": ") && !value.contains(". ");
+        let found = TEMPLATES.iter().find_map(|template| {
+            let found = template.read(text)?;
+            let mut names = found.iter().filter(|(name, _)| !SPOKEN.contains(name));
+            names
+                .all(|(_, value)| strict(value))
+                .then_some((template.message, found))
+        });
+        let Some((message, found)) = found else {
+            return Vec::new();
+        };
+        let values = found
+            .into_iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        std::iter::once(message.to_owned()).chain(values).collect()
+    }
+
+    #[test]
+    fn sentences_are_taken_apart() {
+        for (text, expected) in [
+            (
+                "a machine called Debian exists already; choose another name",
+                &[
+                    "a machine called {name} exists already; choose another name",
+                    "name=Debian",
+                ][..],
+            ),
+            (
+                "could not write to /a b.img: no space: none",
+                &[
+                    "could not {action} {file}: {source}",
+                    "action=write to",
+                    "file=/a b.img",
+                    "source=no space: none",
+                ],
+            ),
+            (
+                "/m.toml, line 3, cannot be understood: no key; correct the file in a text editor or restore it from a backup",
+                &[
+                    "{file}, line {line}, cannot be understood: {message}; correct the file in a text editor or restore it from a backup",
+                    "file=/m.toml",
+                    "line=3",
+                    "message=no key",
+                ],
+            ),
+            (
+                "Its drives are connected by IDE from now on: a guest that names them by their place (/dev/hda, /dev/sda) or has no driver for SATA does not find them.",
+                &[],
+            ),
+            ("nothing of ours", &[]),
+            ("", &[]),
+        ] {
+            assert_eq!(understood(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn no_text_loses_a_part() {
+        let long = ": could not read /a: ".repeat(200) + &"é. ".repeat(1000);
+        for text in [
+            "The machine could not go on: could not open /ä: a: b: c. d",
+            "KVM is not loaded. The processor can run virtual machines, but /dev/kvm is missing. Run \"sudo modprobe kvm_amd\".",
+            "The hard disk 0: could not flush /x: y. Look at this computer's log and check the device.",
+            "a: A name has at most 64 characters.: b",
+            "{file} exists already; choose another name",
+            "{a}{b}{: . . : ",
+            "É: é.",
+            ". ",
+            ": ",
+            ".",
+            "",
+            &long,
+            &"could not open : ".repeat(10_000),
+        ] {
+            assert_eq!(translated(text), text);
+        }
+    }
+}
