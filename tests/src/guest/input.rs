@@ -122,8 +122,19 @@ impl Guest {
         });
     }
 
-    /// Moves a mouse pointer to a place by looking where it is, as a hand does.
+    /// Moves a mouse pointer to a place by looking where it is, as a hand does; where the guest has a tablet, by putting it there.
     fn point_at(&self, x: u32, y: u32, seconds: u64) {
+        if self.machine.pointer_is_absolute() {
+            let (width, height) = self.machine.surface().view().size();
+            let part = |at: u32, of: u32| u16::try_from((at << 16) / of.max(1)).unwrap();
+            self.machine.input(InputEvent::Position {
+                x: part(x, width),
+                y: part(y, height),
+                buttons: Buttons::default(),
+            });
+            std::thread::sleep(HOLD);
+            return;
+        }
         let end = Instant::now() + Duration::from_secs(seconds);
         let (x, y) = (i32::try_from(x).unwrap(), i32::try_from(y).unwrap());
         let near = 8;
