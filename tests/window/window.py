@@ -328,10 +328,10 @@ class Window:
         self.focus(row)
         self.keys("space")
 
-    def topic(self, title):
-        """Shows a topic of the Hardware view, by the arrows."""
+    def topic(self, title, topics="Topics"):
+        """Shows a topic of the Hardware view, by the arrows; `topics` is what their list is called in the window's language."""
         step(f"topic {title!r}")
-        topics = self.wait("the topics", lambda: [node for node in self.find_all(Role.LIST, "Topics")])[0]
+        topics = self.wait("the topics", lambda: [node for node in self.find_all(Role.LIST, topics)])[0]
         rows = [node for node in topics.children if node.role == Role.LIST_ITEM]
         wanted = next((n for n, row in enumerate(rows) if row.name == title or row.name.startswith(f"{title},")), None)
         self.expect(f"there is a topic {title!r}", wanted is not None)

@@ -291,6 +291,8 @@ mod tests {
             ".",
             "",
             &long,
+            &": could not read /a: ".repeat(380),
+            &"could not open a: could not flush b. ".repeat(200),
             &"could not open : ".repeat(10_000),
         ] {
             assert_eq!(translated(text), text);
