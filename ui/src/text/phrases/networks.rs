@@ -22,6 +22,8 @@ pub const NETWORKS: &[&str] = &[
     message(
         "the external switch could not be connected with {device}: {source}; see that the device is there, is yours to use and that no other program has it",
     ),
+    message("The capture {file} cannot be written: {source}; choose another file."),
+    message("The card is not connected."),
     message("the host does not let a network begin: {source}; close other programs"),
     message("{text} is no uplink; write tap:NAME or bridge:NAME, as in bridge:br0"),
     message(
