@@ -70,6 +70,12 @@ impl Common {
         self.tell(&MachineEvent::State(state));
     }
 
+    /// Asks the guest for a screen of so many pixels; tells whether there is a driver that hears it now.
+    fn ask_for_screen(&self, width: u32, height: u32) -> bool {
+        let graphics = self.graphics.lock().clone();
+        graphics.is_some_and(|graphics| graphics.ask_for_size(width, height))
+    }
+
     /// Adds a line to the log and tells everybody.
     pub fn note(&self, source: &str, text: &str) {
         if let Some(line) = self.log.add(source, text) {
@@ -86,8 +92,7 @@ fn ask_for_size(common: &std::sync::Weak<Common>) -> AskForSize {
     let common = common.clone();
     Arc::new(move |width, height| {
         let common = common.upgrade();
-        let graphics = common.and_then(|common| common.graphics.lock().clone());
-        graphics.is_some_and(|graphics| graphics.ask_for_size(width, height))
+        common.is_some_and(|common| common.ask_for_screen(width, height))
     })
 }
 
@@ -402,8 +407,7 @@ impl Machine {
     /// Asks the guest for a screen of `width` by `height` pixels (320 to 4088 each, else the nearest of these); one that has no
     /// driver for its adapter yet learns it when it has. Tells whether there is a driver that hears it now.
     pub fn ask_for_screen(&self, width: u32, height: u32) -> bool {
-        let graphics = self.common.graphics.lock().clone();
-        graphics.is_some_and(|graphics| graphics.ask_for_size(width, height))
+        self.common.ask_for_screen(width, height)
     }
 
     /// Its screen.

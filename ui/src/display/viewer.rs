@@ -58,8 +58,8 @@ pub struct Viewer {
     reminder: gtk::Revealer,
     words: gtk::Label,
     reminder_ends: Option<glib::SourceId>,
-    /// When the guest is asked for a screen that fills its place.
-    asks_for_size: Option<glib::SourceId>,
+    /// How often the picture's place had another size: what settled before the latest is nobody's business.
+    allocations: u64,
     grab: Rc<Grab>,
     /// The number of the session that is shown: what others still tell is nobody's business.
     session: u64,
@@ -130,8 +130,8 @@ pub enum News {
     Zoom(Zoom),
     /// The picture's place may have another size.
     Allocated,
-    /// It has had its size for a while.
-    Settled,
+    /// The size that it had after so many changes has been there for a while.
+    Settled(u64),
     /// What is written on the screen in the session of this number.
     Text(u64, Option<Vec<String>>),
     /// What was said has been shown for long enough.
@@ -194,7 +194,7 @@ impl Component for Viewer {
             reminder,
             words,
             reminder_ends: None,
-            asks_for_size: None,
+            allocations: 0,
             grab,
             session: 0,
             connected: false,
@@ -260,14 +260,14 @@ impl Component for Viewer {
             }
             News::Zoom(zoom) => self.zoom(zoom, &sender),
             News::Allocated => self.ask_for_size_later(&sender),
-            News::Settled => {
-                self.asks_for_size = None;
+            News::Settled(allocations) if allocations == self.allocations => {
                 if let Some((width, height)) = self.screen.wanted_size().filter(|_| self.connected)
                 {
                     let (width, height) = (width.max(LEAST_SIZE.0), height.max(LEAST_SIZE.1));
                     tell(&sender, ViewerOutput::Room(width, height));
                 }
             }
+            News::Settled(_) => {}
             News::Text(session, rows) => {
                 self.reading = false;
                 if session == self.session {
@@ -313,12 +313,9 @@ impl Viewer {
 
     /// Tells soon how large the guest's screen would have to be, unless that changes until then.
     fn ask_for_size_later(&mut self, sender: &ComponentSender<Self>) {
-        if let Some(asks) = self.asks_for_size.take() {
-            asks.remove();
-        }
-        let news = sender.command_sender().clone();
-        let asks = glib::timeout_add_local_once(SIZE_SETTLED, move || news.emit(News::Settled));
-        self.asks_for_size = Some(asks);
+        self.allocations += 1;
+        let (news, allocations) = (sender.command_sender().clone(), self.allocations);
+        glib::timeout_add_local_once(SIZE_SETTLED, move || news.emit(News::Settled(allocations)));
     }
 
     fn disconnect(&mut self, root: &gtk::Stack) {

@@ -125,15 +125,18 @@ pub fn translated(text: &str) -> String {
     speak(text, DEEPEST).unwrap_or_else(|| text.to_owned())
 }
 
+/// Whether a name holds no parts of a sentence, so that it may well be one.
+fn is_one(name: &str) -> bool {
+    !name.contains(": ") && !name.contains(". ")
+}
+
 /// The translation of `text`, if anything in it is known.
 fn speak(text: &str, depth: usize) -> Option<String> {
     let depth = depth.checked_sub(1)?;
     if text.len() > LONGEST {
         return None;
     }
-    let whole = fit(text, depth, &|value| {
-        !value.contains(": ") && !value.contains(". ")
-    });
+    let whole = fit(text, depth, &is_one);
     whole
         .or_else(|| parts(text, depth))
         .or_else(|| fit(text, depth, &|_| true))
@@ -201,9 +204,8 @@ fn parts(text: &str, depth: usize) -> Option<String> {
         ))
     });
     let ends: Vec<_> = ends.take(MOST_PARTS).collect();
-    let strict = |value: &str| !value.contains(": ") && !value.contains(". ");
     for (left, mark, right) in &ends {
-        if let Some(left) = fit(left, depth, &strict) {
+        if let Some(left) = fit(left, depth, &is_one) {
             let right = speak(right, depth).unwrap_or_else(|| (*right).to_owned());
             return Some(left + mark + &right);
         }
@@ -219,12 +221,11 @@ mod tests {
 
     /// What is understood of a text: each message with what is in its places.
     fn understood(text: &str) -> Vec<String> {
-        let strict = |value: &str| !value.contains(": ") && !value.contains(". ");
         let found = TEMPLATES.iter().find_map(|template| {
             let found = template.read(text)?;
             let mut names = found.iter().filter(|(name, _)| !SPOKEN.contains(name));
             names
-                .all(|(_, value)| strict(value))
+                .all(|(_, value)| is_one(value))
                 .then_some((template.message, found))
         });
         let Some((message, found)) = found else {
