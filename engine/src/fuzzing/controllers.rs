@@ -197,8 +197,8 @@ pub(super) fn ide(data: &[u8]) {
     let memory: GuestMemory = memory(MEMORY);
     let mut controller = IdeController::new(
         [0, 1].map(|_| InterruptLine::unconnected("ide")),
-        memory.clone(),
-        Arc::new(ReportFaults),
+        &memory,
+        &(Arc::new(ReportFaults) as _),
         [[disk(), disc()], [None, None]],
     )
     .unwrap();

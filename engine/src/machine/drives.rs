@@ -150,8 +150,8 @@ impl Drives {
         }
         let controller = IdeController::new(
             generation1::ide_lines(board),
-            board.memory.clone(),
-            Arc::clone(board.order.faults) as _,
+            &board.memory,
+            &(Arc::clone(board.order.faults) as _),
             places,
         )
         .map_err(|error| StartError::Internal(error.to_string()))?;

@@ -1,7 +1,6 @@
 //! Drives as whoever runs the machine sees them, whatever controller they are connected to.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::disk::Image;
 use crate::storage::scsi::optical::{EjectError, InsertError, Optical};
@@ -24,49 +23,6 @@ pub enum NewDrive {
     },
 }
 
-/// What a drive has moved between image and guest since the machine was started.
-#[derive(Debug, Default)]
-pub struct Activity {
-    reads: AtomicU64,
-    bytes_read: AtomicU64,
-    writes: AtomicU64,
-    bytes_written: AtomicU64,
-}
-
-impl Activity {
-    pub(crate) fn read(&self, bytes: usize) {
-        self.reads.fetch_add(1, Ordering::Relaxed);
-        self.bytes_read
-            .fetch_add(u64::try_from(bytes).unwrap_or(0), Ordering::Relaxed);
-    }
-
-    pub(crate) fn written(&self, bytes: usize) {
-        self.writes.fetch_add(1, Ordering::Relaxed);
-        self.bytes_written
-            .fetch_add(u64::try_from(bytes).unwrap_or(0), Ordering::Relaxed);
-    }
-
-    /// Requests to read that the image answered.
-    pub fn reads(&self) -> u64 {
-        self.reads.load(Ordering::Relaxed)
-    }
-
-    /// Bytes read from the image.
-    pub fn bytes_read(&self) -> u64 {
-        self.bytes_read.load(Ordering::Relaxed)
-    }
-
-    /// Requests to write that the image took.
-    pub fn writes(&self) -> u64 {
-        self.writes.load(Ordering::Relaxed)
-    }
-
-    /// Bytes written to the image.
-    pub fn bytes_written(&self) -> u64 {
-        self.bytes_written.load(Ordering::Relaxed)
-    }
-}
-
 /// Why a medium did not move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DriveError {
@@ -81,8 +37,8 @@ pub enum DriveError {
     Eject(#[from] EjectError),
 }
 
-/// Called from a drive's thread, with no lock held, after the guest has opened or closed the tray of the drive in that place;
-/// [`DriveGroup::medium`] says what is in it now. It must not wait for the drive ([`DriveGroup::drain`]).
+/// Called after the guest has opened or closed the tray of the drive in that place, by the thread that did it, which holds no
+/// lock of the drive's but may hold one of the bus's; [`DriveGroup::medium`] says what is in it now. It must not wait for anything.
 pub type TrayObserver = Arc<dyn Fn(usize) + Send + Sync>;
 
 /// A handle on the drives of one controller, which counts their places from 0. It needs none of the bus's locks.

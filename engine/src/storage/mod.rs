@@ -6,7 +6,7 @@ mod drive;
 pub mod ide;
 pub mod scsi;
 #[cfg(test)]
-mod test_drives;
+pub(crate) mod test_drives;
 
 pub use crate::disk::{FaultHandler, ReportFaults, Verdict};
-pub use drive::{Activity, DriveError, DriveGroup, NewDrive, TrayObserver};
+pub use drive::{DriveError, DriveGroup, NewDrive, TrayObserver};

@@ -110,6 +110,32 @@ impl Image for MemoryImage {
     }
 }
 
+/// A fault handler that counts what its drives move, and tells the guest of every failure.
+#[derive(Default)]
+pub(crate) struct Meter {
+    read: AtomicU64,
+    written: AtomicU64,
+}
+
+impl Meter {
+    /// Bytes read and written.
+    pub(crate) fn moved(&self) -> (u64, u64) {
+        let value = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
+        (value(&self.read), value(&self.written))
+    }
+}
+
+impl FaultHandler for Meter {
+    fn failed(&self, _drive: &str, _error: &ImageError) -> Verdict {
+        Verdict::Report
+    }
+
+    fn transferred(&self, read: u64, written: u64) {
+        self.read.fetch_add(read, Ordering::SeqCst);
+        self.written.fetch_add(written, Ordering::SeqCst);
+    }
+}
+
 /// A fault handler that takes as long as a person: it waits for an answer.
 #[derive(Default)]
 pub(in crate::storage) struct Judge {

@@ -291,6 +291,13 @@ impl DiskQueue {
         self.shared.state.lock().is_settled()
     }
 
+    /// Whether there is no request at all, not even one that waits for the fault handler.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = self.shared.state.lock();
+        state.running == 0 && state.waiting.is_empty()
+    }
+
     /// Waits until [`DiskQueue::is_settled`]. No device's lock may be held meanwhile that completions take.
     pub fn drain(&self) {
         let mut state = self.shared.state.lock();

@@ -280,11 +280,6 @@ impl Port {
         };
         match &done.result {
             Ok(()) => {
-                match kind {
-                    Kind::Read => self.activity.read(moved),
-                    Kind::Write { .. } => self.activity.written(moved),
-                    _ => {}
-                }
                 let end = End::Good {
                     moved: moved as u64,
                     to_host: kind == Kind::Read,

@@ -12,7 +12,7 @@ use crate::pci::{BaseAddress, ConfigSpace, Identity, PciFunction, Pin};
 use crate::storage::ata::disk::Disk;
 use crate::storage::ata::packet::PacketDevice;
 use crate::storage::scsi::optical;
-use crate::storage::{Activity, FaultHandler, NewDrive};
+use crate::storage::{FaultHandler, NewDrive};
 
 use super::drives::AhciDrives;
 use super::port::{Drive, Port, PortState};
@@ -102,7 +102,6 @@ impl AhciController {
                 memory: memory.clone(),
                 state: Mutex::new(PortState::new(drive)),
                 queue,
-                activity: Arc::new(Activity::default()),
                 host: Arc::downgrade(&host),
                 observer: Mutex::default(),
             }));

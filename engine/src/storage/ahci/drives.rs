@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::storage::scsi::optical::Optical;
-use crate::storage::{Activity, DriveError, DriveGroup, TrayObserver};
+use crate::storage::{DriveError, DriveGroup, TrayObserver};
 
 use super::port::{Drive, Port};
 
@@ -12,13 +12,6 @@ use super::port::{Drive, Port};
 #[derive(Clone)]
 pub struct AhciDrives {
     pub(super) ports: Arc<Vec<Arc<Port>>>,
-}
-
-impl AhciDrives {
-    /// What the drive at `place` has moved.
-    pub fn activity(&self, place: usize) -> Option<&Activity> {
-        self.ports.get(place).map(|port| port.activity.as_ref())
-    }
 }
 
 impl DriveGroup for AhciDrives {

@@ -6,10 +6,10 @@ use parking_lot::Mutex;
 
 use crate::disk::queue::DiskQueue;
 use crate::memory::GuestMemory;
+use crate::storage::TrayObserver;
 use crate::storage::ata::disk::Disk;
 use crate::storage::ata::packet::PacketDevice;
 use crate::storage::ata::task_file::{Signature, TaskFile, device, error, status};
-use crate::storage::{Activity, TrayObserver};
 
 use super::command::Active;
 use super::controller::Host;
@@ -40,7 +40,6 @@ pub(super) struct Port {
     pub(super) state: Mutex<PortState>,
     /// None without a drive.
     pub(super) queue: Option<DiskQueue>,
-    pub(super) activity: Arc<Activity>,
     pub(super) host: Weak<Host>,
     pub(super) observer: Mutex<Option<TrayObserver>>,
 }

@@ -1,16 +1,18 @@
-//! One channel: the registers its two drives share, and the lock around all of it.
+//! One channel: the registers its two drives share, the lock around all of it, and the drives' queues.
 
-use parking_lot::{Condvar, Mutex};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::bus::InterruptLine;
+use crate::disk::queue::{DiskQueue, Done, Kind};
 use crate::memory::GuestMemory;
 use crate::storage::TrayObserver;
 use crate::storage::scsi::optical::Moved;
 
 use super::adapter::Adapter;
 use super::bus_master::Switched;
-use super::unit::{Drive, Unit};
-use super::worker::{Outcome, Worker};
+use super::unit::{Drive, Job, Unit};
 use crate::storage::ata::task_file::{device, status};
 
 /// Device control register: show what was written before the last time.
@@ -25,23 +27,27 @@ pub(super) const DATA_PORT: u16 = 0;
 /// The number of the status (read) and command (write) register.
 const STATUS_COMMAND: u16 = 7;
 
-/// A channel: its state, and what its drives' threads wait on.
+/// A place for a drive, as it is connected.
+#[derive(Default)]
+pub(super) struct Place {
+    pub(super) drive: Drive,
+    /// None without a drive.
+    pub(super) queue: Option<DiskQueue>,
+}
+
+/// A channel: its state, and what carries out its drives' requests.
 pub(super) struct Channel {
     number: usize,
     pub(super) state: Mutex<ChannelState>,
-    /// Signalled when a drive's thread comes to rest.
-    pub(super) settled: Condvar,
-    wake: [Condvar; 2],
+    queues: [Option<DiskQueue>; 2],
+    pub(super) observer: Mutex<Option<TrayObserver>>,
 }
 
 /// What the lock guards.
 pub(super) struct ChannelState {
-    pub(super) units: [Unit; 2],
+    units: [Unit; 2],
     pub(super) adapter: Adapter,
     control: u8,
-    /// The drives' threads end.
-    pub(super) closed: bool,
-    pub(super) observer: Option<TrayObserver>,
 }
 
 impl Channel {
@@ -49,75 +55,102 @@ impl Channel {
         number: usize,
         line: InterruptLine,
         memory: GuestMemory,
-        drives: [Drive; 2],
+        [first, second]: [Place; 2],
     ) -> Self {
         Self {
             number,
             state: Mutex::new(ChannelState {
-                units: drives.map(Unit::new),
+                units: [first.drive, second.drive].map(Unit::new),
                 adapter: Adapter::new(line, memory),
                 control: 0,
-                closed: false,
-                observer: None,
             }),
-            settled: Condvar::new(),
-            wake: [Condvar::new(), Condvar::new()],
+            queues: [first.queue, second.queue],
+            observer: Mutex::default(),
         }
     }
 
-    /// The number of the place among the controller's.
-    pub(super) fn place(&self, unit: usize) -> usize {
-        2 * self.number + unit
-    }
-
-    pub(super) fn wake(&self, unit: usize) -> &Condvar {
-        &self.wake[unit & 1]
-    }
-
-    /// Calls `access` under the lock and wakes the threads that have something to do after it.
-    pub(super) fn with<R>(&self, access: impl FnOnce(&mut ChannelState) -> R) -> R {
-        let mut state = self.state.lock();
-        let result = access(&mut state);
-        for unit in 0..2 {
-            if state.has_work(unit) {
-                self.wake(unit).notify_one();
+    /// Calls `access` under the lock, gives the queues what there is to do after it, and tells the one who watches of trays that
+    /// moved.
+    pub(super) fn with<R>(self: &Arc<Self>, access: impl FnOnce(&mut ChannelState) -> R) -> R {
+        let (result, moved) = {
+            let mut state = self.state.lock();
+            for (unit, queue) in state.units.iter_mut().zip(&self.queues) {
+                unit.resetting &= !settled(queue);
+            }
+            let result = access(&mut state);
+            for (number, (unit, queue)) in state.units.iter_mut().zip(&self.queues).enumerate() {
+                if let Some(queue) = queue {
+                    self.employ(number, unit, queue);
+                }
+            }
+            (result, [0, 1].map(|unit| state.take_tray_move(unit)))
+        };
+        for (unit, moved) in moved.into_iter().enumerate() {
+            if let Some(medium) = moved {
+                drop(medium);
+                let observer = self.observer.lock().clone();
+                if let Some(observer) = observer {
+                    observer(2 * self.number + unit);
+                }
             }
         }
         result
     }
 
-    /// Waits until no drive's thread has work, except those that wait for the fault handler.
+    /// Has the queue forget what the drive has given up, and gives it what the drive has posted.
+    fn employ(self: &Arc<Self>, number: usize, unit: &mut Unit, queue: &DiskQueue) {
+        if std::mem::take(&mut unit.given_up) {
+            queue.abandon();
+            // What still reaches the image must not overtake what the guest does next.
+            unit.resetting = !queue.is_settled();
+        }
+        let Some(Job { image, request }) = unit.job.take() else {
+            return;
+        };
+        let (channel, generation) = (Arc::downgrade(self), unit.generation);
+        let kind = request.kind;
+        queue.submit(&image, request, move |done| {
+            if let Some(channel) = channel.upgrade() {
+                channel.with(|state| {
+                    if state.unit(number).generation == generation {
+                        state.done(number, kind, done);
+                    }
+                });
+            }
+        });
+    }
+
+    /// Waits until no drive has work, except requests about which the fault handler decides.
     pub(super) fn drain(&self) {
-        let mut state = self.state.lock();
-        while (0..2).any(|unit| state.unsettled(unit)) {
-            self.settled.wait(&mut state);
+        for queue in self.queues.iter().flatten() {
+            queue.drain();
         }
     }
 
-    /// Lets the drives' threads end, and go of the drives' images and of who watches. Returns, for each thread, whether it ends
-    /// by itself now rather than when the fault handler lets go of it.
-    pub(super) fn close(&self) -> [bool; 2] {
-        {
-            let mut state = self.state.lock();
-            state.closed = true;
-            for wake in &self.wake {
-                wake.notify_all();
-            }
+    /// Lets go of the drives' images and of who watches, once what is under way has ended.
+    pub(super) fn close(self: &Arc<Self>) {
+        self.with(|state| {
             for unit in &mut state.units {
                 unit.abandon();
             }
-        }
+        });
         self.drain();
         let mut state = self.state.lock();
-        let ending = [0, 1].map(|unit| state.unit(unit).worker != Worker::Deciding);
-        let observer = state.observer.take();
-        let drives =
-            [0, 1].map(|unit| std::mem::replace(&mut state.unit(unit).drive, Drive::Absent));
+        let drives = [0, 1].map(|unit| std::mem::take(&mut state.unit(unit).drive));
         drop(state);
+        let observer = self.observer.lock().take();
         // What they do as they go is not done under the lock.
         drop((observer, drives));
-        ending
     }
+
+    #[cfg(test)]
+    pub(super) fn at_rest(&self) -> bool {
+        self.queues.iter().flatten().all(DiskQueue::is_idle)
+    }
+}
+
+fn settled(queue: &Option<DiskQueue>) -> bool {
+    queue.as_ref().is_none_or(DiskQueue::is_settled)
 }
 
 impl ChannelState {
@@ -125,36 +158,16 @@ impl ChannelState {
         &mut self.units[unit & 1]
     }
 
-    fn unsettled(&mut self, unit: usize) -> bool {
-        let waits = self.has_work(unit) && !self.closed;
-        match self.unit(unit).worker {
-            Worker::Idle => waits,
-            Worker::Busy => true,
-            Worker::Deciding => false,
-        }
-    }
-
-    #[cfg(test)]
-    pub(super) fn at_rest(&self) -> bool {
-        (0..2).all(|unit| !self.has_work(unit) && self.units[unit].worker == Worker::Idle)
-    }
-
-    fn has_work(&self, unit: usize) -> bool {
-        let unit = &self.units[unit & 1];
-        unit.job.is_some()
-            || matches!(&unit.drive, Drive::Optical(drive) if drive.device.optical.tray_moved())
-    }
-
-    pub(super) fn take_tray_move(&mut self, unit: usize) -> Option<Moved> {
+    fn take_tray_move(&mut self, unit: usize) -> Option<Moved> {
         match &mut self.unit(unit).drive {
             Drive::Optical(drive) => drive.device.optical.take_tray_move(),
             _ => None,
         }
     }
 
-    pub(super) fn worker_done(&mut self, unit: usize, outcome: Outcome) {
+    fn done(&mut self, unit: usize, kind: Kind, done: Done) {
         let Self { units, adapter, .. } = self;
-        units[unit & 1].worker_done(adapter, outcome);
+        units[unit & 1].done(adapter, kind, done);
     }
 
     /// The place that the device register selects.
@@ -192,7 +205,7 @@ impl ChannelState {
         } else if self.control & SOFTWARE_RESET != 0 {
             status::BUSY
         } else {
-            unit.registers.status
+            unit.status()
         }
     }
 
@@ -208,7 +221,7 @@ impl ChannelState {
         }
         for unit in &mut self.units {
             // The registers of a busy drive cannot be written; which drive is selected always can.
-            if unit.registers.status & status::BUSY == 0 {
+            if unit.status() & status::BUSY == 0 {
                 unit.registers.write(register, value);
             } else if register == 6 {
                 unit.registers.device =
@@ -221,7 +234,7 @@ impl ChannelState {
         const EXECUTE_DEVICE_DIAGNOSTIC: u8 = 0x90;
         let selected = self.selected();
         if code == EXECUTE_DEVICE_DIAGNOSTIC {
-            let busy = |unit: &Unit| unit.registers.status & (status::BUSY | status::DATA) != 0;
+            let busy = |unit: &Unit| unit.status() & (status::BUSY | status::DATA) != 0;
             if !self.empty() && !self.units.iter().any(busy) {
                 self.reset_units();
                 self.adapter.interrupt();

@@ -1,19 +1,19 @@
-//! The controller: its legacy ports, its PCI function 00:01.1, and the threads of its drives.
+//! The controller: its legacy ports and its PCI function 00:01.1.
 
+use std::io;
 use std::sync::Arc;
-use std::thread::{Builder, JoinHandle};
 
 use crate::bus::{Action, InterruptLine, IoError, IoResult, PortDevice, Width};
+use crate::disk::queue::{DiskQueue, Method};
 use crate::memory::GuestMemory;
 use crate::pci::{BaseAddress, ConfigSpace, Identity, PciFunction};
 use crate::storage::scsi::optical;
-use crate::storage::{Activity, FaultHandler, NewDrive};
+use crate::storage::{FaultHandler, NewDrive};
 
-use super::channel::{Channel, DATA_PORT};
+use super::channel::{Channel, DATA_PORT, Place};
 use super::drives::IdeDrives;
 use super::packet::PacketDrive;
 use super::unit::Drive;
-use super::worker::DriveThread;
 use crate::storage::ata::disk::Disk;
 use crate::storage::ata::packet::PacketDevice;
 
@@ -24,27 +24,14 @@ const CONTROLS: [u16; 2] = [0x3f6, 0x376];
 /// The base address register of the bus masters' 16 ports.
 const BUS_MASTER_WINDOW: u8 = 4;
 
-/// A drive's thread could not be started.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "could not start the thread of {name}: {source}; the host may have no more threads to give"
-)]
-pub struct StartError {
-    name: String,
-    source: std::io::Error,
-}
-
 /// The IDE controller of the PIIX3.
 ///
 /// The ports [`IdeController::PORTS`] and the PCI function are to be given to the buses; interrupts 14 and 15 end the lines.
-/// Both channels always answer, whatever the decode bits of the timing registers say. Dropping it ends the drives' threads:
-/// what is being read or written is finished first; a thread that waits for the fault handler ends when that returns. The images
-/// are let go of, whoever still holds a handle on the drives.
+/// Both channels always answer, whatever the decode bits of the timing registers say. Dropping it ends what its drives have under
+/// way and lets go of their images, whoever still holds a handle on the drives.
 pub struct IdeController {
-    channels: [Arc<Channel>; 2],
     config: ConfigSpace,
     drives: IdeDrives,
-    threads: Vec<(usize, usize, JoinHandle<()>)>,
 }
 
 /// Which register an access to a legacy port reaches.
@@ -64,60 +51,28 @@ impl IdeController {
     /// and asks `faults` about requests that fail.
     ///
     /// # Errors
-    /// When a drive's thread cannot be started.
+    /// When the host gives no thread.
     pub fn new(
         lines: [InterruptLine; 2],
-        memory: GuestMemory,
-        faults: Arc<dyn FaultHandler>,
+        memory: &GuestMemory,
+        faults: &Arc<dyn FaultHandler>,
         drives: [[Option<NewDrive>; 2]; 2],
-    ) -> Result<Self, StartError> {
-        let mut channels = Vec::new();
-        let mut to_start = Vec::new();
-        for (number, (line, places)) in lines.into_iter().zip(drives).enumerate() {
-            let [first, second] = places;
-            let connected = [(0, first), (1, second)].map(|(unit, drive)| {
-                let (drive, name) = connect(number, unit, drive);
-                if let Some(name) = name {
-                    to_start.push((number, unit, name));
-                }
-                drive
-            });
-            channels.push(Arc::new(Channel::new(
-                number,
-                line,
-                memory.clone(),
-                connected,
-            )));
-        }
-        let (Some(second), Some(first)) = (channels.pop(), channels.pop()) else {
-            unreachable!("two lines make two channels");
+    ) -> io::Result<Self> {
+        let [primary, secondary] = lines;
+        let [first, second] = drives;
+        let channel = |number, line, [master, slave]: [Option<NewDrive>; 2]| {
+            let places = [
+                connect(number, 0, master, faults)?,
+                connect(number, 1, slave, faults)?,
+            ];
+            let channel = Channel::new(number, line, memory.clone(), places);
+            io::Result::Ok(Arc::new(channel))
         };
-        let channels = [first, second];
-        let activity: [[Arc<Activity>; 2]; 2] = Default::default();
-        let mut controller = Self {
+        let channels = [channel(0, primary, first)?, channel(1, secondary, second)?];
+        Ok(Self {
             config: config_space(),
-            drives: IdeDrives {
-                channels: channels.clone(),
-                activity: activity.clone(),
-            },
-            channels,
-            threads: Vec::new(),
-        };
-        for (number, unit, name) in to_start {
-            let thread = DriveThread {
-                channel: Arc::clone(&controller.channels[number & 1]),
-                unit,
-                name: name.clone(),
-                faults: Arc::clone(&faults),
-                activity: Arc::clone(&activity[number & 1][unit & 1]),
-            };
-            let handle = Builder::new()
-                .name(format!("ide{number}-{unit}"))
-                .spawn(move || thread.run())
-                .map_err(|source| StartError { name, source })?;
-            controller.threads.push((number, unit, handle));
-        }
-        Ok(controller)
+            drives: IdeDrives { channels },
+        })
     }
 
     /// The handle on its drives.
@@ -146,13 +101,19 @@ impl IdeController {
     }
 }
 
-/// Puts a drive in its place; returns also its name.
-fn connect(channel: usize, unit: usize, drive: Option<NewDrive>) -> (Drive, Option<String>) {
-    match drive {
-        None => (Drive::Absent, None),
+/// Puts a drive in its place.
+fn connect(
+    channel: usize,
+    unit: usize,
+    drive: Option<NewDrive>,
+    faults: &Arc<dyn FaultHandler>,
+) -> io::Result<Place> {
+    let (drive, name, method) = match drive {
+        None => return Ok(Place::default()),
         Some(NewDrive::Disk { image, name }) => {
+            let method = Method::for_image(image.as_ref());
             let serial = format!("GUESTHOUSE-HD-{channel}{unit}");
-            (Drive::Disk(Disk::new(image, serial)), Some(name))
+            (Drive::Disk(Disk::new(image, serial)), name, method)
         }
         Some(NewDrive::Optical { medium, name }) => {
             let serial = format!("GUESTHOUSE-CD-{channel}{unit}");
@@ -161,12 +122,14 @@ fn connect(channel: usize, unit: usize, drive: Option<NewDrive>) -> (Drive, Opti
                 interface: optical::Interface::Atapi,
             };
             let optical = optical::Optical::new(identity, medium);
-            (
-                Drive::Optical(PacketDrive::new(PacketDevice::new(optical, serial))),
-                Some(name),
-            )
+            let drive = PacketDrive::new(PacketDevice::new(optical, serial));
+            (Drive::Optical(drive), name, Method::Threads)
         }
-    }
+    };
+    Ok(Place {
+        drive,
+        queue: Some(DiskQueue::new(name, Arc::clone(faults), method)?),
+    })
 }
 
 /// PIIX3 IDE, data sheet section 2.3: no interrupt pin; timing registers IDETIM (0x40-0x43) and SIDETIM (0x44) are kept.
@@ -187,7 +150,7 @@ fn config_space() -> ConfigSpace {
 impl PortDevice for IdeController {
     fn read_port(&mut self, port: u16, width: Width) -> IoResult<u32> {
         let (channel, register) = Self::register(port).ok_or(IoError::Unmapped)?;
-        let channel = &self.channels[channel & 1];
+        let channel = &self.drives.channels[channel & 1];
         if register == Register::Data {
             let mut data = [0; 4];
             if let Some(item) = data.get_mut(..width.bytes()) {
@@ -211,7 +174,7 @@ impl PortDevice for IdeController {
 
     fn write_port(&mut self, port: u16, width: Width, value: u32) -> IoResult<Option<Action>> {
         let (channel, register) = Self::register(port).ok_or(IoError::Unmapped)?;
-        let channel = &self.channels[channel & 1];
+        let channel = &self.drives.channels[channel & 1];
         let data = value.to_le_bytes();
         if register == Register::Data {
             if let Some(item) = data.get(..width.bytes()) {
@@ -233,7 +196,7 @@ impl PortDevice for IdeController {
 
     fn read_port_string(&mut self, port: u16, width: Width, data: &mut [u8]) {
         if let Some((channel, Register::Data)) = Self::register(port) {
-            self.channels[channel & 1].with(|state| state.read_data(width.bytes(), data));
+            self.drives.channels[channel & 1].with(|state| state.read_data(width.bytes(), data));
             return;
         }
         for item in data.chunks_mut(width.bytes()) {
@@ -244,7 +207,7 @@ impl PortDevice for IdeController {
 
     fn write_port_string(&mut self, port: u16, width: Width, data: &[u8]) -> Option<Action> {
         if let Some((channel, Register::Data)) = Self::register(port) {
-            self.channels[channel & 1].with(|state| state.write_data(width.bytes(), data));
+            self.drives.channels[channel & 1].with(|state| state.write_data(width.bytes(), data));
             return None;
         }
         for item in data.chunks(width.bytes()) {
@@ -274,7 +237,11 @@ impl PciFunction for IdeController {
             return Err(IoError::Unmapped);
         }
         for (at, byte) in (offset.min(16)..).zip(data) {
-            *byte = match self.channels.get(usize::try_from(at / 8).unwrap_or(2)) {
+            *byte = match self
+                .drives
+                .channels
+                .get(usize::try_from(at / 8).unwrap_or(2))
+            {
                 Some(channel) => channel.with(|state| state.adapter.bus_master.read(at % 8)),
                 None => 0xff,
             };
@@ -287,7 +254,11 @@ impl PciFunction for IdeController {
             return Err(IoError::Unmapped);
         }
         for (at, byte) in (offset.min(16)..).zip(data) {
-            if let Some(channel) = self.channels.get(usize::try_from(at / 8).unwrap_or(2)) {
+            if let Some(channel) = self
+                .drives
+                .channels
+                .get(usize::try_from(at / 8).unwrap_or(2))
+            {
                 channel.with(|state| state.write_bus_master(at % 8, *byte));
             }
         }
@@ -297,7 +268,7 @@ impl PciFunction for IdeController {
     /// The drives too: as after power-on. Media stay in, trays where they are.
     fn reset(&mut self) {
         self.config.reset();
-        for channel in &self.channels {
+        for channel in &self.drives.channels {
             channel.with(|state| state.power_on());
         }
     }
@@ -305,12 +276,8 @@ impl PciFunction for IdeController {
 
 impl Drop for IdeController {
     fn drop(&mut self) {
-        let ending = self.channels.each_ref().map(|channel| channel.close());
-        for (channel, unit, thread) in self.threads.drain(..) {
-            if ending[channel & 1][unit & 1] {
-                // A panic in it was logged where it was caught.
-                let _ = thread.join();
-            }
+        for channel in &self.drives.channels {
+            channel.close();
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::disk::queue::{Buffer, Kind};
 use crate::storage::ata::disk::{Access, Block, Effect, SECTOR, show_failed_sector};
 
 use super::adapter::Adapter;
 use super::unit::{Direction, Drive, Phase, Sink, Transfer, Unit, Way};
-use super::worker::Task;
 
 impl Unit {
     pub(super) fn disk_command(&mut self, adapter: &mut Adapter, code: u8) {
@@ -49,11 +49,14 @@ impl Unit {
                 access: Access::Verify,
                 offset,
                 length,
-            } => self.post(image, Task::Verify { offset, length }, Phase::Working),
-            Effect::Flush => self.post(image, Task::Flush, Phase::Working),
+            } => {
+                let kind = Kind::Verify { length };
+                self.post(image, kind, offset, Buffer::None, Phase::Working);
+            }
+            Effect::Flush => self.post(image, Kind::Flush, 0, Buffer::None, Phase::Working),
             Effect::Sleep => {
                 self.asleep = true;
-                self.post(image, Task::Flush, Phase::Working);
+                self.post(image, Kind::Flush, 0, Buffer::None, Phase::Working);
             }
         }
     }

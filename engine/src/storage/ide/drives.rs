@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::storage::scsi::optical::Optical;
-use crate::storage::{Activity, DriveError, DriveGroup, TrayObserver};
+use crate::storage::{DriveError, DriveGroup, TrayObserver};
 
 use super::channel::Channel;
 use super::unit::Drive;
@@ -14,17 +14,6 @@ use super::unit::Drive;
 #[derive(Clone)]
 pub struct IdeDrives {
     pub(super) channels: [Arc<Channel>; 2],
-    pub(super) activity: [[Arc<Activity>; 2]; 2],
-}
-
-impl IdeDrives {
-    /// What the drive at `place` has moved.
-    pub fn activity(&self, place: usize) -> Option<&Activity> {
-        self.activity
-            .get(place / 2)
-            .and_then(|units| units.get(place % 2))
-            .map(Arc::as_ref)
-    }
 }
 
 impl DriveGroup for IdeDrives {
@@ -46,7 +35,7 @@ impl DriveGroup for IdeDrives {
 
     fn observe_trays(&self, observer: TrayObserver) {
         for channel in &self.channels {
-            channel.with(|state| state.observer = Some(Arc::clone(&observer)));
+            *channel.observer.lock() = Some(Arc::clone(&observer));
         }
     }
 

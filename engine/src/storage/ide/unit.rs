@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use crate::disk::Image;
+use crate::disk::queue::{Buffer, Done, Failure, Kind, Request};
 
 use super::adapter::Adapter;
 use super::bus_master::{Moved, Piece};
 use super::packet::PacketDrive;
-use super::worker::{Job, Outcome, Task, Worker};
 use crate::storage::ata::disk::Disk;
 use crate::storage::ata::task_file::{Signature, TaskFile, device, error, status};
 
@@ -18,8 +18,10 @@ pub(super) const CHUNK: u64 = 128 * 1024;
 pub(super) const READY: u8 = status::READY | status::SEEK;
 
 /// What is in a place.
+#[derive(Default)]
 pub(super) enum Drive {
     /// Nothing.
+    #[default]
     Absent,
     /// A hard disk.
     Disk(Disk),
@@ -147,10 +149,16 @@ pub(super) enum Phase {
     Port(Transfer),
     /// The guest has not started the bus master yet.
     AwaitBusMaster(Transfer),
-    /// The worker reads or writes a chunk.
+    /// The queue reads or writes a chunk.
     Chunk(Transfer),
-    /// The worker does something without data.
+    /// The queue does something without data.
     Working,
+}
+
+/// What the drive's queue is to do next.
+pub(super) struct Job {
+    pub(super) image: Arc<dyn Image>,
+    pub(super) request: Request,
 }
 
 /// A place for a drive.
@@ -158,11 +166,14 @@ pub(super) struct Unit {
     pub(super) registers: TaskFile,
     pub(super) drive: Drive,
     pub(super) phase: Phase,
-    /// Counts resets: what the worker brings for an earlier one is dropped.
+    /// Counts resets: what the queue brings for an earlier one is dropped.
     pub(super) generation: u64,
-    /// What the worker is to do next.
+    /// What the drive's queue is to do next.
     pub(super) job: Option<Job>,
-    pub(super) worker: Worker,
+    /// What the queue has is to be forgotten before that.
+    pub(super) given_up: bool,
+    /// Something of a command that was given up is still under way: the drive is busy until that has ended.
+    pub(super) resetting: bool,
     /// The drive sleeps until it is reset.
     pub(super) asleep: bool,
 }
@@ -175,7 +186,8 @@ impl Unit {
             phase: Phase::Idle,
             generation: 0,
             job: None,
-            worker: Worker::Idle,
+            given_up: false,
+            resetting: false,
             asleep: false,
         };
         unit.set_signature();
@@ -190,8 +202,8 @@ impl Unit {
         matches!(self.drive, Drive::Optical(_))
     }
 
-    /// Ends what is under way and shows the signature, as after a software reset. What the worker does at this moment it
-    /// finishes or gives up by itself, in whole chunks.
+    /// Ends what is under way and shows the signature, as after a software reset. What the queue does at this moment it
+    /// finishes, in whole chunks.
     pub(super) fn reset(&mut self) {
         self.abandon();
         self.asleep = false;
@@ -217,7 +229,17 @@ impl Unit {
     pub(super) fn abandon(&mut self) {
         self.generation = self.generation.wrapping_add(1);
         self.job = None;
+        self.given_up = true;
         self.phase = Phase::Idle;
+    }
+
+    /// Its status register.
+    pub(super) fn status(&self) -> u8 {
+        if self.resetting {
+            status::BUSY
+        } else {
+            self.registers.status
+        }
     }
 
     pub(super) fn set_signature(&mut self) {
@@ -240,7 +262,7 @@ impl Unit {
             self.reset();
             return;
         }
-        let busy = self.registers.status & (status::BUSY | status::DATA) != 0;
+        let busy = self.status() & (status::BUSY | status::DATA) != 0;
         if !self.present() || self.asleep || busy {
             return;
         }
@@ -298,12 +320,22 @@ impl Unit {
         }
     }
 
-    /// Posts a job for the drive's thread; until it is done the drive is busy.
-    pub(super) fn post(&mut self, image: Arc<dyn Image>, task: Task, phase: Phase) {
+    /// Posts a request for the drive's queue; until it is done the drive is busy.
+    pub(super) fn post(
+        &mut self,
+        image: Arc<dyn Image>,
+        kind: Kind,
+        offset: u64,
+        buffer: Buffer,
+        phase: Phase,
+    ) {
         self.job = Some(Job {
-            generation: self.generation,
             image,
-            task,
+            request: Request {
+                kind,
+                offset,
+                buffer,
+            },
         });
         self.registers.status = READY | status::BUSY;
         self.phase = phase;
@@ -312,7 +344,8 @@ impl Unit {
     fn read_chunk(&mut self, mut transfer: Transfer) {
         let (offset, length) = transfer.next_chunk();
         if let Some(image) = transfer.image.clone() {
-            self.post(image, Task::Read { offset, length }, Phase::Chunk(transfer));
+            let buffer = Buffer::Bytes(vec![0; length]);
+            self.post(image, Kind::Read, offset, buffer, Phase::Chunk(transfer));
         }
     }
 
@@ -324,12 +357,8 @@ impl Unit {
                 let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
                 let offset = transfer.offset.saturating_sub(length);
                 let through = matches!(&self.drive, Drive::Disk(disk) if !disk.write_cache());
-                let task = Task::Write {
-                    offset,
-                    data,
-                    through,
-                };
-                self.post(image, task, Phase::Chunk(transfer));
+                let (kind, buffer) = (Kind::Write { through }, Buffer::Bytes(data));
+                self.post(image, kind, offset, buffer, Phase::Chunk(transfer));
             }
             (Sink::Parameters, _) => self.packet_parameters(adapter, &data),
             (_, _) => {
@@ -417,54 +446,49 @@ impl Unit {
         self.registers.status = READY;
     }
 
-    /// The worker is done with the chunk or the task.
-    pub(super) fn worker_done(&mut self, adapter: &mut Adapter, outcome: Outcome) {
-        match (std::mem::replace(&mut self.phase, Phase::Idle), outcome) {
-            (Phase::Chunk(mut transfer), Outcome::Read(data)) => {
+    /// The queue is done with the chunk or the task.
+    pub(super) fn done(&mut self, adapter: &mut Adapter, kind: Kind, done: Done) {
+        let phase = std::mem::replace(&mut self.phase, Phase::Idle);
+        if let Err(failure) = done.result {
+            self.image_failed(adapter, kind, &failure);
+            return;
+        }
+        match (phase, done.buffer) {
+            (Phase::Chunk(mut transfer), Buffer::Bytes(data)) if kind == Kind::Read => {
                 transfer.data = data;
                 match transfer.way {
                     Way::Port(_) => self.open_block(adapter, transfer, true),
                     Way::BusMaster => self.deliver(adapter, transfer),
                 }
             }
-            (Phase::Chunk(mut transfer), Outcome::Done) if transfer.remaining > 0 => {
-                match transfer.way {
-                    Way::Port(_) => {
-                        let (_, length) = transfer.next_chunk();
-                        transfer.data = vec![0; length];
-                        self.open_block(adapter, transfer, true);
-                    }
-                    Way::BusMaster => self.collect(adapter, transfer),
+            (Phase::Chunk(mut transfer), _) if transfer.remaining > 0 => match transfer.way {
+                Way::Port(_) => {
+                    let (_, length) = transfer.next_chunk();
+                    transfer.data = vec![0; length];
+                    self.open_block(adapter, transfer, true);
                 }
-            }
-            (_, Outcome::Read(_) | Outcome::Done) => self.complete(adapter),
-            (Phase::Chunk(transfer), Outcome::Failed { offset }) => {
-                self.image_failed(adapter, transfer.direction, offset);
-            }
-            (_, Outcome::Failed { offset }) => {
-                // A verification reads, a flush writes; both say where, or nothing.
-                let direction = if offset.is_some() {
-                    Direction::In
-                } else {
-                    Direction::Out
-                };
-                self.image_failed(adapter, direction, offset);
-            }
+                Way::BusMaster => self.collect(adapter, transfer),
+            },
+            _ => self.complete(adapter),
         }
     }
 
-    fn image_failed(&mut self, adapter: &mut Adapter, direction: Direction, offset: Option<u64>) {
+    fn image_failed(&mut self, adapter: &mut Adapter, kind: Kind, failure: &Failure) {
         if let Drive::Optical(drive) = &mut self.drive {
             let sense = drive.device.optical.read_failed();
             self.packet_failed(adapter, sense);
             return;
         }
-        if let Some(offset) = offset {
-            self.show_failed_sector(offset);
+        if let Failure::Image {
+            offset: Some(offset),
+            ..
+        } = failure
+        {
+            self.show_failed_sector(*offset);
         }
-        let code = match direction {
-            Direction::In => error::UNCORRECTABLE,
-            Direction::Out => error::ABORTED,
+        let code = match kind {
+            Kind::Read | Kind::Verify { .. } => error::UNCORRECTABLE,
+            _ => error::ABORTED,
         };
         self.fail(adapter, code);
     }

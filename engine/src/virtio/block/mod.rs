@@ -19,7 +19,7 @@ use super::{Activation, Chain, DeviceType, Interrupt, Queue, SharedQueue, Virtio
 use crate::disk::queue::{DiskQueue, Method};
 use crate::disk::{FaultHandler, Image};
 use crate::storage::scsi::optical::Optical;
-use crate::storage::{Activity, DriveError, DriveGroup, TrayObserver};
+use crate::storage::{DriveError, DriveGroup, TrayObserver};
 
 /// Feature bits. Section 5.2.3.
 mod feature {
@@ -48,7 +48,6 @@ struct Disk {
     image: Arc<dyn Image>,
     requests: DiskQueue,
     serial: [u8; SERIAL],
-    activity: Activity,
     /// Whether what is written may wait for a flush.
     write_back: AtomicBool,
     /// The way to the driver, while it is ready.
@@ -76,11 +75,6 @@ impl DriveGroup for BlockHandle {
 }
 
 impl BlockHandle {
-    /// What the disk has moved.
-    pub fn activity(&self) -> &Activity {
-        &self.0.activity
-    }
-
     /// The image has another size now: tells the guest.
     pub fn resized(&self) {
         if let Some(interrupt) = &*self.0.interrupt.lock() {
@@ -119,7 +113,6 @@ impl Block {
                 requests: DiskQueue::new(name, faults, method)?,
                 image,
                 serial: bytes,
-                activity: Activity::default(),
                 write_back: AtomicBool::new(true),
                 interrupt: Mutex::default(),
             }),

@@ -109,15 +109,8 @@ impl Disk {
         (length.is_multiple_of(SECTOR) && end <= size).then_some(offset)
     }
 
-    fn submit(
-        self: &Arc<Self>,
-        origin: &Origin,
-        chain: Chain,
-        kind: Kind,
-        offset: u64,
-        buffer: Buffer,
-    ) {
-        let (disk, origin) = (Arc::clone(self), Arc::clone(origin));
+    fn submit(&self, origin: &Origin, chain: Chain, kind: Kind, offset: u64, buffer: Buffer) {
+        let origin = Arc::clone(origin);
         let request = Request {
             kind,
             offset,
@@ -125,7 +118,6 @@ impl Disk {
         };
         let completion = move |done: Done| {
             let outcome = if done.result.is_ok() {
-                disk.count(kind, &done.buffer);
                 Outcome::Ok
             } else {
                 Outcome::Failed
@@ -133,17 +125,6 @@ impl Disk {
             give_back(&origin, &chain, outcome);
         };
         self.requests.submit(&self.image, request, completion);
-    }
-
-    fn count(&self, kind: Kind, buffer: &Buffer) {
-        let Buffer::Guest(buffer) = buffer else {
-            return;
-        };
-        match kind {
-            Kind::Read => self.activity.read(buffer.len()),
-            Kind::Write { .. } => self.activity.written(buffer.len()),
-            _ => {}
-        }
     }
 
     /// The ranges that a request is about.

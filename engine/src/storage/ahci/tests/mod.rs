@@ -16,7 +16,7 @@ use super::*;
 use crate::bus::{InterruptLine, Recorder};
 use crate::memory::{GuestMemory, MemoryRegion};
 use crate::pci::PciFunction;
-use crate::storage::test_drives::{Judge, MemoryImage};
+use crate::storage::test_drives::{Judge, MemoryImage, Meter};
 use crate::storage::{DriveError, DriveGroup, FaultHandler, NewDrive, ReportFaults, Verdict};
 
 const WINDOW: u8 = 5;

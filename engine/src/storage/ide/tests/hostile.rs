@@ -40,6 +40,7 @@ fn still_alive(bench: &mut Bench) {
     for base in [PRIMARY, SECONDARY] {
         bench.outb(base + 0x206, 0x04);
         bench.outb(base + 0x206, 0x00);
+        bench.settle(base);
         let disk = if base == PRIMARY { 0xa0 } else { 0xb0 };
         assert_eq!(bench.command(base, [0, 0, 0, 0, 0, disk], 0xec), 0x58);
         assert_eq!(bench.insw(base, 512)[510], 0xa5);

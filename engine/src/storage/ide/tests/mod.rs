@@ -22,7 +22,7 @@ use crate::bus::{InterruptLine, InterruptSink, PortDevice, Width};
 use crate::disk::{Image, ImageError};
 use crate::memory::{GuestMemory, MemoryRegion};
 use crate::pci::PciFunction;
-use crate::storage::test_drives::{Judge, MemoryImage};
+use crate::storage::test_drives::{Judge, MemoryImage, Meter};
 use crate::storage::{DriveError, DriveGroup, FaultHandler, NewDrive, ReportFaults};
 
 /// Counts the edges of the interrupt lines and keeps their levels.
@@ -87,8 +87,8 @@ impl Bench {
         let memory = GuestMemory::new(vec![(0, region)]).unwrap();
         let controller = IdeController::new(
             [0, 1].map(|input| InterruptLine::new("ide", lines.clone(), input)),
-            memory.clone(),
-            faults,
+            &memory,
+            &faults,
             drives,
         )
         .unwrap();
@@ -105,7 +105,7 @@ impl Bench {
     /// Waits until no drive has anything to do and no fault handler is asked.
     pub(super) fn rest(&self) {
         for channel in &self.drives.channels {
-            while !channel.with(|state| state.at_rest()) {
+            while !channel.at_rest() {
                 std::thread::yield_now();
             }
         }
