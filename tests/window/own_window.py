@@ -1,12 +1,14 @@
 """A machine's screen in a window of its own: own_window.py ISO, whose program says hello and echoes keys."""
 
 import re
+import shutil
 import subprocess
 import sys
 import time
 
 from gi.repository import GLib
 
+from drag import drop
 from window import Role, run, step
 
 TYPED = "Key 7!"
@@ -124,6 +126,21 @@ def scenario(window):
     window.wait("a window as large as the guest's screen", lambda: window.size()[0] in range(720, 760))
     window.picture("follows")
     scale(window, "f")
+
+    step("a disc is dropped on it: for its drive, or another machine")
+    window.release()
+    shutil.copy(sys.argv[1], "dropped.iso")
+    drop(window, "dropped.iso", window.find(Role.IMAGE, "Guest screen"))
+    window.wait_for_text("Insert “dropped.iso”\\?")
+    window.press("Insert")
+    window.wait("the disc in the drive", lambda: "dropped.iso" in window.guesthouse("show", "hello"))
+    drop(window, "dropped.iso", window.find(Role.IMAGE, "Guest screen"))
+    window.press("New Machine")
+    wait_for_front(window, "Guesthouse")
+    window.wait_for_text("Supported · Optical disc")
+    window.press("Cancel")
+    window.press("Show Window")
+    wait_for_front(window, "hello")
 
     step("full screen, with a bar at the upper edge")
     window.release()

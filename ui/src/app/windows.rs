@@ -46,6 +46,15 @@ impl App {
                 self.tell_if_shown(&folder, PageInput::View(name));
             }
             WindowOutput::Open(other) => self.show_machine(other, widgets, sender, root),
+            WindowOutput::Update(definition) => {
+                if let Some(machine) = self.machine(&folder).cloned() {
+                    self.redefine(machine, definition, sender);
+                }
+            }
+            WindowOutput::NewFrom(file) => {
+                root.present();
+                sender.input(AppInput::Medium(file));
+            }
             WindowOutput::Closed => self.close_window(&folder),
         }
     }

@@ -19,20 +19,28 @@ pub enum Use {
 }
 
 /// Whether `file` could be put into an optical drive of the machine.
-pub fn is_disc(file: &Path, definition: &Definition) -> bool {
+fn is_disc(file: &Path, machine: &Definition) -> bool {
     let extension = file.extension();
-    let mut drives = definition.drives.iter();
+    let mut drives = machine.drives.iter();
     extension.is_some_and(|extension| extension.eq_ignore_ascii_case("iso"))
         && drives.any(|drive| drive.kind == DriveKind::Optical)
 }
 
-/// Asks over `view` what becomes of `file`, which is a disc for the machine called `machine`.
-pub async fn ask(view: &impl IsA<gtk::Widget>, machine: &str, file: &Path) -> Option<Use> {
+/// What becomes of `file`: if it is a disc and the machine `runs`, asks over `view`, else another machine is made from it.
+pub async fn ask(
+    view: &impl IsA<gtk::Widget>,
+    machine: &Definition,
+    runs: bool,
+    file: &Path,
+) -> Option<Use> {
+    if !runs || !is_disc(file, machine) {
+        return Some(Use::NewMachine);
+    }
     let name = file.file_name().unwrap_or(file.as_os_str());
     let heading = gettext_with("Insert “{file}”?", &[("file", &name.to_string_lossy())]);
     let body = gettext_with(
         "It can be put into the optical drive of “{name}”, or a new machine can be made from it.",
-        &[("name", &machine)],
+        &[("name", &machine.name)],
     );
     let answers = [
         (gettext("_New Machine"), Weight::Plain),

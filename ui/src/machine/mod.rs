@@ -14,6 +14,7 @@ mod hardware;
 mod keys;
 mod layout;
 mod log;
+mod medium;
 mod overview;
 mod page;
 mod power;

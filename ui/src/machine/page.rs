@@ -15,6 +15,7 @@ use super::dropped::{self, Use};
 use super::full_screen::Bars;
 use super::hardware::{HardwareInput, HardwareView};
 use super::log::{self, LogInput, LogView};
+use super::medium::{self, Change};
 use super::overview::{Overview, OverviewInput, OverviewOutput};
 use super::power::PowerButtons;
 use super::screen::{Screen, ScreenInit, ScreenInput, ScreenOutput};
@@ -24,10 +25,10 @@ use super::{clone, export, layout, space, typing};
 use crate::dialogs::file_drop;
 use crate::dialogs::question::{self, Weight};
 use crate::model::{
-    CommandError, Definition, DriveKind, Machine, MachineEvent, Machines, State, StoredMachine,
+    Definition, Machine, MachineEvent, Machines, State, StoredMachine,
 };
 use crate::settings;
-use crate::text::{self, gettext, gettext_with};
+use crate::text::{gettext, gettext_with};
 
 /// The page.
 pub struct MachinePage {
@@ -120,12 +121,8 @@ pub enum PageOutput {
 pub enum PageCommand {
     /// What a person wanted was done, or why not.
     Done(Done),
-    /// The medium of this optical drive is another now.
-    Changed(usize, Option<PathBuf>),
-    /// The medium was not changed, and why.
-    Unchanged(String),
-    /// The guest has locked this optical drive.
-    Locked(usize),
+    /// A disc was changed, or not.
+    Medium(Change),
 }
 
 #[relm4::component(pub)]
@@ -379,9 +376,15 @@ impl Component for MachinePage {
                 drop(sender.output(PageOutput::Toast(command::pressed())));
             }
             PageCommand::Done(Done::Off) => drop(sender.output(PageOutput::Delete)),
-            PageCommand::Changed(drive, path) => self.keep_medium(drive, path, &sender),
-            PageCommand::Unchanged(body) => failed(gettext("The disc was not changed"), body),
-            PageCommand::Locked(drive) => {
+            PageCommand::Medium(Change::Made(drive, path)) => {
+                if let Some(definition) = medium::kept(&self.machine.definition, drive, path) {
+                    let _ = sender.output(PageOutput::Update(definition));
+                }
+            }
+            PageCommand::Medium(Change::Failed(body)) => {
+                failed(gettext("The disc was not changed"), body);
+            }
+            PageCommand::Medium(Change::Locked(drive)) => {
                 let (root, input) = (root.clone(), sender.input_sender().clone());
                 relm4::spawn_local(async move {
                     let heading = gettext("The guest uses the disc");
@@ -456,20 +459,16 @@ impl MachinePage {
     }
 
     fn dropped(&self, file: PathBuf, sender: &ComponentSender<Self>, root: &adw::NavigationPage) {
-        let runs = self
-            .handle()
-            .is_some_and(|machine| machine.state().is_alive());
         let (output, input) = (
             sender.output_sender().clone(),
             sender.input_sender().clone(),
         );
-        if !runs || !dropped::is_disc(&file, &self.machine.definition) {
-            let _ = output.send(PageOutput::NewFrom(file));
-            return;
-        }
-        let (root, name) = (root.clone(), self.machine.definition.name.to_string());
+        let (root, machine) = (root.clone(), self.machine.definition.clone());
+        let runs = self
+            .handle()
+            .is_some_and(|machine| machine.state().is_alive());
         relm4::spawn_local(async move {
-            match dropped::ask(&root, &name, &file).await {
+            match dropped::ask(&root, &machine, runs, &file).await {
                 Some(Use::Insert) => {
                     let _ = input.send(PageInput::Change(OverviewOutput::Insert(0, file)));
                 }
@@ -529,42 +528,10 @@ impl MachinePage {
         force: bool,
         sender: &ComponentSender<Self>,
     ) {
-        let machine = self.handle().filter(|machine| machine.state().is_alive());
+        let machine = self.handle();
         sender.spawn_oneshot_command(move || {
-            let file = match path.as_ref().map(std::fs::File::open).transpose() {
-                Ok(file) => file,
-                Err(error) => {
-                    return PageCommand::Unchanged(gettext_with(
-                        "The file cannot be opened: {reason}.",
-                        &[("reason", &error)],
-                    ));
-                }
-            };
-            let result = match (machine, file, path.clone()) {
-                (Some(machine), Some(file), Some(path)) => machine.insert(drive, file, path),
-                (Some(machine), _, _) => machine.eject(drive, force),
-                (None, _, _) => Ok(()),
-            };
-            match result {
-                Ok(()) => PageCommand::Changed(drive, path),
-                Err(CommandError::Locked) if path.is_none() => PageCommand::Locked(drive),
-                Err(error) => PageCommand::Unchanged(text::sentence(&error)),
-            }
+            PageCommand::Medium(medium::change(machine.as_ref(), drive, path, force))
         });
-    }
-
-    fn keep_medium(&self, drive: usize, path: Option<PathBuf>, sender: &ComponentSender<Self>) {
-        let mut definition = self.machine.definition.clone();
-        let mut optical = definition
-            .drives
-            .iter_mut()
-            .filter(|drive| drive.kind == DriveKind::Optical);
-        if let Some(drive) = optical.nth(drive)
-            && drive.file != path
-        {
-            drive.file = path;
-            let _ = sender.output(PageOutput::Update(definition));
-        }
     }
 }
 

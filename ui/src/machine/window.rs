@@ -12,13 +12,15 @@ use relm4::{adw, gtk};
 use super::actions::{self, Act, Actions, Scale};
 use super::banners::Banners;
 use super::command::{self, Done};
+use super::dropped::{self, Use};
 use super::full_screen::{self, Bars};
+use super::medium::{self, Change};
 use super::power::PowerButtons;
 use super::screen::{Screen, ScreenInit, ScreenInput, ScreenOutput};
 use super::{layout, space, typing};
 use crate::dialogs::question::{self, Weight};
-use crate::dialogs::toast;
-use crate::model::{Machines, State, StoredMachine};
+use crate::dialogs::{file_drop, toast};
+use crate::model::{Definition, Machines, State, StoredMachine};
 use crate::settings;
 use crate::text::{self, gettext, gettext_with};
 
@@ -60,6 +62,10 @@ pub enum WindowInput {
     Close,
     /// What the screen tells.
     Screen(ScreenOutput),
+    /// A file was dropped on the screen.
+    Dropped(PathBuf),
+    /// This disc is to be put into the first optical drive.
+    Insert(PathBuf),
 }
 
 /// What it asks of the main window.
@@ -71,8 +77,21 @@ pub enum WindowOutput {
     View(String),
     /// Show the page of the machine in this folder.
     Open(PathBuf),
+    /// The machine is this from now on.
+    Update(Definition),
+    /// Make a machine from this file.
+    NewFrom(PathBuf),
     /// The window is closed.
     Closed,
+}
+
+/// What has been done beside the window.
+#[derive(Debug)]
+pub enum WindowCommand {
+    /// Something with the machine.
+    Done(Done),
+    /// A disc was changed, or not.
+    Medium(Change),
 }
 
 /// What of a machine's actions is done on its page alone.
@@ -83,7 +102,7 @@ impl Component for MachineWindow {
     type Init = (Arc<Machines>, StoredMachine, State);
     type Input = WindowInput;
     type Output = WindowOutput;
-    type CommandOutput = Done;
+    type CommandOutput = WindowCommand;
 
     view! {
         #[root]
@@ -178,6 +197,13 @@ impl Component for MachineWindow {
                 takes_keyboard: true,
             })
             .forward(sender.input_sender(), WindowInput::Screen);
+        let input = sender.input_sender().clone();
+        screen.widget().add_css_class("takes-files");
+        screen
+            .widget()
+            .add_controller(file_drop::target(move |file| {
+                let _ = input.send(WindowInput::Dropped(file));
+            }));
         let (view, header) = (&adw::ToolbarView::new(), &adw::HeaderBar::new());
         let power = PowerButtons::new(header);
         power.follow(&state);
@@ -282,6 +308,13 @@ impl Component for MachineWindow {
             WindowInput::FullScreenOn(monitor) => {
                 full_screen::enter_on(root, self.machine.definition.uuid, &monitor);
             }
+            WindowInput::Dropped(file) => self.dropped(file, &sender, root),
+            WindowInput::Insert(file) => {
+                let machine = self.machines.handle(&self.machine.folder);
+                sender.spawn_oneshot_command(move || {
+                    WindowCommand::Medium(medium::change(machine.as_ref(), 0, Some(file), false))
+                });
+            }
             WindowInput::FullScreened(on) => self.bars.follow(on),
             WindowInput::Close => {
                 settings::get().keep_machine_window(self.machine.definition.uuid, root);
@@ -294,23 +327,35 @@ impl Component for MachineWindow {
     fn update_cmd_with_view(
         &mut self,
         widgets: &mut Self::Widgets,
-        message: Done,
-        _: ComponentSender<Self>,
+        message: WindowCommand,
+        sender: ComponentSender<Self>,
         root: &Self::Root,
     ) {
         match message {
-            Done::Pictured(Ok(path)) => saved(widgets, &gettext("Screenshot saved"), path),
-            Done::Pictured(Err(body)) => {
+            WindowCommand::Done(Done::Pictured(Ok(path))) => {
+                saved(widgets, &gettext("Screenshot saved"), path);
+            }
+            WindowCommand::Done(Done::Pictured(Err(body))) => {
                 question::error(root, &gettext("The screenshot was not saved"), &body);
             }
-            Done::Carried(failure, Err(body)) => {
+            WindowCommand::Done(Done::Carried(failure, Err(body))) => {
                 let name = &self.machine.definition.name;
                 question::error(root, &gettext_with(failure, &[("name", name)]), &body);
             }
-            Done::Carried(_, Ok(())) | Done::Off => {}
-            Done::Pressed => widgets
+            WindowCommand::Done(Done::Carried(_, Ok(())) | Done::Off) => {}
+            WindowCommand::Done(Done::Pressed) => widgets
                 .toasts
                 .add_toast(adw::Toast::new(&command::pressed())),
+            WindowCommand::Medium(Change::Made(drive, path)) => {
+                if let Some(definition) = medium::kept(&self.machine.definition, drive, path) {
+                    let _ = sender.output(WindowOutput::Update(definition));
+                }
+            }
+            WindowCommand::Medium(Change::Failed(body)) => {
+                question::error(root, &gettext("The disc was not changed"), &body);
+            }
+            // A guest holds what is taken out, not what is put in.
+            WindowCommand::Medium(Change::Locked(_)) => {}
         }
     }
 }
@@ -345,13 +390,37 @@ impl MachineWindow {
         }
     }
 
+    fn dropped(
+        &self,
+        file: PathBuf,
+        sender: &ComponentSender<Self>,
+        root: &adw::ApplicationWindow,
+    ) {
+        let (output, input) = (
+            sender.output_sender().clone(),
+            sender.input_sender().clone(),
+        );
+        let (root, machine) = (root.clone(), self.machine.definition.clone());
+        let runs = self
+            .machines
+            .handle(&self.machine.folder)
+            .is_some_and(|machine| machine.state().is_alive());
+        relm4::spawn_local(async move {
+            match dropped::ask(&root, &machine, runs, &file).await {
+                Some(Use::Insert) => drop(input.send(WindowInput::Insert(file))),
+                Some(Use::NewMachine) => drop(output.send(WindowOutput::NewFrom(file))),
+                None => {}
+            }
+        });
+    }
+
     fn confirmed(&self, act: Act, sender: &ComponentSender<Self>) {
         let machine = self.machines.handle(&self.machine.folder);
         let Some(machine) = machine.filter(|machine| machine.state().is_alive()) else {
             if let Some(elsewhere) = self.machines.elsewhere(&self.machine.folder) {
                 let name = self.machine.definition.name.to_string();
                 sender.spawn_oneshot_command(move || {
-                    command::carry_out_elsewhere(&elsewhere, &name, act)
+                    WindowCommand::Done(command::carry_out_elsewhere(&elsewhere, &name, act))
                 });
             } else if act == Act::Start {
                 let _ = sender.output(WindowOutput::Start);
@@ -359,7 +428,9 @@ impl MachineWindow {
             return;
         };
         let name = self.machine.definition.name.to_string();
-        sender.spawn_oneshot_command(move || command::carry_out(&machine, &name, act));
+        sender.spawn_oneshot_command(move || {
+            WindowCommand::Done(command::carry_out(&machine, &name, act))
+        });
     }
 }
 
