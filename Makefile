@@ -43,8 +43,7 @@ media: dependencies
 	@build-aux/media >/dev/null
 
 test: data media
-	$(ENTER) cargo test --workspace --locked
-	build-aux/test-guests --few
+	build-aux/test
 
 test-guests: dependencies
 	build-aux/test-guests $(FILTER)
