@@ -185,7 +185,20 @@ pub(super) fn ahci_seeds() -> Vec<Vec<u8>> {
     for (offset, value) in [(0x118, 0), (0x12c, 0x301), (0x12c, 0x300), (4, 0x8000_0001)] {
         reset = reset.set(5, offset, 4, value);
     }
+    // Queued commands, whose tag is the number of their slot and whose count is in the features.
+    let mut queued = started(0);
+    for (code, address, count) in [
+        (0x60, 8, 1),
+        (0x61, 9, 5),
+        (0x60, 1 << 20, 1),
+        (0x2f, 0x10, 1),
+    ] {
+        let mut frame = frame(code, address, if code == 0x2f { count } else { 0 });
+        frame[3] = u8::try_from(count).unwrap_or(0);
+        queued = command(queued.set(5, 0x134, 4, 1), 0, &frame, &[], &pieces);
+    }
     vec![
+        queued.done(),
         disk.done(),
         disc.code(MEDIUM).byte(1).code(MEDIUM).byte(9).done(),
         reset.code(RESET).config(4, Width::Word, 6).done(),

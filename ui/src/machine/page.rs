@@ -24,9 +24,7 @@ use super::snapshots::{SnapshotsInput, SnapshotsView};
 use super::{clone, export, layout, space, typing};
 use crate::dialogs::file_drop;
 use crate::dialogs::question::{self, Weight};
-use crate::model::{
-    Definition, Machine, MachineEvent, Machines, State, StoredMachine,
-};
+use crate::model::{Definition, Machine, MachineEvent, Machines, State, StoredMachine};
 use crate::settings;
 use crate::text::{gettext, gettext_with};
 

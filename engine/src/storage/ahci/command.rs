@@ -7,7 +7,7 @@ use crate::disk::queue::{Buffer, Done, Failure, Kind, Request};
 use crate::memory::GuestBuffer;
 use crate::storage::ata::disk::{Access, Block, Effect, SECTOR, show_failed_sector};
 use crate::storage::ata::packet::PacketEffect;
-use crate::storage::ata::task_file::{TaskFile, error, status};
+use crate::storage::ata::task_file::{TaskFile, device, error, status};
 use crate::storage::scsi::Sense;
 use crate::storage::scsi::command::Command;
 use crate::storage::scsi::optical::Response;
@@ -17,7 +17,7 @@ use super::port::{Drive, Port, PortState};
 use super::registers::interrupt;
 
 /// Ready, nothing to report.
-const READY: u8 = status::READY | status::SEEK;
+pub(super) const READY: u8 = status::READY | status::SEEK;
 /// Interrupt reason of a packet command that is done.
 const REASON_COMPLETE: u8 = 3;
 /// The device control register's reset bit.
@@ -50,7 +50,6 @@ impl Port {
         // Each turn takes a slot out of `issue`, halts or leaves a command under way.
         while state.runs() && state.active.is_none() && state.issue != 0 {
             let slot = next_slot(state.issue, state.slot);
-            state.slot = slot;
             let header = Header::read(&self.memory, state.command_list(), slot);
             let frame = header.and_then(|header| Some((header, header.frame(&self.memory)?)));
             let Some((header, frame)) = frame else {
@@ -60,8 +59,19 @@ impl Port {
                 return;
             };
             match frame {
-                Frame::Control(value) => self.control(state, slot, &header, value),
+                Frame::Command { registers, code } if state.queues(code) => {
+                    state.slot = slot;
+                    self.start_queued(state, slot, header, registers, code);
+                }
+                Frame::Control(value) => {
+                    state.slot = slot;
+                    self.give_up_queued(state);
+                    self.control(state, slot, &header, value);
+                }
+                // What is not queued waits for what is.
+                Frame::Command { .. } if state.under_way != 0 => return,
                 Frame::Command { registers, code } => {
+                    state.slot = slot;
                     self.start(state, slot, header, registers, code);
                 }
             }
@@ -102,6 +112,7 @@ impl Port {
         state.registers = TaskFile {
             error: 0,
             status: READY,
+            device: registers.device | device::ALWAYS,
             ..registers
         };
         match &mut state.drive {

@@ -195,7 +195,7 @@ fn connect(
             let method = Method::for_image(image.as_ref());
             let queue = DiskQueue::new(name, Arc::clone(faults), method)?;
             let serial = format!("GUESTHOUSE-HD-S{number}");
-            (Drive::Disk(Disk::new(image, serial)), Some(queue))
+            (Drive::Disk(Disk::serial_ata(image, serial)), Some(queue))
         }
         Some(NewDrive::Optical { medium, name }) => {
             let queue = DiskQueue::new(name, Arc::clone(faults), Method::Threads)?;

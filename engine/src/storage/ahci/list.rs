@@ -2,7 +2,7 @@
 //! Serial ATA AHCI 1.3.1, section 4.2; Serial ATA 2.6, section 10.3.
 
 use crate::memory::{GuestBuffer, GuestMemory};
-use crate::storage::ata::task_file::{Pair, TaskFile, device};
+use crate::storage::ata::task_file::{Pair, TaskFile};
 
 /// A command header, in bytes.
 const HEADER: u64 = 32;
@@ -15,9 +15,13 @@ const DESCRIPTOR: usize = 16;
 const HOST_TO_DEVICE: u8 = 0x27;
 const DEVICE_TO_HOST: u8 = 0x34;
 const PIO_SETUP: u8 = 0x5f;
+const SET_DEVICE_BITS: u8 = 0xa1;
+/// The status bits that Set Device Bits carries.
+const CARRIED: u8 = 0x77;
 /// Where frames are received.
 const PIO_SETUP_OFFSET: u64 = 0x20;
 const REGISTERS_OFFSET: u64 = 0x40;
+const DEVICE_BITS_OFFSET: u64 = 0x58;
 /// The bit of a frame that asks for an interrupt.
 const INTERRUPT: u8 = 1 << 6;
 
@@ -74,7 +78,7 @@ impl Header {
         registers.low = pair(frame[4], frame[8]);
         registers.middle = pair(frame[5], frame[9]);
         registers.high = pair(frame[6], frame[10]);
-        registers.device = frame[7] | device::ALWAYS;
+        registers.device = frame[7];
         registers.count = pair(frame[12], frame[13]);
         Some(Frame::Command {
             registers,
@@ -152,6 +156,17 @@ impl Received {
         let mut frame = [0; 20];
         fill(&mut frame, DEVICE_TO_HOST, registers);
         self.put(memory, REGISTERS_OFFSET, &frame);
+    }
+
+    /// The queued commands with these tags have ended.
+    pub(super) fn device_bits(self, memory: &GuestMemory, registers: &TaskFile, tags: u32) {
+        let mut frame = [0; 8];
+        frame[0] = SET_DEVICE_BITS;
+        frame[1] = INTERRUPT;
+        frame[2] = registers.status & CARRIED;
+        frame[3] = registers.error;
+        frame[4..].copy_from_slice(&tags.to_le_bytes());
+        self.put(memory, DEVICE_BITS_OFFSET, &frame);
     }
 
     /// Data of `length` bytes comes or goes by programmed I/O, after which the status is `end_status`.

@@ -4,17 +4,18 @@
 //! A register access takes its port's lock and never waits: it changes registers and gives the image's work to the port's
 //! [`DiskQueue`](crate::disk::queue::DiskQueue), which moves data straight between image and guest memory; its completion, on a
 //! thread of the queue's, takes the port's lock again and reports to the guest. A port carries out one command at a time, in the
-//! order of its slots: native command queueing is not offered.
+//! order of its slots, but for the reads and writes of a disk's own queue (native command queueing): these all at once.
 //!
 //! - `controller`: PCI function and the registers that all ports share. `drives`: the handle for whoever runs the machine.
-//! - `port`: a port's registers and what starts and stops it. `command`: one command from its slot to its end. `list`: how guest
-//!   memory holds commands and frames. `registers`: their bits.
+//! - `port`: a port's registers and what starts and stops it. `command`: one command from its slot to its end. `queued`: those
+//!   that a disk queues. `list`: how guest memory holds commands and frames. `registers`: their bits.
 
 mod command;
 mod controller;
 mod drives;
 mod list;
 mod port;
+mod queued;
 mod registers;
 #[cfg(test)]
 mod tests;

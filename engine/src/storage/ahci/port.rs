@@ -58,6 +58,10 @@ pub(super) struct PortState {
     control: u32,
     error: u32,
     pub(super) issue: u32,
+    /// The tags of queued commands that have not ended, as the guest sees them.
+    pub(super) tags: u32,
+    /// Those that the drive has in its queue.
+    pub(super) under_way: u32,
     /// The slot that was looked at last.
     pub(super) slot: u32,
     pub(super) active: Option<Active>,
@@ -86,6 +90,8 @@ impl PortState {
             control: 0,
             error: 0,
             issue: 0,
+            tags: 0,
+            under_way: 0,
             slot: 0,
             active: None,
             generation: 0,
@@ -131,6 +137,8 @@ impl PortState {
         self.generation = self.generation.wrapping_add(1);
         self.active = None;
         self.issue = 0;
+        self.tags = 0;
+        self.under_way = 0;
         self.halted = false;
     }
 
@@ -226,7 +234,7 @@ impl Port {
         self.queue.as_ref().is_none_or(DiskQueue::is_settled)
     }
 
-    fn abandon_requests(&self) {
+    pub(super) fn abandon_requests(&self) {
         if let Some(queue) = &self.queue {
             queue.abandon();
         }
@@ -295,6 +303,7 @@ impl Port {
             },
             port::CONTROL => state.control,
             port::ERROR => state.error,
+            port::ACTIVE => state.tags,
             port::ISSUE => state.issue,
             _ => 0,
         }
@@ -332,6 +341,7 @@ impl Port {
             port::COMMAND => self.write_command(state, value),
             port::CONTROL => self.write_control(state, value),
             port::ERROR => state.error &= !value,
+            port::ACTIVE if state.command & command::START != 0 => state.tags |= value,
             port::ISSUE if state.command & command::START != 0 => state.issue |= value,
             _ => {}
         });

@@ -8,8 +8,9 @@ pub(super) mod host {
     pub(crate) const PORTS_IMPLEMENTED: u64 = 0x0c;
     pub(crate) const VERSION: u64 = 0x10;
 
-    /// 64-bit addresses, AHCI only, 3 Gbit/s, command list override, 32 slots; the number of ports is added.
-    pub(crate) const CAPABILITIES_VALUE: u32 = 1 << 31 | 1 << 24 | 2 << 20 | 1 << 18 | 31 << 8;
+    /// 64-bit addresses, native command queueing, command list override, 3 Gbit/s, AHCI only, 32 slots; the number of ports is added.
+    pub(crate) const CAPABILITIES_VALUE: u32 =
+        1 << 31 | 1 << 30 | 1 << 24 | 2 << 20 | 1 << 18 | 31 << 8;
     /// AHCI 1.2, as the ICH9 says.
     pub(crate) const VERSION_VALUE: u32 = 0x0001_0200;
 
@@ -36,6 +37,8 @@ pub(super) mod port {
     pub(crate) const STATUS: u64 = 0x28;
     pub(crate) const CONTROL: u64 = 0x2c;
     pub(crate) const ERROR: u64 = 0x30;
+    /// The tags of commands that a disk queues and has not ended (SActive).
+    pub(crate) const ACTIVE: u64 = 0x34;
     pub(crate) const ISSUE: u64 = 0x38;
 }
 
@@ -61,6 +64,8 @@ pub(super) mod command {
 pub(super) mod interrupt {
     pub(crate) const REGISTERS: u32 = 1 << 0;
     pub(crate) const PIO_SETUP: u32 = 1 << 1;
+    /// Queued commands ended (Set Device Bits).
+    pub(crate) const DEVICE_BITS: u32 = 1 << 3;
     /// A descriptor with its interrupt bit was done.
     pub(crate) const DESCRIPTOR: u32 = 1 << 5;
     pub(crate) const CONNECT_CHANGE: u32 = 1 << 6;

@@ -75,8 +75,20 @@ pub(in crate::storage) struct Disk {
     pub(in crate::storage) write_cache: bool,
     pub(in crate::storage) look_ahead: bool,
     pub(in crate::storage) mode: identify::TransferMode,
+    /// It is a Serial ATA disk, which queues commands.
+    pub(in crate::storage) serial_ata: bool,
+    /// The queued command that failed last, until the guest has asked for it.
+    pub(in crate::storage) failed: Option<FailedCommand>,
     power: Power,
     buffer: Vec<u8>,
+}
+
+/// A queued command that failed, for the log by which the guest finds out which one it was.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::storage) struct FailedCommand {
+    pub(in crate::storage) tag: u8,
+    /// Its registers, with the status and the error.
+    pub(in crate::storage) registers: TaskFile,
 }
 
 impl Disk {
@@ -93,8 +105,18 @@ impl Disk {
             write_cache: true,
             look_ahead: true,
             mode: identify::TransferMode::default(),
+            serial_ata: false,
+            failed: None,
             power: Power::Active,
             buffer: Vec::new(),
+        }
+    }
+
+    /// A Serial ATA disk.
+    pub(in crate::storage) fn serial_ata(image: Arc<dyn Image>, serial: String) -> Self {
+        Self {
+            serial_ata: true,
+            ..Self::new(image, serial)
         }
     }
 
@@ -117,7 +139,10 @@ impl Disk {
     }
 
     pub(in crate::storage) fn power_on(&mut self) {
-        *self = Self::new(Arc::clone(&self.image), std::mem::take(&mut self.serial));
+        *self = Self {
+            serial_ata: self.serial_ata,
+            ..Self::new(Arc::clone(&self.image), std::mem::take(&mut self.serial))
+        };
     }
 }
 
@@ -263,9 +288,81 @@ impl Disk {
                 registers.set_lba(self.sectors.saturating_sub(1), true);
                 Effect::Complete
             }
+            // READ LOG EXT
+            0x2f if self.serial_ata => self.read_log(registers),
             // NOP, SMART, security, packets and what else there is.
             _ => Effect::Fail(error::ABORTED),
         }
+    }
+
+    /// The logs of a disk that queues commands: which ones there are (0), and which command failed (0x10).
+    fn read_log(&mut self, registers: &TaskFile) -> Effect {
+        const DIRECTORY: u8 = 0x00;
+        const QUEUED_ERROR: u8 = 0x10;
+        const NOT_QUEUED: u8 = 1 << 7;
+        let page = u16::from_le_bytes([registers.middle.current, registers.middle.previous]);
+        if page != 0 || registers.count48() != 1 {
+            return Effect::Fail(error::ABORTED);
+        }
+        let mut log = [0; 512];
+        match registers.low.current {
+            DIRECTORY => {
+                // The version, and how many pages the other log has.
+                log[0] = 1;
+                log[2 * usize::from(QUEUED_ERROR)] = 1;
+            }
+            QUEUED_ERROR => match self.failed.take() {
+                None => log[0] = NOT_QUEUED,
+                Some(FailedCommand { tag, registers }) => {
+                    log[0] = tag;
+                    for (at, value) in [
+                        (2, registers.status),
+                        (3, registers.error),
+                        (4, registers.low.current),
+                        (5, registers.middle.current),
+                        (6, registers.high.current),
+                        (7, registers.device),
+                        (8, registers.low.previous),
+                        (9, registers.middle.previous),
+                        (10, registers.high.previous),
+                        (12, registers.count.current),
+                        (13, registers.count.previous),
+                    ] {
+                        log[at] = value;
+                    }
+                }
+            },
+            _ => return Effect::Fail(error::ABORTED),
+        }
+        if registers.low.current == QUEUED_ERROR {
+            let sum = log.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
+            log[511] = sum.wrapping_neg();
+        }
+        Effect::Answer(log.to_vec())
+    }
+
+    /// First byte and length of what a queued command names, whose sectors are counted in the features register; else what the
+    /// error register says.
+    pub(in crate::storage) fn queued_sectors(
+        &mut self,
+        registers: &mut TaskFile,
+        write: bool,
+    ) -> Result<(u64, u64), u8> {
+        self.power = Power::Active;
+        if registers.device & device::LBA == 0 || write && self.image.read_only() {
+            return Err(error::ABORTED);
+        }
+        let first = registers.lba48();
+        let count =
+            match u16::from_le_bytes([registers.features.current, registers.features.previous]) {
+                0 => 0x1_0000,
+                count => u64::from(count),
+            };
+        if first.saturating_add(count) > self.sectors {
+            registers.set_lba(first.max(self.sectors), true);
+            return Err(error::NO_ADDRESS);
+        }
+        Ok((first * SECTOR, count * SECTOR))
     }
 
     fn set_features(&mut self, registers: &TaskFile) -> Effect {

@@ -149,6 +149,20 @@ pub(in crate::storage) fn disk(disk: &Disk) -> Vec<u8> {
         (87, 0x4000),
     ]);
     common(&mut words, disk.mode, &disk.serial, "Guesthouse Hard Disk");
+    if disk.serial_ata {
+        for (at, value) in [
+            // 32 commands in the queue (75); queueing, 1.5 and 3 Gbit/s (76).
+            (75, 31),
+            (76, 0x0106),
+            // Logs.
+            (84, 0x4020),
+            (87, 0x4020),
+            // No cable of several conductors.
+            (93, 0),
+        ] {
+            words.set(at, value);
+        }
+    }
     words.number(57, 2, u64::from(current.capacity()));
     words.number(60, 2, disk.sectors().min(LBA28_SECTORS - 1));
     words.number(100, 4, disk.sectors());

@@ -81,16 +81,9 @@ fn sectors_go_to_and_from_scattered_memory() {
 #[test]
 fn every_slot_is_carried_out_in_turn() {
     let (_, mut bench) = bench();
-    bench.prepare(&frame(0x25, 0, 1), None, &[(DATA, 512)]);
-    let header = bench.bytes(LIST, 32);
-    for slot in 0..32_u64 {
-        let mut header = header.clone();
-        header[8..12].copy_from_slice(&(0x4000 + slot as u32 * 0x100).to_le_bytes());
-        bench.memory.write(LIST + 32 * slot, &header).unwrap();
-        let mut table = bench.bytes(TABLE, 0x90);
-        table[4] = slot as u8;
-        table[0x80..0x88].copy_from_slice(&(DATA + slot * 512).to_le_bytes());
-        bench.memory.write(0x4000 + slot * 0x100, &table).unwrap();
+    // From the last on: the first slot's header is where they are made.
+    for slot in (0..32_u64).rev() {
+        bench.prepare_slot(slot, &frame(0x25, slot, 1), &[(DATA + slot * 512, 512)]);
     }
     bench.set_port(port::ISSUE, 0xffff_ffff);
     while bench.port(port::ISSUE) != 0 {

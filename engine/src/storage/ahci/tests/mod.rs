@@ -8,6 +8,7 @@
 mod disk;
 mod hostile;
 mod optical;
+mod queued;
 
 use std::sync::Arc;
 
@@ -145,6 +146,17 @@ impl Bench {
                 .write(TABLE + 0x80 + 16 * number, &bytes)
                 .unwrap();
         }
+    }
+
+    /// Puts a command into `slot`, with a table of its own.
+    fn prepare_slot(&self, slot: u64, frame: &[u8], descriptors: &[(u64, u32)]) {
+        self.prepare(frame, None, descriptors);
+        let table = 0x4000 + slot * 0x100;
+        let mut header = self.bytes(LIST, 32);
+        header[8..12].copy_from_slice(&(table as u32).to_le_bytes());
+        self.memory.write(LIST + 32 * slot, &header).unwrap();
+        let content = self.bytes(TABLE, 0x100);
+        self.memory.write(table, &content).unwrap();
     }
 
     fn wait(&mut self) {
