@@ -1,6 +1,8 @@
 //! An X server without a screen, for programs with windows; and without a window manager, which would place them when it gets to it.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::FileExt;
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
@@ -21,8 +23,9 @@ pub struct XServer {
     _process: Background,
     /// Where it keeps what is on its screen.
     folder: TempDir,
-    /// Bytes of its screen.
+    /// Bytes of its screen, and of a line of it.
     size: usize,
+    line: usize,
     /// The name of its display.
     pub display: String,
 }
@@ -55,8 +58,27 @@ impl XServer {
             _process: process,
             folder,
             size: (width * height * 4) as usize,
+            line: (width * 4) as usize,
             display: format!(":{}", number.trim()),
         }
+    }
+
+    /// What is on a part of its screen: the one with this left and upper border, width and height in pixels.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn part(&self, [left, top, width, height]: [usize; 4]) -> Vec<u8> {
+        let file = self.folder.path().join("Xvfb_screen0");
+        let file = File::open(file).expect("the X server runs");
+        let length = file.metadata().expect("it is there").len();
+        let mut lines = vec![0; self.line * height];
+        let start = length - self.size as u64 + (self.line * top) as u64;
+        file.read_exact_at(&mut lines, start)
+            .expect("a part of the screen");
+        let lines = lines.chunks(self.line);
+        lines
+            .flat_map(|line| line.iter().skip(left * 4).take(width * 4).copied())
+            .collect()
     }
 
     /// What is on its screen: four bytes for each pixel.

@@ -1,5 +1,5 @@
 //! From the start of a program to its window on the screen, warm, and the memory of its processes then, beside other managers of virtual
-//! machines; and the same with a library of hundreds.
+//! machines; and the same with a library of hundreds, and how many pictures a second show it while it is scrolled.
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use guesthouse_tests::bench::program::{Machines, guesthouse};
-use guesthouse_tests::bench::{Harness, Needs, Unit, less, subject};
+use guesthouse_tests::bench::{Harness, Needs, Unit, less, more, subject};
 use guesthouse_tests::x_server::{Background, XServer};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
@@ -24,6 +24,13 @@ const LOOK: Duration = Duration::from_millis(2);
 const COLOURS: usize = 24;
 /// From the first picture to the look at the memory.
 const SETTLING: Duration = Duration::from_secs(2);
+/// How often the wheel is turned, and every how many milliseconds: faster than a screen shows pictures.
+const TURNS: u32 = 400;
+const TURN: u32 = 8;
+/// Where the list of machines is on the screen, in pixels: left, top, width and height.
+const LIST: [usize; 4] = [100, 300, 150, 100];
+/// Two pictures are at least so far apart: what changes sooner is one picture that is still being put on the screen.
+const PICTURE: Duration = Duration::from_millis(6);
 /// Machines of a large library.
 const MANY: usize = 500;
 
@@ -71,7 +78,53 @@ impl Desktop {
     }
 
     /// Starts `command` and tells how many milliseconds pass until its window is on the screen, and the memory of its processes in KiB.
-    fn measure(&self, mut command: Command) -> anyhow::Result<[f64; 2]> {
+    fn measure(&self, command: Command) -> anyhow::Result<[f64; 2]> {
+        let (group, time) = self.show(command)?;
+        let memory = memory_of_group(group.0.0.id())?;
+        self.leave(group)?;
+        Ok([time.as_secs_f64() * 1e3, memory])
+    }
+
+    /// Starts `command` and tells how many pictures a second show its list of machines while the wheel is turned over it.
+    fn scroll(&self, command: Command) -> anyhow::Result<[f64; 1]> {
+        let (group, _) = self.show(command)?;
+        let [left, top, width, height] = LIST;
+        let (x, y) = (left + width / 2, top + height / 2);
+        let mut turn = Command::new("xdotool");
+        turn.env("DISPLAY", &self.server.display)
+            .args(["mousemove", &x.to_string(), &y.to_string(), "click"])
+            .args([
+                "--repeat",
+                &TURNS.to_string(),
+                "--delay",
+                &TURN.to_string(),
+                "5",
+            ]);
+        let mut turns = Background(turn.spawn().context("xdotool is needed")?);
+        let (mut pictures, mut last) = (0_u32, self.server.part(LIST));
+        let mut shown = Vec::new();
+        while turns.0.try_wait()?.is_none() {
+            let now = self.server.part(LIST);
+            if now == last {
+                std::thread::sleep(LOOK / 2);
+                continue;
+            }
+            last = now;
+            pictures += 1;
+            shown.push(Instant::now());
+            std::thread::sleep(PICTURE);
+        }
+        self.leave(group)?;
+        let (Some(first), Some(last)) = (shown.first(), shown.last()) else {
+            anyhow::bail!("the list did not move");
+        };
+        let time = (*last - *first).as_secs_f64();
+        ensure!(pictures > 1 && time > 0.5, "the list moved for {time} s");
+        Ok([f64::from(pictures - 1) / time])
+    }
+
+    /// Starts `command` and waits until its window is on the screen and has settled; tells how long it took to be there.
+    fn show(&self, mut command: Command) -> anyhow::Result<(Group, Duration)> {
         let before = self.server.pixels();
         ensure!(
             colours(&before) < COLOURS,
@@ -95,14 +148,18 @@ impl Desktop {
         }
         let time = started.elapsed();
         std::thread::sleep(SETTLING);
-        let memory = memory_of_group(group.0.0.id())?;
+        Ok((group, time))
+    }
+
+    /// Ends a program and waits until its window is gone.
+    fn leave(&self, group: Group) -> anyhow::Result<()> {
         drop(group);
         let end = Instant::now() + LIMIT;
         while colours(&self.server.pixels()) >= COLOURS {
             ensure!(Instant::now() < end, "its window stayed on the screen");
             std::thread::sleep(LOOK);
         }
-        Ok([time.as_secs_f64() * 1e3, memory])
+        Ok(())
     }
 }
 
@@ -210,7 +267,11 @@ pub fn measure(harness: &mut Harness) {
         ]
     };
     let (one, large) = (rows(""), rows(", with 500 machines"));
-    if !harness.wants(&one) && !harness.wants(&large) {
+    let scrolled = [more(
+        "pictures a second while a list of 500 machines is scrolled",
+        Unit::PerSecond,
+    )];
+    if !harness.wants(&one) && !harness.wants(&large) && !harness.wants(&scrolled) {
         return;
     }
     // Made when they are first asked for: nothing is started for rows that are only listed.
@@ -242,11 +303,22 @@ pub fn measure(harness: &mut Harness) {
         }
     }
     harness.measure(Needs::Nothing, one, ROUNDS, subjects);
-    let ours = subject("Guesthouse", || {
-        if !full.exists() {
-            many(&full)?;
+    let library = || {
+        if full.exists() {
+            return Ok(());
         }
+        many(&full)
+    };
+    let ours = subject("Guesthouse", || {
+        library()?;
         window(&full)
     });
     harness.measure(Needs::Nothing, large, ROUNDS, vec![ours.warm()]);
+    let ours = subject("Guesthouse", || {
+        library()?;
+        let mut command = Command::new(guesthouse()?);
+        command.arg("--machines").arg(&full);
+        desktop()?.scroll(command)
+    });
+    harness.measure(Needs::Nothing, scrolled, ROUNDS, vec![ours.warm()]);
 }
