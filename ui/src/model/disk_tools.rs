@@ -31,7 +31,7 @@ impl From<&CheckReport> for Checked {
                 .findings
                 .iter()
                 .filter(|finding| report.is_clean() || serious(finding.severity))
-                .map(|finding| finding.text.clone())
+                .map(|finding| text::translated(&finding.text))
                 .collect(),
         }
     }

@@ -4,6 +4,7 @@
 //! window stand here once more as messages whose named places take what the engine puts into them; a sentence is recognised by the
 //! words around its places. What is not recognised is shown as it is.
 
+mod checks;
 mod disks;
 mod host;
 mod machines;
@@ -18,7 +19,8 @@ use super::capitalised;
 use super::translation::{Place, gettext_with};
 
 /// All that is recognised.
-const MESSAGES: [&[&str]; 10] = [
+const MESSAGES: [&[&str]; 11] = [
+    checks::CHECKS,
     disks::ACTIONS,
     disks::DISKS,
     host::HOST,
@@ -32,8 +34,9 @@ const MESSAGES: [&[&str]; 10] = [
 ];
 
 /// Places that hold words rather than names: what stands there is translated too.
-const SPOKEN: [&str; 10] = [
-    "action", "cause", "fault", "feature", "kind", "message", "place", "reason", "remedy", "source",
+const SPOKEN: [&str; 11] = [
+    "action", "cause", "fault", "feature", "kind", "message", "part", "place", "reason", "remedy",
+    "source",
 ];
 
 /// Causes within causes that are looked into.
@@ -268,6 +271,15 @@ mod tests {
             (
                 "Its drives are connected by IDE from now on: a guest that names them by their place (/dev/hda, /dev/sda) or has no driver for SATA does not find them.",
                 &[],
+            ),
+            (
+                "Cluster 5 of the file is used for a snapshot's L1 table and for data at the same time.",
+                &[
+                    "Cluster {cluster} of the file is used for {part} and for {kind} at the same time.",
+                    "cluster=5",
+                    "part=a snapshot's L1 table",
+                    "kind=data",
+                ],
             ),
             ("nothing of ours", &[]),
             ("", &[]),
