@@ -10,7 +10,7 @@ CARGO_TARGET_DIR ?= target
 BUILT = $(CARGO_TARGET_DIR)/release
 SHARE = $(CARGO_TARGET_DIR)/share
 
-.PHONY: help run build data test test-guests check fuzz bench shell dependencies media flatpak install uninstall clean
+.PHONY: help run build data test test-guests check fuzz bench shell dependencies media screenshots flatpak install uninstall clean
 
 help:
 	@echo 'make run           start Guesthouse (under a virtual display where there is none)'
@@ -21,6 +21,7 @@ help:
 	@echo 'make build         target/release/guesthouse'
 	@echo 'make bench         measurements beside QEMU (FILTER=words of their names, COMPARE=an earlier results.json)'
 	@echo 'make shell         a shell where the toolkit is'
+	@echo 'make screenshots   the pictures of README.md and the AppStream description, anew from the program'
 	@echo 'make flatpak       the Flatpak, built offline, installed apart from yours and tried in its sandbox'
 	@echo 'make install       into DESTDIR ($(DESTDIR)) and PREFIX ($(PREFIX)); make uninstall takes it away'
 	@echo 'make clean         removes target/; the cache in ~/.cache/guesthouse stays'
@@ -62,6 +63,9 @@ bench: build
 
 shell: dependencies
 	@$(ENTER) /bin/sh -c 'exec "$$(command -v "$${SHELL:-bash}" || echo /bin/sh)"'
+
+screenshots: build
+	build-aux/screenshots
 
 # Builds the Flatpak without a store of Flatpaks, installs it apart from the user's own, and tries it in its sandbox.
 flatpak: dependencies media

@@ -33,6 +33,14 @@ def pixels():
         return file.read()
 
 
+def keep_still():
+    """Has the toolkit draw the same alike each time: nothing moves or blinks, and the font is named. Called before the program starts."""
+    configuration = os.path.join(os.environ["XDG_CONFIG_HOME"], "gtk-4.0")
+    os.makedirs(configuration)
+    with open(os.path.join(configuration, "settings.ini"), "w") as file:
+        file.write("[Settings]\ngtk-enable-animations=false\ngtk-cursor-blink=false\ngtk-font-name=Cantarell 11\n")
+
+
 def keep(pixels, path, size=None):
     """Writes what was on the display, or as much of its upper left, as PNG."""
     crop = ["-crop", f"{size[0]}x{size[1]}+0+0", "+repage"] if size else []

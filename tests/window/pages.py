@@ -17,7 +17,6 @@ from window import CONTROLS, Role, State, run, step
 # What is looked at in both colour schemes, and in the first alone.
 # The narrowest has 360 units within the border that the toolkit draws where there is no compositor.
 WIDE, SMALL, NARROW = (1920, 1080), (800, 600), (370, 650)
-SCHEMA = "io.github.guesthouse_vm.Guesthouse"
 MACHINE = """schema = 1
 uuid = "0b2e7f5e-54c8-4a5c-8f0b-{number:012d}"
 name = "{name}"
@@ -53,10 +52,7 @@ guest_port = 22
 
 def prepare(machines):
     binary = os.environ["GUESTHOUSE_BINARY"]
-    configuration = os.path.join(os.environ["XDG_CONFIG_HOME"], "gtk-4.0")
-    os.makedirs(configuration)
-    with open(os.path.join(configuration, "settings.ini"), "w") as file:
-        file.write("[Settings]\ngtk-enable-animations=false\ngtk-cursor-blink=false\ngtk-font-name=Cantarell 11\n")
+    display.keep_still()
     medium = os.path.abspath("installer.iso")
     shutil.copy(sys.argv[1], medium)
     optical = OPTICAL.format(medium=medium)
@@ -97,11 +93,7 @@ class Pages:
 
     def wear(self, scheme):
         if scheme != self.scheme:
-            command = ["gsettings", "set", SCHEMA, "colour-scheme", scheme]
-            share = os.path.join(os.path.dirname(self.window.binary), "..", "share", "glib-2.0", "schemas")
-            before = display.pixels()
-            subprocess.run(command, check=True, env={**self.window.environment, "GSETTINGS_SCHEMA_DIR": share})
-            self.window.wait(f"the window to become {scheme}", lambda: display.pixels() != before)
+            self.window.wear(scheme)
             self.scheme = scheme
 
     def fit(self, size):

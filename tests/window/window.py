@@ -435,6 +435,14 @@ class Window:
 
     # Pictures
 
+    def wear(self, scheme):
+        """Makes the window light or dark; the settings are to be those of a file (GSETTINGS_BACKEND=keyfile)."""
+        command = ["gsettings", "set", "io.github.guesthouse_vm.Guesthouse", "colour-scheme", scheme]
+        share = os.path.join(os.path.dirname(self.binary), "..", "share", "glib-2.0", "schemas")
+        before = display.pixels()
+        subprocess.run(command, check=True, env={**self.environment, "GSETTINGS_SCHEMA_DIR": share})
+        self.wait(f"the window to become {scheme}", lambda: display.pixels() != before)
+
     def picture(self, name):
         """Keeps what is on the display."""
         folder = os.environ.get("GUESTHOUSE_SCREENS", ".")
