@@ -150,10 +150,14 @@ fn exits(running: &Running) -> anyhow::Result<f64> {
         let mounted = Command::new("mount").args(mount).status()?;
         ensure!(mounted.success(), "KVM's counters need root");
     }
-    let prefix = format!("{}-", running.id());
+    // A machine is counted under the number of the thread that made it.
+    let task = PathBuf::from(format!("/proc/{}/task", running.id()));
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(&prefix) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if let Some((thread, _)) = name.split_once('-')
+            && task.join(thread).exists()
+        {
             let count = fs::read_to_string(entry.path().join("exits"))?;
             return Ok(count.trim().parse()?);
         }

@@ -185,6 +185,9 @@ impl Running {
         self.input
             .write_all(b"stty -echo; PS1='' PS2=''; echo no \"\"echo\n")?;
         self.wait_since(mark, "no echo", Instant::now() + limit)?;
+        // Line editing, by which bash says more than its commands do, and what it said until now.
+        self.input.write_all(b"set +o emacs 2>/dev/null\n")?;
+        self.shell("true", limit)?;
         Ok(())
     }
 

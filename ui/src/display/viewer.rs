@@ -57,7 +57,8 @@ pub struct Viewer {
     scroller: gtk::ScrolledWindow,
     reminder: gtk::Revealer,
     words: gtk::Label,
-    reminder_ends: Option<glib::SourceId>,
+    /// How often something was said, or hushed: what ends before the latest is nobody's business.
+    reminders: u64,
     /// How often the picture's place had another size: what settled before the latest is nobody's business.
     allocations: u64,
     grab: Rc<Grab>,
@@ -134,8 +135,8 @@ pub enum News {
     Settled(u64),
     /// What is written on the screen in the session of this number.
     Text(u64, Option<Vec<String>>),
-    /// What was said has been shown for long enough.
-    HideReminder,
+    /// What was said as the one of this number has been shown for long enough.
+    HideReminder(u64),
 }
 
 impl Component for Viewer {
@@ -193,7 +194,7 @@ impl Component for Viewer {
             scroller,
             reminder,
             words,
-            reminder_ends: None,
+            reminders: 0,
             allocations: 0,
             grab,
             session: 0,
@@ -274,10 +275,8 @@ impl Component for Viewer {
                     self.show_text(&rows.unwrap_or_default());
                 }
             }
-            News::HideReminder => {
-                self.reminder_ends = None;
-                self.reminder.set_reveal_child(false);
-            }
+            News::HideReminder(reminder) if reminder == self.reminders => self.hush(),
+            News::HideReminder(_) => {}
         }
     }
 }
@@ -414,14 +413,12 @@ impl Viewer {
         self.screen
             .announce(words, gtk::AccessibleAnnouncementPriority::Medium);
         let news = sender.command_sender().clone();
-        let ends = glib::timeout_add_local_once(time, move || news.emit(News::HideReminder));
-        self.reminder_ends = Some(ends);
+        let reminder = self.reminders;
+        glib::timeout_add_local_once(time, move || news.emit(News::HideReminder(reminder)));
     }
 
     fn hush(&mut self) {
-        if let Some(ends) = self.reminder_ends.take() {
-            ends.remove();
-        }
+        self.reminders += 1;
         self.reminder.set_reveal_child(false);
     }
 }
