@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::guest::{Disk, memory};
 use super::legacy::TestClock;
 use super::{Input, Script};
-use crate::bus::{InterruptLine, MemoryBus, PortBus, Shared, Width, shared};
+use crate::bus::{InterruptLine, MemoryBus, PortBus, Shared, Unconnected, Width, shared};
 use crate::chipset::{
     DebugConsole, I440fx, Ich9Lpc, PamSink, PamState, Piix3, Piix4Power, Q35, ResetControl,
 };
@@ -214,7 +214,14 @@ pub(super) fn q35(data: &[u8]) {
         None,
     ];
     let faults: Arc<dyn crate::storage::FaultHandler> = Arc::new(ReportFaults);
-    let ahci = AhciController::new(line("ahci"), &memory(0x1_0000), &faults, drives).unwrap();
+    let ahci = AhciController::new(
+        line("ahci"),
+        &Unconnected,
+        &memory(0x1_0000),
+        &faults,
+        drives,
+    )
+    .unwrap();
     let attach = |device, function, what| {
         buses
             .pci

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::guest::{Disk, OWN, access, memory};
 use super::{Input, Script};
-use crate::bus::{InterruptLine, PortDevice, Width};
+use crate::bus::{InterruptLine, PortDevice, Unconnected, Width};
 use crate::memory::GuestMemory;
 use crate::pci::PciFunction;
 use crate::storage::ahci::AhciController;
@@ -48,6 +48,7 @@ pub(super) fn ahci(data: &[u8]) {
     let faults: Arc<dyn FaultHandler> = Arc::new(ReportFaults);
     let mut controller = AhciController::new(
         InterruptLine::unconnected("ahci"),
+        &Unconnected,
         &memory,
         &faults,
         [disk(), disc(), None, None, None, None],

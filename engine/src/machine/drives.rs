@@ -207,7 +207,13 @@ impl Drives {
         }
         let faults: Arc<dyn FaultHandler> = Arc::clone(board.order.faults) as _;
         let line = generation2::ahci_line(chipset);
-        let controller = AhciController::new(line, &board.memory, &faults, places)?;
+        let controller = AhciController::new(
+            line,
+            board.vm.interrupts().as_ref(),
+            &board.memory,
+            &faults,
+            places,
+        )?;
         self.groups.push(Arc::new(controller.drives()));
         board.attach(generation2::AHCI, shared(controller))
     }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::bus::{Action, InterruptLine, IoError, IoResult, Width};
+use crate::bus::{Action, InterruptLine, IoError, IoResult, MessageSink, Width};
 use crate::disk::queue::{DiskQueue, Method};
 use crate::memory::GuestMemory;
-use crate::pci::{BaseAddress, ConfigSpace, Identity, PciFunction, Pin};
+use crate::pci::{BaseAddress, ConfigSpace, Identity, Msi, PciFunction, Pin};
 use crate::storage::ata::disk::Disk;
 use crate::storage::ata::packet::PacketDevice;
 use crate::storage::scsi::optical;
@@ -27,6 +27,7 @@ const REGISTERS_SIZE: u32 = 0x1000;
 /// What all ports share, and the way to the interrupt controllers.
 pub(super) struct Host {
     line: InterruptLine,
+    message: Arc<Msi>,
     state: Mutex<HostState>,
 }
 
@@ -48,13 +49,26 @@ impl Host {
     pub(super) fn port_interrupts(&self, number: usize, asks: bool) {
         let mut state = self.state.lock();
         let bit = 1 << (number & 31);
+        let mut news = false;
         if asks {
             state.asking |= bit;
+            news = state.interrupt_status & bit == 0;
             state.interrupt_status |= bit;
         } else {
             state.asking &= !bit;
         }
         self.drive_line(&mut state);
+        if news {
+            self.tell(&state);
+        }
+    }
+
+    /// Sends the message, where software has asked for that rather than for the line, as long as there is something to say: what
+    /// became known is told, and told again when software has acknowledged a part of it only.
+    fn tell(&self, state: &HostState) {
+        if Self::wants(state) {
+            self.message.signal();
+        }
     }
 
     fn wants(state: &HostState) -> bool {
@@ -62,13 +76,16 @@ impl Host {
     }
 
     fn drive_line(&self, state: &mut HostState) {
-        let level = Self::wants(state) && !state.disabled;
+        let level = Self::wants(state) && !state.disabled && !self.message.is_enabled();
         if level != state.level {
             state.level = level;
             self.line.set_level(level);
         }
     }
 }
+
+/// Where the MSI capability is in the configuration space, as the ICH9 has it.
+const MESSAGE: u8 = 0x80;
 
 /// The AHCI controller. The PCI function is to be given to the bus. Dropping it ends what its drives have under way and lets go of
 /// their images once the handles on the drives are gone too.
@@ -79,19 +96,22 @@ pub struct AhciController {
 }
 
 impl AhciController {
-    /// A controller with `drives`, one a port, that interrupts over `line` (pin A), reaches `memory` by DMA and asks `faults` about
-    /// requests that fail.
+    /// A controller with `drives`, one a port, that interrupts over `line` (pin A) or by way of `messages`, reaches `memory` by DMA
+    /// and asks `faults` about requests that fail.
     ///
     /// # Errors
-    /// When the host gives no thread.
+    /// When the host gives no thread or no message.
     pub fn new(
         line: InterruptLine,
+        messages: &dyn MessageSink,
         memory: &GuestMemory,
         faults: &Arc<dyn FaultHandler>,
         drives: [Option<NewDrive>; PORTS],
     ) -> io::Result<Self> {
+        let message = Msi::new(MESSAGE, messages)?;
         let host = Arc::new(Host {
             line,
+            message: Arc::clone(&message),
             state: Mutex::default(),
         });
         let mut ports = Vec::new();
@@ -107,7 +127,7 @@ impl AhciController {
             }));
         }
         Ok(Self {
-            config: config_space(),
+            config: config_space(&message),
             host,
             drives: AhciDrives {
                 ports: Arc::new(ports),
@@ -158,6 +178,7 @@ impl AhciController {
                 let mut state = self.host.state.lock();
                 state.control = value & host::INTERRUPT_ENABLE;
                 self.host.drive_line(&mut state);
+                self.host.tell(&state);
             }
             host::INTERRUPT_STATUS => {
                 let mut state = self.host.state.lock();
@@ -165,6 +186,7 @@ impl AhciController {
                 // A port that still asks is heard at once again.
                 state.interrupt_status |= state.asking;
                 self.host.drive_line(&mut state);
+                self.host.tell(&state);
             }
             _ => {}
         }
@@ -212,8 +234,8 @@ fn connect(
 }
 
 /// ICH9 AHCI, data sheet section 15.1: the address map register (0x90) says AHCI, the port control register (0x92) is kept.
-fn config_space() -> ConfigSpace {
-    ConfigSpace::builder(Identity {
+fn config_space(message: &Msi) -> ConfigSpace {
+    let space = ConfigSpace::builder(Identity {
         vendor: 0x8086,
         device: 0x2922,
         revision: 2,
@@ -222,8 +244,8 @@ fn config_space() -> ConfigSpace {
     .subsystem(0x1af4, 0x1100)
     .interrupt_pin(Pin::A)
     .register_window(REGISTERS_WINDOW, REGISTERS_SIZE)
-    .registers_of_its_own(0x90, [0x40, 0, 0x3f, 0], [0, 0, 0x3f, 0x80])
-    .build()
+    .registers_of_its_own(0x90, [0x40, 0, 0x3f, 0], [0, 0, 0x3f, 0x80]);
+    message.add(space).build()
 }
 
 impl PciFunction for AhciController {
@@ -235,12 +257,17 @@ impl PciFunction for AhciController {
 
     fn write_config(&mut self, offset: u8, width: Width, value: u32) -> Option<Action> {
         self.config.write(offset, width, value);
+        let by_line = !self.host.message.is_enabled();
+        self.host.message.update(&self.config);
         let mut state = self.host.state.lock();
         // Whether the line would be driven if there was something to say.
         state.disabled = !self.config.interrupt_level(true);
         let wants = Host::wants(&state);
         self.config.interrupt_level(wants);
         self.host.drive_line(&mut state);
+        if by_line {
+            self.host.tell(&state);
+        }
         None
     }
 
@@ -288,6 +315,7 @@ impl PciFunction for AhciController {
     /// The drives too: as after power-on. Media stay in, trays where they are.
     fn reset(&mut self) {
         self.config.reset();
+        self.host.message.update(&self.config);
         self.reset_host(true);
     }
 }

@@ -191,3 +191,47 @@ fn the_line_can_be_disabled_by_the_command_register() {
     bench.controller.write_config(4, Width::Word, 0x0006);
     assert!(bench.line.level(0));
 }
+
+#[test]
+fn a_message_takes_the_place_of_the_line() {
+    use crate::bus::{Message, Width};
+    const ADDRESS: u64 = 0xfee0_1000;
+    let (_, mut bench) = bench();
+    assert_eq!(bench.controller.read_config(0x34, Width::Byte), 0x80);
+    for (offset, value) in [(0x84, ADDRESS as u32), (0x88, 0), (0x8c, 0x4041)] {
+        bench.controller.write_config(offset, Width::Dword, value);
+    }
+    let message = Message {
+        address: ADDRESS,
+        data: 0x4041,
+    };
+    bench.run(&frame(0xec, 0, 0), &[(DATA, 512)]);
+    assert!(bench.line.level(0) && bench.messages.take().is_empty());
+    // What is waiting is told when messages are switched on.
+    bench.controller.write_config(0x82, Width::Word, 1);
+    assert!(!bench.line.level(0));
+    assert_eq!(bench.messages.take(), [message]);
+    // Acknowledged for the controller only, it is told again.
+    bench.write(host::INTERRUPT_STATUS, 1);
+    assert_eq!(bench.messages.take(), [message]);
+    // A driver acknowledges at the port, then at the controller.
+    bench.set_port(port::INTERRUPT_STATUS, 0xffff_ffff);
+    bench.write(host::INTERRUPT_STATUS, 1);
+    assert!(bench.messages.take().is_empty());
+    bench.run(&frame(0xec, 0, 0), &[(DATA, 512)]);
+    assert_eq!(bench.messages.take(), [message], "once a command");
+    // Nothing more while it is not acknowledged, and none without the controller's own bit.
+    bench.run(&frame(0xec, 0, 0), &[(DATA, 512)]);
+    bench.write(host::CONTROL, 0);
+    bench.set_port(port::INTERRUPT_STATUS, 0xffff_ffff);
+    bench.write(host::INTERRUPT_STATUS, 1);
+    bench.run(&frame(0xec, 0, 0), &[(DATA, 512)]);
+    assert!(bench.messages.take().is_empty());
+    bench.write(host::CONTROL, host::INTERRUPT_ENABLE);
+    assert_eq!(bench.messages.take(), [message]);
+    assert!(!bench.line.level(0));
+    bench.controller.reset();
+    bench.start();
+    bench.run(&frame(0xec, 0, 0), &[(DATA, 512)]);
+    assert!(bench.line.level(0) && bench.messages.take().is_empty());
+}

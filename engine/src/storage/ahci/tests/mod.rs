@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::registers::{host, port};
 use super::*;
-use crate::bus::{InterruptLine, Recorder};
+use crate::bus::{InterruptLine, MessageRecorder, Recorder};
 use crate::memory::{GuestMemory, MemoryRegion};
 use crate::pci::PciFunction;
 use crate::storage::test_drives::{Judge, MemoryImage, Meter};
@@ -32,6 +32,7 @@ struct Bench {
     drives: AhciDrives,
     memory: GuestMemory,
     line: Arc<Recorder>,
+    messages: MessageRecorder,
 }
 
 fn disk(image: &Arc<MemoryImage>) -> Option<NewDrive> {
@@ -68,12 +69,14 @@ impl Bench {
 
     fn with_faults(drive: Option<NewDrive>, faults: Arc<dyn FaultHandler>) -> Self {
         let line = Arc::new(Recorder::default());
+        let messages = MessageRecorder::default();
         let memory =
             GuestMemory::new(vec![(0, MemoryRegion::new("main memory", MEMORY).unwrap())]).unwrap();
         let mut drives: [Option<NewDrive>; PORTS] = Default::default();
         drives[0] = drive;
         let controller = AhciController::new(
             InterruptLine::new("ahci", line.clone(), 0),
+            &messages,
             &memory,
             &faults,
             drives,
@@ -84,6 +87,7 @@ impl Bench {
             controller,
             memory,
             line,
+            messages,
         };
         bench.start();
         bench
