@@ -18,6 +18,8 @@ mod segments;
 mod switch;
 mod switches;
 mod uplink;
+#[cfg(test)]
+mod uplink_host_tests;
 
 pub use bell::Bell;
 pub use cable::{Cable, Traffic};
