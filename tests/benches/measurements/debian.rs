@@ -176,8 +176,8 @@ fn fio(running: &mut Running, device: &str, load: &str) -> anyhow::Result<(f64, 
         LIMIT,
     )?;
     let after = exits(running)?;
-    let numbers: Vec<f64> = said
-        .trim()
+    let line = said.trim().lines().last().unwrap_or_default();
+    let numbers: Vec<f64> = line
         .split(';')
         .map(str::parse)
         .collect::<Result<_, _>>()

@@ -170,7 +170,10 @@ impl Harness {
                             all.push(value);
                         }
                     }
-                    Err(error) => failures[number] = Some(format!("{error:#}")),
+                    Err(error) => {
+                        eprintln!("    {}: {error:#}", subject.name);
+                        failures[number] = Some(format!("{error:#}"));
+                    }
                 }
             }
         }

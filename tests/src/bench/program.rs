@@ -185,8 +185,9 @@ impl Running {
         self.input
             .write_all(b"stty -echo; PS1='' PS2=''; echo no \"\"echo\n")?;
         self.wait_since(mark, "no echo", Instant::now() + limit)?;
-        // Line editing, by which bash says more than its commands do, and what it said until now.
-        self.input.write_all(b"set +o emacs 2>/dev/null\n")?;
+        // Without line editing, by which bash says more than its commands do, and what the kernel says between them.
+        self.input
+            .write_all(b"set +o emacs 2>/dev/null\ndmesg -n 1 2>/dev/null\n")?;
         self.shell("true", limit)?;
         Ok(())
     }
