@@ -625,10 +625,11 @@ fn summaries(view: &View) -> [String; TOPICS.len()] {
             drives.join(", ")
         },
         network,
-        if definition.devices.input {
-            gettext("Tablet and PS/2")
-        } else {
-            gettext("PS/2")
+        match (definition.devices.graphics, definition.devices.input) {
+            (true, true) => gettext("Virtio, tablet and PS/2"),
+            (true, false) => gettext("Virtio, PS/2"),
+            (false, true) => gettext("VGA, tablet and PS/2"),
+            (false, false) => gettext("VGA, PS/2"),
         },
         match definition.clock {
             Clock::Utc => gettext("Universal time"),
