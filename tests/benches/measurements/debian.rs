@@ -100,7 +100,7 @@ impl Disks {
         ];
         machines.create("debian", &options)?;
         let mut described = fs::read_to_string(library.join("debian/machine.toml"))?;
-        described = described.replace("bus = \"ahci\"", "bus = \"virtio\"");
+        described = described.replace("bus = \"sata\"\nfile", "bus = \"virtio\"\nfile");
         for (_, name, _) in FORMATS {
             described += &format!(
                 "\n[[drive]]\nkind = \"disk\"\nbus = \"virtio\"\nfile = \"{}\"\nformat = \"{name}\"\n",

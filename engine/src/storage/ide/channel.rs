@@ -75,7 +75,9 @@ impl Channel {
         let (result, moved) = {
             let mut state = self.state.lock();
             for (unit, queue) in state.units.iter_mut().zip(&self.queues) {
-                unit.resetting &= !settled(queue);
+                if unit.resetting {
+                    unit.resetting = !settled(queue);
+                }
             }
             let result = access(&mut state);
             for (number, (unit, queue)) in state.units.iter_mut().zip(&self.queues).enumerate() {
