@@ -101,7 +101,7 @@ impl Desktop {
                 "5",
             ]);
         let mut turns = Background(turn.spawn().context("xdotool is needed")?);
-        let (mut pictures, mut last) = (0_u32, self.server.part(LIST));
+        let mut last = self.server.part(LIST);
         let mut shown = Vec::new();
         while turns.0.try_wait()?.is_none() {
             let now = self.server.part(LIST);
@@ -110,7 +110,6 @@ impl Desktop {
                 continue;
             }
             last = now;
-            pictures += 1;
             shown.push(Instant::now());
             std::thread::sleep(PICTURE);
         }
@@ -119,8 +118,8 @@ impl Desktop {
             anyhow::bail!("the list did not move");
         };
         let time = (*last - *first).as_secs_f64();
-        ensure!(pictures > 1 && time > 0.5, "the list moved for {time} s");
-        Ok([f64::from(pictures - 1) / time])
+        ensure!(time > 0.5, "the list moved for {time} s");
+        Ok([f64::from(u32::try_from(shown.len() - 1)?) / time])
     }
 
     /// Starts `command` and waits until its window is on the screen and has settled; tells how long it took to be there.

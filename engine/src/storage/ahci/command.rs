@@ -262,21 +262,34 @@ impl Port {
         offset: u64,
         buffer: Buffer,
     ) {
-        let Some(queue) = &self.queue else {
-            self.end(state, End::Failed(error::ABORTED));
-            return;
-        };
         let request = Request {
             kind,
             offset,
             buffer,
+        };
+        self.hand_over(state, image, request, move |port, state, done| {
+            port.done(state, kind, done);
+        });
+    }
+
+    /// Gives a request to the queue; `ended` hears of its end unless a reset, a stop or another's failure came before.
+    pub(super) fn hand_over(
+        self: &Arc<Self>,
+        state: &PortState,
+        image: &Arc<dyn Image>,
+        request: Request,
+        ended: impl FnOnce(&Self, &mut PortState, &Done) + Send + 'static,
+    ) {
+        // A port without a drive has no commands that come so far.
+        let Some(queue) = &self.queue else {
+            return;
         };
         let (port, generation) = (Arc::downgrade(self), state.generation);
         queue.submit(image, request, move |done| {
             if let Some(port) = port.upgrade() {
                 port.with(|state| {
                     if state.generation == generation {
-                        port.done(state, kind, &done);
+                        ended(&port, state, &done);
                     }
                 });
             }

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use crate::disk::Image;
 use crate::disk::queue::{Buffer, Done, Failure, Kind, Request};
 use crate::storage::ata::disk::{FailedCommand, show_failed_sector};
 use crate::storage::ata::task_file::{TaskFile, error, status};
@@ -89,28 +88,8 @@ impl Port {
             offset,
             buffer: Buffer::Guest(buffer),
         };
-        self.submit_queued(state, &image, request, queued);
-    }
-
-    fn submit_queued(
-        self: &Arc<Self>,
-        state: &mut PortState,
-        image: &Arc<dyn Image>,
-        request: Request,
-        queued: Queued,
-    ) {
-        let Some(queue) = &self.queue else {
-            return self.fail_queued(state, queued, error::ABORTED);
-        };
-        let (port, generation) = (Arc::downgrade(self), state.generation);
-        queue.submit(image, request, move |done| {
-            if let Some(port) = port.upgrade() {
-                port.with(|state| {
-                    if state.generation == generation {
-                        port.queued_done(state, queued, &done);
-                    }
-                });
-            }
+        self.hand_over(state, &image, request, move |port, state, done| {
+            port.queued_done(state, queued, done);
         });
     }
 

@@ -38,7 +38,7 @@ pub(super) struct Place {
 /// A channel: its state, and what carries out its drives' requests.
 pub(super) struct Channel {
     number: usize,
-    pub(super) state: Mutex<ChannelState>,
+    state: Mutex<ChannelState>,
     queues: [Option<DiskQueue>; 2],
     pub(super) observer: Mutex<Option<TrayObserver>>,
 }

@@ -12,7 +12,7 @@ use crate::storage::ata::disk::Disk;
 use crate::storage::ata::task_file::{Signature, TaskFile, device, error, status};
 
 /// The most that is read, written or moved at once, in bytes: a multiple of every ATA block and of the optical sector.
-pub(super) const CHUNK: u64 = 128 * 1024;
+const CHUNK: u64 = 128 * 1024;
 
 /// Ready, nothing to report.
 pub(super) const READY: u8 = status::READY | status::SEEK;

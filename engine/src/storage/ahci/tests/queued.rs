@@ -152,6 +152,16 @@ impl Image for Gates {
     }
 }
 
+/// A disk whose requests wait.
+fn gated() -> (Arc<Gates>, Bench) {
+    let image = Arc::new(Gates::default());
+    let bench = Bench::new(Some(NewDrive::Disk {
+        image: image.clone(),
+        name: "hard disk 1".into(),
+    }));
+    (image, bench)
+}
+
 fn until(mut what: impl FnMut() -> bool) {
     while !what() {
         std::thread::yield_now();
@@ -160,11 +170,7 @@ fn until(mut what: impl FnMut() -> bool) {
 
 #[test]
 fn commands_end_in_any_order_and_others_wait_for_them() {
-    let image = Arc::new(Gates::default());
-    let mut bench = Bench::new(Some(NewDrive::Disk {
-        image: image.clone(),
-        name: "hard disk 1".into(),
-    }));
+    let (image, mut bench) = gated();
     for slot in (1..4_u64).rev() {
         bench.prepare_slot(slot, &queued(READ, slot as u8, slot, 1), &[(DATA, 512)]);
     }
@@ -232,11 +238,7 @@ fn the_log_says_which_command_failed() {
 
 #[test]
 fn what_is_under_way_is_given_up_when_the_port_stops() {
-    let image = Arc::new(Gates::default());
-    let mut bench = Bench::new(Some(NewDrive::Disk {
-        image: image.clone(),
-        name: "hard disk 1".into(),
-    }));
+    let (image, mut bench) = gated();
     bench.prepare_slot(3, &queued(READ, 3, 3, 1), &[(DATA, 512)]);
     issue(&mut bench, 1 << 3);
     until(|| !image.waiting.lock().is_empty());
@@ -247,7 +249,7 @@ fn what_is_under_way_is_given_up_when_the_port_stops() {
     until(|| bench.port(port::COMMAND) & 0x8000 == 0);
     bench.set_port(port::COMMAND, 0x11);
     assert_eq!(bench.port(port::INTERRUPT_STATUS) & 1 << 3, 0);
-    // A read-only image, by FUA, and another that is under way with the same tag.
+    // Another command with the tag of one that is under way.
     bench.prepare_slot(3, &queued(READ, 3, 4, 1), &[(DATA, 512)]);
     issue(&mut bench, 1 << 3);
     until(|| image.waiting.lock().len() == 2);
