@@ -10,6 +10,7 @@
 
 mod dhcp;
 mod dns;
+mod forwards;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod icmp;
@@ -353,9 +354,13 @@ impl Engine {
             match self.commands.try_recv() {
                 Ok(Command::Listen(owner, forward, listener)) => {
                     let outcome = match listener {
-                        Listener::Tcp(socket) => {
-                            self.tcp.listen(&self.poll, owner, forward, socket)
-                        }
+                        Listener::Tcp(socket) => self.tcp.forwards.add(
+                            &self.poll,
+                            Token::TcpForward,
+                            owner,
+                            forward,
+                            socket,
+                        ),
                         Listener::Udp(socket) => {
                             self.udp.listen(&self.poll, owner, forward, socket)
                         }
@@ -365,7 +370,8 @@ impl Engine {
                     }
                 }
                 Ok(Command::Unlisten(owner, forward)) => match forward.protocol {
-                    Protocol::Tcp => self.tcp.unlisten(owner, &forward),
+                    // Connections that came through it go on.
+                    Protocol::Tcp => drop(self.tcp.forwards.remove(owner, &forward)),
                     Protocol::Udp => self.udp.unlisten(owner, &forward),
                 },
                 Ok(Command::Forget(gone)) => self.forget(&gone),

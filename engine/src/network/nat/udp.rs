@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use super::dns::{self, Resolver};
+use super::forwards::{Forwards, GuestAddress};
 use super::outlet::Outlet;
 use super::packet::{Packet, UDP};
 use super::poll::{Poll, Token};
@@ -37,16 +38,9 @@ struct Flow {
     owed_since: Option<Instant>,
 }
 
-struct Listening {
-    owner: MacAddress,
-    forward: Forward,
-    socket: UdpSocket,
-    guest: Option<SocketAddr>,
-}
-
 /// A stranger who sent something through a forward, as the guest knows it.
 struct Stranger {
-    listening: usize,
+    forward: usize,
     address: SocketAddr,
     last: Instant,
 }
@@ -55,7 +49,8 @@ struct Stranger {
 pub(super) struct Udp {
     flows: Vec<Option<Flow>>,
     by_guest: HashMap<(SocketAddr, Option<SocketAddr>), usize>,
-    listening: Vec<Option<Listening>>,
+    /// The host's ports that lead to guests.
+    forwards: Forwards<UdpSocket>,
     strangers: HashMap<(SocketAddr, SocketAddr), Stranger>,
     buffer: Vec<u8>,
 }
@@ -65,7 +60,7 @@ impl Udp {
         Self {
             flows: Vec::new(),
             by_guest: HashMap::new(),
-            listening: Vec::new(),
+            forwards: Forwards::new(),
             strangers: HashMap::new(),
             buffer: vec![0; 65_536],
         }
@@ -84,7 +79,7 @@ impl Udp {
         if let Some(stranger) = self.strangers.get_mut(&(source, target)) {
             stranger.last = now;
             let address = stranger.address;
-            if let Some(Some(listening)) = self.listening.get(stranger.listening) {
+            if let Some(listening) = self.forwards.get(stranger.forward) {
                 // A datagram may be lost.
                 let _ = listening.socket.send_to(payload, address);
             }
@@ -265,36 +260,15 @@ impl Udp {
         forward: Forward,
         socket: UdpSocket,
     ) -> std::io::Result<()> {
-        let number = self
-            .listening
-            .iter()
-            .position(Option::is_none)
-            .unwrap_or(self.listening.len());
-        poll.add(&socket, Token::UdpForward(number))?;
-        let listening = Some(Listening {
-            owner,
-            forward,
-            socket,
-            guest: None,
-        });
-        match self.listening.get_mut(number) {
-            Some(place) => *place = listening,
-            None => self.listening.push(listening),
-        }
-        Ok(())
+        self.forwards
+            .add(poll, Token::UdpForward, owner, forward, socket)
     }
 
     /// Ends a forward.
     pub fn unlisten(&mut self, owner: MacAddress, forward: &Forward) {
-        for (number, place) in self.listening.iter_mut().enumerate() {
-            if place
-                .as_ref()
-                .is_some_and(|one| one.owner == owner && one.forward == *forward)
-            {
-                *place = None;
-                self.strangers
-                    .retain(|_, stranger| stranger.listening != number);
-            }
+        if let Some(number) = self.forwards.remove(owner, forward) {
+            self.strangers
+                .retain(|_, stranger| stranger.forward != number);
         }
     }
 
@@ -303,24 +277,19 @@ impl Udp {
         &mut self,
         outlet: &mut Outlet,
         number: usize,
-        guest_address: &mut dyn FnMut(&Outlet, MacAddress, &Forward) -> Option<IpAddr>,
+        guest_address: GuestAddress<'_>,
         now: Instant,
     ) {
         for _ in 0..TURN {
-            let Some(Some(listening)) = self.listening.get_mut(number) else {
+            let Some(listening) = self.forwards.get(number) else {
                 return;
             };
             let Ok((length, stranger)) = listening.socket.recv_from(&mut self.buffer) else {
                 return;
             };
-            let Some(address) = guest_address(outlet, listening.owner, &listening.forward) else {
+            let Some(guest) = listening.guest(outlet, guest_address, now) else {
                 continue;
             };
-            if outlet.mac_of(address).is_none() {
-                outlet.hear(address, listening.owner, now);
-            }
-            let guest = SocketAddr::new(address, listening.forward.guest_port);
-            listening.guest = Some(guest);
             let Some(seen) = self.seen_as(outlet, number, guest, stranger, now) else {
                 continue;
             };
@@ -334,13 +303,13 @@ impl Udp {
     fn seen_as(
         &mut self,
         outlet: &Outlet,
-        listening: usize,
+        forward: usize,
         guest: SocketAddr,
         stranger: SocketAddr,
         now: Instant,
     ) -> Option<SocketAddr> {
         let known = self.strangers.iter_mut().find(|((to, _), one)| {
-            *to == guest && one.listening == listening && one.address == stranger
+            *to == guest && one.forward == forward && one.address == stranger
         });
         if let Some(((_, seen), known)) = known {
             known.last = now;
@@ -370,7 +339,7 @@ impl Udp {
         self.strangers.insert(
             (guest, seen),
             Stranger {
-                listening,
+                forward,
                 address: stranger,
                 last: now,
             },

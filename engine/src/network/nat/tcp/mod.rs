@@ -21,11 +21,11 @@ use self::flow::{Flow, Key};
 pub(super) use self::flow::{Outcome, TICK};
 use self::segment::{Segment, reset};
 use super::dns::{self, Resolver};
+use super::forwards::{Forwards, GuestAddress};
 use super::icmp::{self, Unreachable};
 use super::outlet::{Outlet, Rate};
 use super::packet::Packet;
 use super::poll::{Poll, Ready, Token};
-use crate::definition::{Forward, MacAddress};
 
 /// How many connections there are at most.
 const MOST_FLOWS: usize = 1024;
@@ -38,17 +38,12 @@ const TURN: usize = 64;
 /// How long a connection stays that nothing passes and that ended on one side, or never began.
 const HALF_OPEN: Duration = Duration::from_secs(600);
 
-struct Listening {
-    owner: MacAddress,
-    forward: Forward,
-    socket: TcpListener,
-}
-
 /// All TCP of one network.
 pub(super) struct Tcp {
     flows: Vec<Option<Flow>>,
     by_key: HashMap<Key, usize>,
-    listening: Vec<Option<Listening>>,
+    /// The host's ports that lead to guests.
+    pub forwards: Forwards<TcpListener>,
     generation: u32,
     rate: Rate,
     sequence: u32,
@@ -66,7 +61,7 @@ impl Tcp {
         Self {
             flows: Vec::new(),
             by_key: HashMap::new(),
-            listening: Vec::new(),
+            forwards: Forwards::new(),
             generation: 0,
             rate: Rate::new(MOST_PER_SECOND, now),
             sequence: 0x1357_9bdf,
@@ -288,67 +283,25 @@ impl Tcp {
         }
     }
 
-    /// Lets `socket` lead to `owner`'s guest.
-    pub fn listen(
-        &mut self,
-        poll: &Poll,
-        owner: MacAddress,
-        forward: Forward,
-        socket: TcpListener,
-    ) -> std::io::Result<()> {
-        let number = self
-            .listening
-            .iter()
-            .position(Option::is_none)
-            .unwrap_or(self.listening.len());
-        poll.add(&socket, Token::TcpForward(number))?;
-        let listening = Some(Listening {
-            owner,
-            forward,
-            socket,
-        });
-        match self.listening.get_mut(number) {
-            Some(place) => *place = listening,
-            None => self.listening.push(listening),
-        }
-        Ok(())
-    }
-
-    /// Ends a forward; connections that came through it go on.
-    pub fn unlisten(&mut self, owner: MacAddress, forward: &Forward) {
-        for place in &mut self.listening {
-            if place
-                .as_ref()
-                .is_some_and(|one| one.owner == owner && one.forward == *forward)
-            {
-                *place = None;
-            }
-        }
-    }
-
     /// Somebody connected to forward `number`; `guest_address` is where its owner's guest is.
     pub fn forward_ready(
         &mut self,
         outlet: &mut Outlet,
         poll: &Poll,
         number: usize,
-        guest_address: &mut dyn FnMut(&Outlet, MacAddress, &Forward) -> Option<IpAddr>,
+        guest_address: GuestAddress<'_>,
         now: Instant,
     ) {
         for _ in 0..TURN {
-            let Some(Some(listening)) = self.listening.get(number) else {
+            let Some(listening) = self.forwards.get(number) else {
                 return;
             };
             let Ok((stream, peer)) = listening.socket.accept() else {
                 return;
             };
-            let Some(address) = guest_address(outlet, listening.owner, &listening.forward) else {
+            let Some(guest) = listening.guest(outlet, guest_address, now) else {
                 continue;
             };
-            if outlet.mac_of(address).is_none() {
-                outlet.hear(address, listening.owner, now);
-            }
-            let guest = SocketAddr::new(address, listening.forward.guest_port);
             if stream.set_nonblocking(true).is_err()
                 || self.by_key.len() >= MOST_FLOWS && !self.make_room(now)
             {
