@@ -32,3 +32,10 @@ packages_medium() {
     enter_root "$source_dir/build-aux/fetch-mirror" bookworm "$work/mirror" usr-is-merged linux-image-amd64 grub-pc grub-efi-amd64 dbus
     enter_root xorriso -as mkisofs -quiet -V DEBIAN_12_PACKAGES -r -J -joliet-long -o "$made/debian-12-packages.iso" "$work/mirror"
 }
+
+# OVMF as Debian 12 builds it: it knows Secure Boot and does without system management mode.
+secure_boot() {
+    fetch bookworm ovmf
+    cp "$work/packages/usr/share/OVMF/OVMF_CODE_4M.fd" "$made/secure-boot-code.fd"
+    cp "$work/packages/usr/share/OVMF/OVMF_VARS_4M.fd" "$made/secure-boot-variables.fd"
+}

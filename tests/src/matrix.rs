@@ -56,7 +56,8 @@ test shows otherwise; the remark has the reason.
 const CLOSING: &str = "
 Not tried yet: Debian's own installer to its end, for which it wants a whole mirror of Debian.
 
-Not working yet: Secure Boot. With the keys' variables on Debian 13's OVMF without system management mode, a guest finds it off.
+With Secure Boot: on OVMF as Debian 12 builds it, and as the Flatpak brings it. Debian 13's knows it with system management mode only, which
+machines here do not have; there a machine with Secure Boot says so and does not start.
 
 Not to be had as a package of Debian, PyPI, npm or crates.io, and therefore not tried: FreeDOS or another DOS, a BSD, Haiku, ReactOS, KolibriOS.
 ";

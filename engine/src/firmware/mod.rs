@@ -4,6 +4,7 @@
 mod acpi;
 mod boot_order;
 pub mod fw_cfg;
+mod keys;
 mod locate;
 mod memory_map;
 mod nvram;

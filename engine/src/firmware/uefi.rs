@@ -3,6 +3,7 @@
 //!
 //! A build that requires system management mode is of no use here: there is none. Secure Boot does not need it, only that without it
 //! a guest's kernel could change the keys; but the build must know Secure Boot, which its descriptor says and ordinary builds do not.
+//! Where such a build comes without keys, a new machine's variables get those that computers are sold with.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::keys;
 use super::locate::{DIRECTORY_VARIABLE, LocateError};
 
 const PACKAGES: &str =
@@ -94,7 +96,9 @@ struct Candidate {
     code: PathBuf,
     variables: PathBuf,
     needs_management_mode: bool,
-    /// The code knows Secure Boot, and the variables hold keys for it.
+    /// The code knows Secure Boot.
+    secure_boot: bool,
+    /// The variables hold keys for it.
     keys: bool,
 }
 
@@ -117,7 +121,8 @@ impl Candidate {
             code: code.filename,
             variables: variables.filename,
             needs_management_mode: has("requires-smm"),
-            keys: has("secure-boot") && has("enrolled-keys"),
+            secure_boot: has("secure-boot"),
+            keys: has("enrolled-keys"),
         })
     }
 
@@ -133,6 +138,7 @@ fn candidates(root: &Path, chosen: Option<&Path>) -> Vec<Candidate> {
         code,
         variables,
         needs_management_mode: false,
+        secure_boot: keys,
         keys,
     };
     let mut found = Vec::new();
@@ -213,14 +219,16 @@ impl Uefi {
 
     /// Whether this host has a build that knows Secure Boot; looks for files only.
     pub fn has_secure_boot() -> bool {
-        Self::with_keys(&candidates(Path::new("/"), chosen().as_deref())).is_some()
+        Self::for_secure_boot(&candidates(Path::new("/"), chosen().as_deref())).is_some()
     }
 
-    /// Keys alone do not make Secure Boot: an ordinary build, which lacks it, takes them and then starts whatever there is.
-    fn with_keys(candidates: &[Candidate]) -> Option<&Candidate> {
-        candidates
+    /// The best for Secure Boot: one with keys of its own, else one that ours are for. Keys alone do not make it: an ordinary build, which
+    /// does not know it, takes them and then starts whatever there is.
+    fn for_secure_boot(candidates: &[Candidate]) -> Option<&Candidate> {
+        let mut suitable = candidates
             .iter()
-            .find(|it| !it.needs_management_mode && it.keys)
+            .filter(|it| !it.needs_management_mode && it.secure_boot);
+        suitable.clone().find(|it| it.keys).or(suitable.next())
     }
 
     fn find(root: &Path, chosen: Option<&Path>, secure_boot: bool) -> Result<Self, LocateError> {
@@ -236,8 +244,17 @@ impl Uefi {
         if !secure_boot {
             return Self::load(&plain.code, &plain.variables);
         }
-        let keyed = Self::with_keys(&candidates).ok_or(LocateError::NoSecureBoot)?;
-        Self::load(&keyed.code, &keyed.variables)
+        let secure = Self::for_secure_boot(&candidates).ok_or(LocateError::NoSecureBoot)?;
+        let mut uefi = Self::load(&secure.code, &secure.variables)?;
+        if !secure.keys {
+            uefi.variables =
+                keys::enrol(&uefi.variables).ok_or_else(|| LocateError::Unsuitable {
+                    path: secure.variables.clone(),
+                    fault: "it is no empty store of variables, which keys for Secure Boot could be added to",
+                    packages: PACKAGES,
+                })?;
+        }
+        Ok(uefi)
     }
 
     fn load(code_file: &Path, template: &Path) -> Result<Self, LocateError> {
@@ -352,7 +369,7 @@ mod tests {
         assert!(error.to_string().contains("switch Secure Boot off"));
         for (features, suits) in [
             (r#""enrolled-keys""#, false),
-            (r#""secure-boot""#, false),
+            (r#""secure-boot", "requires-smm""#, false),
             (r#""enrolled-keys", "secure-boot""#, true),
         ] {
             put(
@@ -367,6 +384,38 @@ mod tests {
                 assert_eq!((uefi.code[0], uefi.variables[0]), (7, 3));
             }
         }
+    }
+
+    #[test]
+    fn a_build_without_keys_gets_ours_and_only_for_secure_boot() {
+        let root = debian();
+        let describe = |name: &str, variables: &str, features: &str| {
+            let text = descriptor("/fw/own.fd", variables, features);
+            put(
+                root.path(),
+                &format!("/etc/qemu/firmware/{name}.json"),
+                text.as_bytes(),
+            );
+        };
+        let find = |secure_boot| Uefi::find(root.path(), None, secure_boot);
+        describe("10-own", "/fw/blank.fd", r#""secure-boot""#);
+        put(root.path(), "/fw/own.fd", &[7; PAGE]);
+        put(root.path(), "/fw/blank.fd", &variables(3));
+        let fault = find(true).unwrap_err();
+        assert!(fault.to_string().contains("blank.fd"), "{fault}");
+        let blank = keys::tests::template(0xe000);
+        put(root.path(), "/fw/blank.fd", &blank);
+        let uefi = find(true).unwrap();
+        assert_eq!(uefi.code[0], 7);
+        assert_eq!(Some(&uefi.variables), keys::enrol(&blank).as_ref());
+        assert_eq!(find(false).unwrap().variables, blank);
+        // A template with keys of its own is the better one.
+        describe(
+            "70-keys",
+            "/fw/keys.fd",
+            r#""enrolled-keys", "secure-boot""#,
+        );
+        assert_eq!(find(true).unwrap().variables, variables(3));
     }
 
     #[test]
