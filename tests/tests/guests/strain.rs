@@ -46,6 +46,7 @@ pub fn twenty_restarts(kind: Kind) {
         guest.wait_for_state(COMMAND, |state| !state.is_alive()),
         State::Off
     );
+    row.works(Cell::ShutsDown);
 }
 
 /// Work for each of four processors: processes come and go, memory is filled, files are packed, pipes are written, the disk is too.
