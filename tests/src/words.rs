@@ -162,9 +162,7 @@ fn string(literal: &proc_macro2::Literal) -> Option<String> {
 pub struct Spoken {
     /// The messages of its errors.
     pub errors: Vec<String>,
-    /// Whole sentences elsewhere: three words or more with a full stop.
-    pub sentences: Vec<String>,
-    /// All texts but the messages of errors, these sentences among them.
+    /// All texts but the messages of errors.
     pub texts: Vec<String>,
 }
 
@@ -203,18 +201,138 @@ fn hear(tokens: TokenStream, spoken: &mut Spoken) {
                 name.clear();
             }
             TokenTree::Literal(literal) => {
-                if let Some(text) = string(&literal) {
-                    let words = text.split_whitespace().count();
-                    let begins = |letter: char| letter.is_uppercase() || "{.".contains(letter);
-                    if words > 2 && text.starts_with(begins) && text.ends_with(['.', '?']) {
-                        spoken.sentences.push(text.clone());
-                    }
-                    spoken.texts.push(text);
-                }
+                spoken.texts.extend(string(&literal));
                 name.clear();
             }
         }
     }
+}
+
+/// A function that takes something by the name that was looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taker {
+    name: String,
+    /// The number of the argument.
+    place: usize,
+    /// Whether other files may call it.
+    pub public: bool,
+}
+
+/// The functions of a file that have a parameter of this name.
+///
+/// # Errors
+/// It is not Rust.
+pub fn takers(source: &str, parameter: &str) -> anyhow::Result<Vec<Taker>> {
+    let mut found = Vec::new();
+    each_call(source, &mut |call| {
+        let named = |tokens: &Vec<String>| tokens.first().is_some_and(|name| name == parameter);
+        let itself = |tokens: &Vec<String>| tokens.iter().any(|token| token == "self");
+        let mut taken = arguments(call.group);
+        taken.retain(|tokens| !itself(tokens));
+        if let Some(place) = taken.iter().position(named).filter(|_| call.before == "fn") {
+            found.push(Taker {
+                name: call.name.to_owned(),
+                place,
+                public: call.public,
+            });
+        }
+    })?;
+    Ok(found)
+}
+
+/// The texts that a file hands to `takers`.
+///
+/// # Errors
+/// It is not Rust.
+pub fn handed(source: &str, takers: &[&Taker]) -> anyhow::Result<Vec<String>> {
+    let mut found = Vec::new();
+    each_call(source, &mut |call| {
+        let taken = takers.iter().filter(|taker| taker.name == call.name);
+        for taker in taken.filter(|_| call.before != "fn") {
+            let given = arguments(call.group).into_iter().nth(taker.place);
+            let literal =
+                given.and_then(|given| syn::parse_str::<syn::LitStr>(given.first()?).ok());
+            found.extend(literal.map(|literal| literal.value()));
+        }
+    })?;
+    Ok(found)
+}
+
+/// A name with parentheses behind it.
+struct Call<'a> {
+    /// The word before it.
+    before: &'a str,
+    name: &'a str,
+    group: &'a Group,
+    /// Whether what it belongs to is public.
+    public: bool,
+}
+
+/// Shows `see` all calls and heads of functions but those that are only there for tests.
+fn each_call(source: &str, see: &mut dyn FnMut(&Call<'_>)) -> anyhow::Result<()> {
+    fn walk(tokens: TokenStream, see: &mut dyn FnMut(&Call<'_>)) {
+        let (mut before, mut name, mut public) = (String::new(), String::new(), false);
+        let mut tokens = tokens.into_iter().peekable();
+        while let Some(token) = tokens.next() {
+            match token {
+                TokenTree::Punct(mark) if mark.as_char() == '#' => attribute(&mut tokens),
+                TokenTree::Punct(mark) => {
+                    public &= mark.as_char() != ';';
+                    // A macro is no function.
+                    if mark.as_char() == '!' {
+                        name.clear();
+                    }
+                }
+                TokenTree::Ident(ident) => {
+                    before = std::mem::replace(&mut name, ident.to_string());
+                    public |= name == "pub";
+                }
+                TokenTree::Group(group) => {
+                    if group.delimiter() == Delimiter::Parenthesis {
+                        let (before, name, group) = (&before, &name, &group);
+                        see(&Call {
+                            before,
+                            name,
+                            group,
+                            public,
+                        });
+                    }
+                    public &= group.delimiter() != Delimiter::Brace;
+                    walk(group.stream(), see);
+                    name.clear();
+                }
+                TokenTree::Literal(_) => name.clear(),
+            }
+        }
+    }
+    let tokens = source.parse();
+    let tokens = tokens.map_err(|error| anyhow::anyhow!("it is not Rust: {error}"))?;
+    walk(tokens, see);
+    Ok(())
+}
+
+/// What stands between the commas of a group, as its tokens; commas of generic types part nothing.
+fn arguments(group: &Group) -> Vec<Vec<String>> {
+    let (mut all, mut depth) = (vec![Vec::new()], 0_i32);
+    let mut before = ' ';
+    for token in group.stream() {
+        let mark = match &token {
+            TokenTree::Punct(mark) => mark.as_char(),
+            _ => ' ',
+        };
+        match mark {
+            '<' => depth += 1,
+            '>' if before != '-' && before != '=' => depth -= 1,
+            _ => {}
+        }
+        if mark == ',' && depth <= 0 {
+            all.push(Vec::new());
+        } else if let Some(last) = all.last_mut() {
+            last.push(token.to_string());
+        }
+        before = mark;
+    }
+    all
 }
 
 /// The message of an attribute `[error("…")]`.
@@ -234,6 +352,24 @@ fn error_message(attribute: &Group) -> Option<String> {
 /// Whether a text looks like one for people rather than an identifier, a path, a style class or an icon's name: beside the places of
 /// values it has two words, or one with a capital letter.
 fn is_for_people(text: &str) -> bool {
+    let bare = without_places(text);
+    let words = count_words(&bare);
+    let capital = bare
+        .trim_start_matches(['_', '“', ' '])
+        .chars()
+        .next()
+        .is_some_and(char::is_uppercase);
+    let lower = bare.chars().any(char::is_lowercase);
+    words > 1 || (words == 1 && capital && lower)
+}
+
+/// Whether a text has two words or more beside the places of values, and is not a whole document.
+pub fn is_prose(text: &str) -> bool {
+    !text.contains('\n') && count_words(&without_places(text)) > 1
+}
+
+/// `text` without the places of values.
+fn without_places(text: &str) -> String {
     let mut bare = String::new();
     let mut depth = 0_u32;
     for letter in text.chars() {
@@ -244,9 +380,13 @@ fn is_for_people(text: &str) -> bool {
             _ => {}
         }
     }
-    // An accelerator, or a path.
+    bare
+}
+
+/// How many words are in a text without places; none in an accelerator or a path.
+fn count_words(bare: &str) -> usize {
     if bare.starts_with('<') || (bare.contains('/') && !bare.contains(' ')) {
-        return false;
+        return 0;
     }
     let word = |word: &str| {
         let word = word.trim_matches(|letter: char| !letter.is_alphanumeric());
@@ -255,33 +395,28 @@ fn is_for_people(text: &str) -> bool {
                 .chars()
                 .all(|letter| letter.is_alphabetic() || "’'-_…".contains(letter))
     };
-    let words = bare.split_whitespace().filter(|part| word(part)).count();
-    let capital = bare
-        .trim_start_matches(['_', '“', ' '])
-        .chars()
-        .next()
-        .is_some_and(char::is_uppercase);
-    let lower = bare.chars().any(char::is_lowercase);
-    words > 1 || (words == 1 && capital && lower)
+    bare.split_whitespace().filter(|part| word(part)).count()
 }
 
-/// Rust sources below `folder` that are not only tests, in the order of their names.
+/// Rust sources below `place` that are not only tests, in the order of their names; it may be a source itself.
 ///
 /// # Errors
 /// A folder cannot be read.
-pub fn sources(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+pub fn sources(place: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
-            let path = entry?.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|kind| kind == "rs")
-                && !path.ends_with("tests.rs")
-            {
-                found.push(path);
+    let mut places = vec![place.to_owned()];
+    while let Some(path) = places.pop() {
+        let name = path.file_stem().and_then(|name| name.to_str());
+        if path != place && name.is_some_and(|name| name == "tests" || name.ends_with("_tests")) {
+            continue;
+        }
+        if path.is_dir() {
+            let entries = std::fs::read_dir(&path).with_context(|| path.display().to_string())?;
+            for entry in entries {
+                places.push(entry?.path());
             }
+        } else if path.extension().is_some_and(|kind| kind == "rs") {
+            found.push(path);
         }
     }
     found.sort();
@@ -391,7 +526,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_and_sentences_are_heard() {
+    fn errors_and_texts_are_heard() {
         let source = r#"
             /// Not a sentence for people.
             #[derive(Debug, thiserror::Error)]
@@ -413,7 +548,45 @@ mod tests {
         "#;
         let spoken = spoken(source).unwrap();
         assert_eq!(spoken.errors, ["{file} is gone"]);
-        assert_eq!(spoken.sentences, ["That is {} too much."]);
         assert_eq!(spoken.texts, ["memory", "That is {} too much.", "read"]);
+        for (text, prose) in [
+            ("its header is {} bytes", true),
+            ("lost {what}", false),
+            ("memory", false),
+            ("/usr/share/a", false),
+            ("two words\nof a document", false),
+        ] {
+            assert_eq!(is_prose(text), prose, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_parameter_is_given_is_found_by_its_name() {
+        let source = r#"
+            impl Fault {
+                fn host(&self, files: HashMap<u8, u8>, action: &'static str) -> Self {}
+                pub(super) fn during(action: &'static str) -> impl FnOnce(u8, u8) -> Self {}
+                fn other(reaction: &str) {}
+            }
+            fn work() {
+                self.host(map(1, 2), "flush").map_err(Fault::during("make a card"))?;
+                other("not one");
+                during!("a macro");
+                let keep = |action| during(action);
+            }
+            #[cfg(test)]
+            mod tests {
+                fn work() { during("only a test says it"); }
+            }
+        "#;
+        let takers = takers(source, "action").unwrap();
+        let taker = |name: &str, place, public| Taker {
+            name: name.to_owned(),
+            place,
+            public,
+        };
+        assert_eq!(takers, [taker("host", 1, false), taker("during", 0, true)]);
+        let takers: Vec<_> = takers.iter().collect();
+        assert_eq!(handed(source, &takers).unwrap(), ["flush", "make a card"]);
     }
 }

@@ -5,7 +5,7 @@ use crate::text::message;
 /// What is found.
 pub const CHECKS: &[&str] = &[
     message(
-        "A second reader of the tables (qcow2-rs) does not agree that all is well: {how}. Please report this, with the output of qemu-img check.",
+        "A second reader of the tables (qcow2-rs) does not agree that all is well: {reason}. Please report this, with the output of qemu-img check.",
     ),
     message("It was not closed by the program that used it last."),
     message("A program that used it has marked it as damaged."),
@@ -47,4 +47,9 @@ pub const CHECKS: &[&str] = &[
     message("the encryption's header"),
     message("data"),
     message("the snapshot {name}"),
+    message("it cannot read the image: {cause}"),
+    message("it ends in a panic"),
+    message("it waits for something"),
+    message("it finds {part} in cluster {cluster} of the file"),
+    message("it finds data in {found} clusters, not in {counted}"),
 ];

@@ -136,4 +136,8 @@ pub const DISKS: &[&str] = &[
     message("join both with `guesthouse disk convert`"),
     message("restore it from a backup"),
     message("convert it with the program that made it"),
+    message(
+        "{file} holds only what differs from an image that it does not name, which does not exist; put that back, or name its new place with \"guesthouse disk rebase --unsafe\"",
+    ),
+    message("{file} {reason}; {remedy}"),
 ];

@@ -137,6 +137,13 @@ pub const LIBRARY: &[&str] = &[
     message("There is no disk in the file."),
     message("{machine} uses this image too; choose another, or attach it read-only in both."),
     message("it cannot be read: {source}"),
+    message("generation {number} is not one that this version can run; use 1 or 2"),
+    message("it was written by a newer version of Guesthouse (schema {schema})"),
+    message("it is not a file"),
+    message("it is longer than 1 MiB"),
+    message("set HOME to a folder of yours"),
+    message("something else is there now"),
+    message("there is no trash on its volume, {path}, and none can be made"),
 ];
 
 /// A machine that starts, runs or is given something.
@@ -170,7 +177,7 @@ pub const MACHINE: &[&str] = &[
         "could not start the thread of {name}: {source}; the host may have no more threads to give",
     ),
     message(
-        "could not reserve {size} bytes of memory for {name}: {source}; close other programs or give the machine less memory",
+        "could not reserve {size} bytes of memory for {part}: {source}; close other programs or give the machine less memory",
     ),
     message(
         "there is no key called {name}; examples of names: a, 1, f12, ctrl, alt, shift, super, delete, enter, esc, tab, space, up, page-up, print-screen",
@@ -194,4 +201,26 @@ pub const MACHINE: &[&str] = &[
         "{file} does not hold the variables of this firmware ({template}): it is damaged, or the firmware was replaced by one of another layout; restore it from a backup, or move it away to start with new variables",
     ),
     message("{cause}. They are stored with the guest's next change to them."),
+    message("its thread ended"),
+    message("the processors cannot be put together"),
+    message("a card was not made"),
+    message("a card was put into no slot"),
+    message("no reason given"),
+    message("it does not begin like an expansion ROM"),
+    message("it is not 256 KiB long"),
+    message("it is longer than 64 KiB"),
+    message("it is longer than 16 MiB"),
+    message("it is not a number of whole pages long"),
+    message("it does not begin with a firmware volume"),
+    message("it is no empty store of variables, which keys for Secure Boot could be added to"),
+    message(
+        "seabios (Debian, Ubuntu, Arch), seabios-bin (Fedora, Gentoo) or qemu-seabios (openSUSE)",
+    ),
+    message(
+        "seabios (Debian, Ubuntu, Arch), seavgabios-bin (Fedora), seabios-bin (Gentoo) or qemu-vgabios (openSUSE)",
+    ),
+    message("ipxe-qemu (Debian, Ubuntu), ipxe-roms-qemu (Fedora) or qemu-ipxe (openSUSE)"),
+    message(
+        "ovmf (Debian, Ubuntu), edk2-ovmf (Fedora, Arch, Gentoo) or qemu-ovmf-x86_64 (openSUSE)",
+    ),
 ];

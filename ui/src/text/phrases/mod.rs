@@ -6,9 +6,12 @@
 
 mod checks;
 mod disks;
+mod faults;
 mod host;
 mod machines;
 mod networks;
+mod refusals;
+mod remote;
 mod stored;
 
 use std::collections::HashSet;
@@ -19,23 +22,42 @@ use super::capitalised;
 use super::translation::{Place, gettext_with};
 
 /// All that is recognised.
-const MESSAGES: [&[&str]; 11] = [
+const MESSAGES: [&[&str]; 17] = [
     checks::CHECKS,
     disks::ACTIONS,
     disks::DISKS,
+    faults::FAULTS,
+    faults::PARTS,
     host::HOST,
+    host::HYPERVISOR,
     host::MEDIA,
     machines::DEFINITION,
     machines::LIBRARY,
     machines::MACHINE,
     networks::NETWORKS,
+    refusals::FEATURES,
+    refusals::REFUSALS,
+    remote::REMOTE,
     stored::BACKUPS,
     stored::SNAPSHOTS,
 ];
 
 /// Places that hold words rather than names: what stands there is translated too.
-const SPOKEN: [&str; 11] = [
-    "action", "cause", "fault", "feature", "kind", "message", "part", "place", "reason", "remedy",
+const SPOKEN: [&str; 15] = [
+    "action",
+    "cause",
+    "difference",
+    "fault",
+    "feature",
+    "format",
+    "kind",
+    "message",
+    "owner",
+    "packages",
+    "part",
+    "place",
+    "reason",
+    "remedy",
     "source",
 ];
 
@@ -44,6 +66,9 @@ const DEEPEST: usize = 6;
 
 /// Ends of a sentence's first part that are tried.
 const MOST_PARTS: usize = 8;
+
+/// Spaces of a path that are tried for its end.
+const MOST_SPACES: usize = 16;
 
 /// The longest text that is looked at, in bytes.
 const LONGEST: usize = 8192;
@@ -57,6 +82,8 @@ struct Template {
     places: Vec<(&'static str, &'static str)>,
     /// Bytes that are not places.
     weight: usize,
+    /// Whether none of them is a letter.
+    bare: bool,
 }
 
 impl Template {
@@ -65,11 +92,14 @@ impl Template {
         let start = parts.next().unwrap_or_default();
         let places: Vec<_> = parts.filter_map(|part| part.split_once('}')).collect();
         let weight = start.len() + places.iter().map(|(_, after)| after.len()).sum::<usize>();
+        let mut words = std::iter::once(start).chain(places.iter().map(|(_, after)| *after));
+        let bare = !words.any(|words| words.contains(char::is_alphabetic));
         Self {
             message,
             start,
             places,
             weight,
+            bare,
         }
     }
 
@@ -79,18 +109,37 @@ impl Template {
         let Some(((last, end), others)) = self.places.split_last() else {
             return rest.is_empty().then(Vec::new);
         };
+        rest = rest.strip_suffix(end)?;
         let mut found: Vec<(&str, &str)> = Vec::with_capacity(self.places.len());
-        for (name, after) in others {
-            let (value, behind) = split(rest, name, after)?;
+        for (index, (name, after)) in others.iter().enumerate() {
+            let next = others.get(index + 1);
+            let (next, mark) = next.map_or((last, None), |(next, mark)| (next, Some(*mark)));
+            let (value, behind) = if *after == " " && SPOKEN.contains(next) {
+                before_words(rest, next, mark).or_else(|| split(rest, name, after))?
+            } else {
+                split(rest, name, after)?
+            };
             found.push((name, value));
             rest = behind;
         }
-        found.push((last, rest.strip_suffix(end)?));
+        found.push((last, rest));
         let twice = |(name, value): &(&str, &str)| {
             let same = found.iter().filter(|(other, _)| other == name);
             same.clone().all(|(_, other)| other == value)
         };
-        found.iter().all(twice).then_some(found)
+        (found.iter().all(twice) && self.is_likely(&found)).then_some(found)
+    }
+
+    /// Whether a message that does not begin with words of its own is meant all the same: nearly every text has such places, so what
+    /// is in them must be known.
+    fn is_likely(&self, found: &[(&str, &str)]) -> bool {
+        let mut spoken = found.iter().filter(|(name, _)| SPOKEN.contains(name));
+        if self.bare {
+            spoken.all(|(_, value)| is_known(value))
+        } else {
+            let first = found.first().filter(|_| self.start.is_empty());
+            first.is_none_or(|(name, value)| !SPOKEN.contains(name) || is_known(value))
+        }
     }
 }
 
@@ -106,6 +155,30 @@ fn split<'a>(text: &'a str, place: &str, mark: &str) -> Option<(&'a str, &'a str
             .last()
     });
     at(known.flatten().unwrap_or(first))
+}
+
+/// `text` at the first space behind which words stand that are known, up to `mark` if that is to follow: what is before, a path for
+/// example, may have spaces too.
+fn before_words<'a>(text: &'a str, place: &str, mark: Option<&str>) -> Option<(&'a str, &'a str)> {
+    text.match_indices(' ')
+        .take(MOST_SPACES)
+        .find_map(|(at, _)| {
+            let (before, behind) = (text.get(..at)?, text.get(at + 1..)?);
+            let words = match mark {
+                Some(mark) => split(behind, place, mark)?.0,
+                None => behind,
+            };
+            is_known(words).then_some((before, behind))
+        })
+}
+
+/// Whether `text` is a message that says something without a name at its beginning.
+fn is_known(text: &str) -> bool {
+    let mut templates = TEMPLATES.iter().filter(|template| {
+        let first = template.places.first();
+        !template.start.is_empty() || first.is_some_and(|(name, _)| SPOKEN.contains(name))
+    });
+    FIXED.contains(text) || templates.any(|template| template.read(text).is_some())
 }
 
 /// The messages, those with the most words first.
@@ -281,10 +354,82 @@ mod tests {
                     "kind=data",
                 ],
             ),
+            (
+                "/my disks/a b.vhd is an image of the unknown kind 9, which is not supported; restore it from a backup",
+                &[
+                    "{file} {feature}, which is not supported; {remedy}",
+                    "file=/my disks/a b.vhd",
+                    "feature=is an image of the unknown kind 9",
+                    "remedy=restore it from a backup",
+                ],
+            ),
+            (
+                "/my disks/a is b.qcow2 is based on no other image; nothing needs to be done",
+                &[
+                    "{file} {reason}; {remedy}",
+                    "file=/my disks/a is b.qcow2",
+                    "reason=is based on no other image",
+                    "remedy=nothing needs to be done",
+                ],
+            ),
+            (
+                "/a was not closed properly or is marked as damaged and cannot be resized; repair it first (guesthouse disk repair)",
+                &[
+                    "{file} {reason}; {remedy}",
+                    "file=/a",
+                    "reason=was not closed properly or is marked as damaged and cannot be resized",
+                    "remedy=repair it first (guesthouse disk repair)",
+                ],
+            ),
+            (
+                "/a b.vhdx is damaged: its block table lies beyond the end of the file; restore it from a backup, or download or copy it again",
+                &[
+                    "{file} is damaged: {fault}; restore it from a backup, or download or copy it again",
+                    "file=/a b.vhdx",
+                    "fault=its block table lies beyond the end of the file",
+                ],
+            ),
+            (
+                "its region table lies beyond the end of the file",
+                &[
+                    "{part} lies beyond the end of the file",
+                    "part=its region table",
+                ],
+            ),
+            (
+                "KVM could not reset a local APIC: Invalid argument (os error 22)",
+                &[
+                    "KVM could not {action}: {source}",
+                    "action=reset a local APIC",
+                    "source=Invalid argument (os error 22)",
+                ],
+            ),
+            ("all of it lies beyond the end of the file", &[]),
+            ("a sentence of others; nothing needs to be done", &[]),
             ("nothing of ours", &[]),
             ("", &[]),
         ] {
             assert_eq!(understood(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn no_message_is_taken_for_another() {
+        let words = |template: &Template| {
+            let after = template.places.iter().map(|(_, after)| *after);
+            std::iter::once(template.start)
+                .chain(after)
+                .collect::<Vec<_>>()
+        };
+        for template in TEMPLATES.iter() {
+            let mut text = template.start.to_owned();
+            for (name, after) in &template.places {
+                let spoken = SPOKEN.contains(name);
+                let value = if spoken { "its header" } else { "7" };
+                text = text + value + after;
+            }
+            let found = TEMPLATES.iter().find(|other| other.read(&text).is_some());
+            assert_eq!(found.map(words), Some(words(template)), "{text}");
         }
     }
 
@@ -307,6 +452,8 @@ mod tests {
             &": could not read /a: ".repeat(380),
             &"could not open a: could not flush b. ".repeat(200),
             &"could not open : ".repeat(10_000),
+            &"a; b ".repeat(1600),
+            &" is encrypted; restore it from a backup".repeat(200),
         ] {
             assert_eq!(translated(text), text);
         }

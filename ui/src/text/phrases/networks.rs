@@ -49,4 +49,10 @@ pub const NETWORKS: &[&str] = &[
     message(
         "No bridge is allowed and no tap device is yours; have the administrator make a bridge and add a line such as \"allow br0\" to {file}.",
     ),
+    message("it is too long"),
+    message("there is no tap device called {name}"),
+    message("it is no tap device with virtio headers"),
+    message("qemu-bridge-helper is not installed"),
+    message("the bridge helper ended with {status}"),
+    message("the bridge helper says: {text}"),
 ];

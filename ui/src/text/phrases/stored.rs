@@ -22,9 +22,6 @@ pub const SNAPSHOTS: &[&str] = &[
         "the snapshots {snapshot} and those before it come after one another in a circle; restore the folder snapshots from a backup",
     ),
     message(
-        "{file} belongs to the snapshot {first} and to {second} too; restore the folder snapshots from a backup",
-    ),
-    message(
         "{file} is kept by the snapshot {snapshot} and may not be written to; attach it read-only, go back to the snapshot, or make a new machine from it",
     ),
     message("{file} is missing, which {owner} is built on; put it back to where it was"),
@@ -59,6 +56,24 @@ pub const SNAPSHOTS: &[&str] = &[
     message("a snapshot keeps it; delete the snapshot instead"),
     message("the machine's snapshots cannot be read, and may need it"),
     message("it was moved to the Trash, but the Trash does not show it"),
+    message("this machine"),
+    message("the deleted snapshot {name}"),
+    message(
+        "{file} belongs to the snapshot {first} and to the snapshot {second} too; restore the folder snapshots from a backup",
+    ),
+    message(
+        "the snapshot the machine as it is now comes after a snapshot that is missing ({parent}); restore the folder snapshots/{parent} from a backup",
+    ),
+    message("it has no drive number {number}"),
+    message("it leads out of the machine's folder"),
+    message("it has {now} bytes instead of {before}"),
+    message("it was written to at {now}, and had last been at {before}"),
+    message("it is longer than 1 MiB or not a file"),
+    message("it is not text"),
+    message("it does not say its schema"),
+    message("it is the manifest of another snapshot ({name})"),
+    message("the images below it name one another in a circle, or are more than 256"),
+    message("disk {number} of {name}"),
 ];
 
 /// Backups, and archives that are damaged.
@@ -78,4 +93,21 @@ pub const BACKUPS: &[&str] = &[
     message("there is more in it than it says"),
     message("the archive is not whole"),
     message("its header is cut off"),
+    message("a text in it is too long"),
+    message("a name in it is too long"),
+    message("a name in it is not text"),
+    message("a file is in it twice"),
+    message("there is something else in it than files"),
+    message("the checksum of {name} is wrong"),
+    message("{name} is missing"),
+    message("it has no checksum of {name}"),
+    message("its holes are written in another way"),
+    message("a file in it would lie outside of the machine's folder"),
+    message("a file in it is longer than it says"),
+    message("a number in a map of data is missing"),
+    message("a number in a map of data is too large"),
+    message("a map of data has something else than numbers"),
+    message("a map of data has too many ranges"),
+    message("a map of data leads beyond its file, or backwards"),
+    message("the file could not be read on"),
 ];
