@@ -16,24 +16,27 @@ pub enum Weight {
     Destructive,
 }
 
-/// A dialog that says `heading` and `body`, if there is one. Words that are wider than it, as long paths are, are broken.
+/// A dialog that says `heading` and `body`, if there is one.
 pub fn new(heading: &str, body: &str) -> adw::AlertDialog {
     let body = Some(body).filter(|body| !body.is_empty());
     let dialog = adw::AlertDialog::new(Some(heading), body);
     // What it holds is no part of it before it is shown.
     if let Some(child) = dialog.child() {
-        break_words(&child);
+        wrap(&child);
     }
     dialog
 }
 
-fn break_words(widget: &gtk::Widget) {
+/// Has every label wrapped, within words that are wider than the dialog too. libadwaita has its heading in large letters on one line
+/// and in smaller ones that are wrapped, and shows which of them fits; it measures both, and GTK complains of the one that does not.
+fn wrap(widget: &gtk::Widget) {
     if let Some(label) = widget.downcast_ref::<gtk::Label>() {
+        label.set_wrap(true);
         label.set_wrap_mode(gtk::pango::WrapMode::WordChar);
     }
     let mut child = widget.first_child();
     while let Some(inner) = child {
-        break_words(&inner);
+        wrap(&inner);
         child = inner.next_sibling();
     }
 }
