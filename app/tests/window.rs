@@ -116,6 +116,12 @@ fn a_machine_has_a_window_of_its_own() {
 }
 
 #[test]
+fn a_machine_fills_the_monitor_that_is_chosen_for_it() {
+    let (_folder, medium) = hello();
+    work_window("monitors", &[&medium]);
+}
+
+#[test]
 fn other_programs_work_machines_by_the_session_bus() {
     let (_folder, medium) = hello();
     work_window("bus", &[&medium]);

@@ -5,19 +5,30 @@ the test's own; home, settings and machines are in a folder that goes away with 
 import os
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
 
 # A test that hangs ends after this many seconds.
 LONGEST = 900
+# Of the RFB protocol.
+EXTENDED_DESKTOP_SIZE = -308
 
 
-def server(folder, size):
+def server(folder, size, monitors):
     """Starts an X server on a number that is free; gives the process and the display's name."""
     reader, writer = os.pipe()
+    if monitors == 1:
+        command = ["Xvfb", "-screen", "0", f"{size}x24", "-fbdir", folder]
+    else:
+        # Xvfb has one output only. This server is one of VNC too, and a viewer may say which monitors there are.
+        across, down = map(int, size.split("x"))
+        socket_path = os.path.join(folder, "monitors")
+        command = ["Xvnc", "-geometry", f"{across * monitors}x{down}", "-depth", "24", "-SecurityTypes", "None", "-rfbport", "-1", "-rfbunixpath", socket_path]
     with open(os.path.join(folder, "server.log"), "wb") as log:
-        command = ["Xvfb", "-displayfd", str(writer), "-screen", "0", f"{size}x24", "-fbdir", folder, "-nolisten", "tcp", "-noreset"]
+        command += ["-displayfd", str(writer), "-nolisten", "tcp", "-noreset"]
         process = subprocess.Popen(command, pass_fds=[writer], stdout=log, stderr=log)
     os.close(writer)
     with os.fdopen(reader) as numbers:
@@ -27,8 +38,56 @@ def server(folder, size):
     return process, f":{number}"
 
 
+def connect_monitors(path, size, monitors):
+    """Has the server that listens at `path` (RFB 3.8) have as many monitors of this size, side by side."""
+    across, down = map(int, size.split("x"))
+    with socket.socket(socket.AF_UNIX) as connection, connection.makefile("rb") as answers:
+        connection.settimeout(30)
+        connection.connect(path)
+        answers.read(12)
+        connection.sendall(b"RFB 003.008\n")
+        answers.read(answers.read(1)[0])
+        connection.sendall(bytes([1]))  # No password.
+        if answers.read(4) != bytes(4):
+            raise RuntimeError("the X server lets no viewer in")
+        connection.sendall(bytes([1]))  # Other viewers stay.
+        width, height, length = struct.unpack(">HH16xI", answers.read(24))
+        answers.read(length)
+        # Such viewers only are told of monitors, and may change them.
+        connection.sendall(struct.pack(">BxHi", 2, 1, EXTENDED_DESKTOP_SIZE))
+        connection.sendall(struct.pack(">BBHHHH", 3, 0, 0, 0, width, height))
+        read_monitors(answers)
+        layout = b"".join(struct.pack(">IHHHHI", number + 1, number * across, 0, across, down, 0) for number in range(monitors))
+        connection.sendall(struct.pack(">BxHHBx", 251, across * monitors, down, monitors) + layout)
+        connection.sendall(struct.pack(">BBHHHH", 3, 1, 0, 0, width, height))
+        refusal, count = read_monitors(answers)
+        if refusal or count != monitors:
+            raise RuntimeError(f"the X server has {count} monitors and says {refusal}")
+
+
+def read_monitors(answers):
+    """Reads updates up to one that tells of monitors: why they are not what was asked for, and how many there are."""
+    while True:
+        kind, rectangles = struct.unpack(">BxH", answers.read(4))
+        if kind != 0:
+            raise RuntimeError(f"the X server sends a message of type {kind}")
+        told = None
+        for _ in range(rectangles):
+            _, refusal, width, height, encoding = struct.unpack(">HHHHi", answers.read(12))
+            if encoding == EXTENDED_DESKTOP_SIZE:
+                count = answers.read(4)[0]
+                answers.read(16 * count)
+                told = refusal, count
+            else:
+                answers.read(width * height * 4)
+        if told:
+            return told
+
+
 def pixels():
     """What is on the display of this test now, in the X Window Dump format."""
+    if "GUESTHOUSE_WINDOW_PIXELS" not in os.environ:
+        return subprocess.run(["import", "-silent", "-window", "root", "xwd:-"], check=True, capture_output=True).stdout
     with open(os.environ["GUESTHOUSE_WINDOW_PIXELS"], "rb") as file:
         return file.read()
 
@@ -47,8 +106,8 @@ def keep(pixels, path, size=None):
     subprocess.run(["convert", "xwd:-", *crop, path], input=pixels, check=True)
 
 
-def run(command, size="1280x800", **variables):
-    """Runs `command` on a display of its own; gives its exit code."""
+def run(command, size="1280x800", monitors=1, **variables):
+    """Runs `command` on a display of its own with as many monitors of this size; gives its exit code."""
     folder = tempfile.mkdtemp(prefix="guesthouse-window.")
     processes = []
     group = None
@@ -67,8 +126,13 @@ def run(command, size="1280x800", **variables):
         if "GUESTHOUSE_FLATPAK" in environment:
             # Within a sandbox the document portal's files are always there; build-aux/flatpak makes it ours.
             environment["XDG_RUNTIME_DIR"] = f"/run/user/{os.getuid()}"
-        process, display = server(folder, size)
+        process, display = server(folder, size, monitors)
         processes.append(process)
+        if monitors == 1:
+            environment["GUESTHOUSE_WINDOW_PIXELS"] = os.path.join(folder, "Xvfb_screen0")
+        else:
+            environment["GUESTHOUSE_WINDOW_MONITORS"] = os.path.join(folder, "monitors")
+            connect_monitors(environment["GUESTHOUSE_WINDOW_MONITORS"], size, monitors)
         environment.update(
             DISPLAY=display,
             GDK_BACKEND="x11",
@@ -77,7 +141,6 @@ def run(command, size="1280x800", **variables):
             ADW_DISABLE_PORTAL="1",
             NO_AT_BRIDGE="1",
             LANG="C.UTF-8",
-            GUESTHOUSE_WINDOW_PIXELS=os.path.join(folder, "Xvfb_screen0"),
             **variables,
         )
         with open(os.path.join(folder, "manager.log"), "wb") as log:

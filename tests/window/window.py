@@ -574,12 +574,12 @@ def step(text):
     print(f"[{time.monotonic() - started:6.1f} s] {text}", flush=True)
 
 
-def run(scenario, size="1280x800", prepare=None, arguments=(), **environment):
-    """Opens the window on a display of its own, carries out `scenario` in it and ends the process accordingly. `prepare` is given the
+def run(scenario, size="1280x800", monitors=1, prepare=None, arguments=(), **environment):
+    """Opens the window on a display of its own with as many monitors of this size, carries out `scenario` in it and ends the process accordingly. `prepare` is given the
     folder of machines before."""
     if "GUESTHOUSE_WINDOW_DISPLAY" not in os.environ:
         command = [sys.executable, os.path.abspath(sys.argv[0]), *sys.argv[1:]]
-        sys.exit(display.run(command, size, GUESTHOUSE_WINDOW_DISPLAY=size))
+        sys.exit(display.run(command, size, monitors, GUESTHOUSE_WINDOW_DISPLAY=size))
     name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
     window = None
     code = 1
