@@ -60,8 +60,9 @@ def prepare(machines):
     machine(machines, 2, "Fedora Workstation", "http://fedoraproject.org/fedora/40", DISK, "plasma:#294172-#e8b04b", generation=2)
     machine(machines, 3, "Hello", "http://freedos.org/freedos/1.2", optical + DISK + NETWORK, None)
     machine(machines, 4, "Old Windows", "http://microsoft.com/win/xp", DISK, "gradient:#3a6ea5-#3a6ea5")
-    for name in ("Fresh", "With Tools"):
-        subprocess.run([binary, "snapshot", "create", "Build Server", name], check=True, stdout=subprocess.DEVNULL)
+    # Three levels, two branches, and the machine between them.
+    for deed, name in ("create", "Fresh"), ("create", "With Tools"), ("create", "Tuned"), ("revert", "Fresh"), ("create", "Other Tools"), ("revert", "With Tools"):
+        subprocess.run([binary, "snapshot", deed, "Build Server", name], check=True, stdout=subprocess.DEVNULL)
     with open(os.path.join(machines, "Build-Server", "machine.log"), "w") as file:
         file.write("".join(f"12:00:0{n} firmware: line {n} of what an earlier run said\n" for n in range(9)))
     broken = os.path.join(machines, "broken")

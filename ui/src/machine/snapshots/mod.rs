@@ -2,6 +2,7 @@
 //! made. Deleting one can be undone for as long as its toast is there; then its space is given back, with progress, beneath the
 //! list. While the machine runs all of it says why it cannot be done.
 
+mod branch;
 mod row;
 
 use std::sync::Arc;

@@ -1,10 +1,11 @@
-//! The rows of the Snapshots view: a snapshot each, indented by how many come before it, and the machine as it is now.
+//! The rows of the Snapshots view: a snapshot each, with lines from the one before it, and the machine as it is now.
 
 use relm4::adw::prelude::*;
 use relm4::gtk::{gio, glib};
 use relm4::{adw, gtk};
 use uuid::Uuid;
 
+use super::branch::{self, Branch, Lines};
 use crate::access;
 use crate::model::Snapshot;
 use crate::text::{self, gettext, gettext_with};
@@ -25,12 +26,8 @@ pub enum Wish {
 /// Takes what a person wants of one snapshot.
 pub type Wisher = Box<dyn Fn(Wish)>;
 
-/// Pixels by which a snapshot stands further right than the one before it.
-const STEP: i32 = 24;
-/// The width of a screen's picture in pixels.
-const THUMBNAIL: i32 = 80;
-/// From there on they stand in one line: the room goes to their names.
-const DEEPEST: usize = 6;
+/// The width and height of a screen's picture in pixels, as in the list of machines.
+const PICTURE: (i32, i32) = (64, 48);
 
 /// Rows for `snapshots`, and for the machine as it is now beneath the one that it goes on from.
 pub fn rows(
@@ -38,24 +35,34 @@ pub fn rows(
     able: bool,
     wisher: impl Fn(Uuid) -> Wisher,
 ) -> Vec<adw::ActionRow> {
-    let mut rows = Vec::new();
+    let mut shown = Vec::new();
     for snapshot in snapshots {
-        rows.push(snapshot_row(snapshot, able, wisher(snapshot.id)));
+        shown.push((snapshot.depth, Some(snapshot)));
         if snapshot.current {
-            rows.push(now_row(snapshot.depth + 1));
+            shown.push((snapshot.depth + 1, None));
         }
     }
     if !snapshots.iter().any(|snapshot| snapshot.current) {
-        rows.push(now_row(0));
+        shown.push((0, None));
     }
-    rows
+    let levels: Vec<usize> = shown.iter().map(|(level, _)| *level).collect();
+    let lines = branch::lines(&levels).into_iter();
+    let rows = shown.into_iter().zip(lines);
+    rows.map(|((level, snapshot), lines)| {
+        let row = match snapshot {
+            Some(snapshot) => snapshot_row(snapshot, lines, able, wisher(snapshot.id)),
+            None => now_row(lines),
+        };
+        // What the lines say to those who do not see them.
+        let level = i32::try_from(level + 1).unwrap_or(i32::MAX);
+        row.upcast_ref::<gtk::Widget>()
+            .update_property(&[gtk::accessible::Property::Level(level)]);
+        row
+    })
+    .collect()
 }
 
-fn indent(depth: usize) -> i32 {
-    i32::try_from(depth.min(DEEPEST)).unwrap_or(0) * STEP
-}
-
-fn snapshot_row(snapshot: &Snapshot, able: bool, wisher: Wisher) -> adw::ActionRow {
+fn snapshot_row(snapshot: &Snapshot, lines: Lines, able: bool, wisher: Wisher) -> adw::ActionRow {
     let mut facts = vec![time(snapshot.created), text::bytes(snapshot.size)];
     if snapshot.has_clones {
         facts.push(gettext("base of another machine"));
@@ -70,7 +77,7 @@ fn snapshot_row(snapshot: &Snapshot, able: bool, wisher: Wisher) -> adw::ActionR
         .subtitle(text::escape(&subtitle))
         .subtitle_lines(3)
         .build();
-    row.add_prefix(&picture(snapshot));
+    row.add_prefix(&Branch::new(lines, &picture(snapshot)));
     let group = gio::SimpleActionGroup::new();
     let wisher = std::rc::Rc::new(wisher);
     for (name, wish) in [
@@ -123,40 +130,44 @@ fn picture(snapshot: &Snapshot) -> gtk::Widget {
         .screen
         .as_ref()
         .and_then(|file| gtk::gdk::Texture::from_filename(file).ok());
-    let widget: gtk::Widget = match texture {
+    match texture {
         Some(texture) => {
             let picture = gtk::Picture::for_paintable(&texture);
-            picture.set_content_fit(gtk::ContentFit::Contain);
+            picture.set_content_fit(gtk::ContentFit::Cover);
             picture.set_can_shrink(true);
+            picture.set_height_request(PICTURE.1);
+            picture.set_overflow(gtk::Overflow::Hidden);
+            picture.add_css_class("machine-tile");
             picture.set_accessible_role(gtk::AccessibleRole::Presentation);
             adw::Clamp::builder()
-                .maximum_size(THUMBNAIL)
-                .tightening_threshold(THUMBNAIL)
+                .maximum_size(PICTURE.0)
+                .tightening_threshold(PICTURE.0)
                 .valign(gtk::Align::Center)
+                .margin_top(6)
+                .margin_bottom(6)
                 .child(&picture)
                 .build()
                 .upcast()
         }
-        None => {
-            let image = gtk::Image::from_icon_name("camera-photo-symbolic");
-            image.set_accessible_role(gtk::AccessibleRole::Presentation);
-            image.upcast()
-        }
-    };
-    widget.set_margin_start(indent(snapshot.depth));
-    widget
+        None => sign("camera-photo-symbolic").upcast(),
+    }
 }
 
-fn now_row(depth: usize) -> adw::ActionRow {
+fn sign(icon: &str) -> gtk::Image {
+    let image = gtk::Image::from_icon_name(icon);
+    image.set_accessible_role(gtk::AccessibleRole::Presentation);
+    image.set_valign(gtk::Align::Center);
+    image
+}
+
+fn now_row(lines: Lines) -> adw::ActionRow {
     let row = adw::ActionRow::builder()
         .title(gettext("Now"))
         .subtitle(gettext("The machine as it is"))
         .build();
-    let image = gtk::Image::from_icon_name("computer-symbolic");
-    image.set_accessible_role(gtk::AccessibleRole::Presentation);
-    image.set_margin_start(indent(depth));
+    let image = sign("computer-symbolic");
     image.add_css_class("accent");
-    row.add_prefix(&image);
+    row.add_prefix(&Branch::new(lines, &image));
     row
 }
 
