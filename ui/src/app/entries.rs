@@ -58,6 +58,10 @@ impl App {
             folder: entry.folder().to_owned(),
             name: entry.title(),
             system: machine.and_then(|machine| self.system(machine)),
+            size: machine.map(|machine| {
+                let definition = &machine.definition;
+                (definition.processor.count, definition.memory.bytes())
+            }),
             state: machine.map(|machine| self.state(&machine.folder)),
             used: self.used.get(entry.folder()).copied(),
         }

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use relm4::gtk::{gdk, glib, prelude::*, subclass::prelude::*};
 
 use crate::model::State;
-use crate::text::{self, gettext};
+use crate::text::{self, gettext, ngettext_with};
 
 /// What a row shows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -19,6 +19,8 @@ pub struct Item {
     pub name: String,
     /// Its operating system's name, if it is known.
     pub system: Option<String>,
+    /// How many processors it has and how many bytes of memory, if its file can be read.
+    pub size: Option<(u32, u64)>,
     /// What it is doing; nothing if its file cannot be read.
     pub state: Option<State>,
     /// When it was used last; nothing if it never ran.
@@ -58,7 +60,7 @@ pub enum Order {
 }
 
 impl Item {
-    /// What stands beneath the name.
+    /// What it is doing, and its operating system.
     pub fn description(&self) -> String {
         let state = self
             .state
@@ -67,6 +69,21 @@ impl Item {
         match &self.system {
             Some(system) => format!("{state} · {system}"),
             None => state,
+        }
+    }
+
+    /// What stands beneath the name. Where the machines are `grouped`, the heading says of most what they are doing.
+    pub fn beneath(&self, grouped: bool) -> String {
+        let said = grouped && matches!(self.state, Some(State::Off | State::Running));
+        match (said, &self.system, self.size) {
+            (true, Some(system), _) => system.clone(),
+            (true, None, Some((processors, memory))) => ngettext_with(
+                "{number} processor, {memory}",
+                "{number} processors, {memory}",
+                u64::from(processors),
+                &[("memory", &text::bytes(memory))],
+            ),
+            _ => self.description(),
         }
     }
 
@@ -206,7 +223,8 @@ impl MachineObject {
         )
     }
 
-    fn tell(&self) {
+    /// Has the row look at it again.
+    pub fn tell(&self) {
         self.emit_by_name::<()>(CHANGED, &[]);
     }
 
@@ -281,6 +299,7 @@ mod tests {
             folder: name.into(),
             name: name.to_owned(),
             system: Some("Debian 13".to_owned()),
+            size: Some((2, 2 << 30)),
             state,
             used: used.map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)),
         })
@@ -341,6 +360,24 @@ mod tests {
             (true, &|item| item.used = None),
         ] {
             assert_eq!(changed(change), moved);
+        }
+    }
+
+    #[test]
+    fn a_row_says_what_its_heading_does_not() {
+        let paused = State::Paused { reason: None };
+        for (state, system, grouped, beneath) in [
+            (Some(State::Off), true, false, "Off · Debian 13"),
+            (Some(State::Off), true, true, "Debian 13"),
+            (Some(State::Off), false, true, "2 processors, 2 GiB"),
+            (Some(State::Running), true, true, "Debian 13"),
+            (Some(State::Starting), true, true, "Starting · Debian 13"),
+            (Some(paused), false, true, "Paused"),
+            (None, false, true, "Cannot be read"),
+        ] {
+            let mut item = object("one", None, state).item();
+            item.system = item.system.filter(|_| system);
+            assert_eq!(item.beneath(grouped), beneath);
         }
     }
 

@@ -28,6 +28,7 @@ pub struct MachineList {
     order: Rc<Cell<Order>>,
     sorter: gtk::CustomSorter,
     groups: gtk::CustomSorter,
+    grouped: Rc<Cell<bool>>,
     headings: gtk::SignalListItemFactory,
     searched: Rc<RefCell<String>>,
     filter: gtk::CustomFilter,
@@ -201,7 +202,8 @@ impl Component for MachineList {
         let selection = gtk::MultiSelection::new(Some(sorted.clone()));
         let list = gtk::ListView::new(Some(selection.clone()), None::<gtk::ListItemFactory>);
         let pictures = Pictures::new(machines, &list);
-        list.set_factory(Some(&rows(&store, &pictures, &sender)));
+        let headed = Rc::new(Cell::new(grouped));
+        list.set_factory(Some(&rows(&store, &pictures, &headed, &sender)));
         follow_pointer(&list, &selection, menus, &sender);
         let opened = sender.input_sender().clone();
         let pointed = by_pointer(&list);
@@ -219,6 +221,7 @@ impl Component for MachineList {
             order,
             sorter,
             groups,
+            grouped: headed,
             headings: headings(),
             searched,
             filter,
@@ -442,6 +445,11 @@ impl MachineList {
         widgets
             .list
             .set_header_factory(grouped.then_some(&self.headings));
+        if self.grouped.replace(grouped) != grouped {
+            for object in self.store.iter::<MachineObject>().flatten() {
+                object.tell();
+            }
+        }
     }
 }
 
@@ -449,10 +457,12 @@ impl MachineList {
 fn rows(
     store: &gio::ListStore,
     pictures: &Rc<Pictures>,
+    grouped: &Rc<Cell<bool>>,
     sender: &ComponentSender<MachineList>,
 ) -> gtk::SignalListItemFactory {
     let (store, input) = (store.clone(), sender.input_sender().clone());
     let asks = Rc::new(Asks {
+        grouped: grouped.clone(),
         objection: Box::new(move |folder, name| objection(&store, folder, name)),
         renamed: Box::new(move |folder, name| {
             let _ = input.send(MachineListInput::Renamed(folder, name));

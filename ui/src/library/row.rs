@@ -1,6 +1,7 @@
 //! A row of the list: the machine's screen, its name and what it is doing. The toolkit gives rows that are out of sight to other
 //! machines, so a row follows whichever machine it is bound to.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -19,6 +20,8 @@ type Objection = Box<dyn Fn(&Path, &str) -> Option<String>>;
 
 /// What the rows of a list ask of it.
 pub struct Asks {
+    /// Whether a heading says what the machine is doing.
+    pub grouped: Rc<Cell<bool>>,
     /// What speaks against calling the machine in this folder so.
     pub objection: Objection,
     /// The machine in this folder is to be called so; without a name it keeps its own.
@@ -185,7 +188,9 @@ impl MachineRow {
         }
         let item = object.item();
         let objection = (asks.objection)(&item.folder, &imp.entry.text());
-        let description = objection.clone().unwrap_or_else(|| item.description());
+        let description = objection
+            .clone()
+            .unwrap_or_else(|| item.beneath(asks.grouped.get()));
         imp.description.set_label(&description);
         imp.description.set_tooltip_text(objection.as_deref());
         imp.description.set_wrap(objection.is_some());
@@ -289,11 +294,12 @@ impl MachineRow {
     fn show(&self, object: &MachineObject, cell: &gtk::ListItem) {
         let imp = self.imp();
         let item = object.item();
-        let description = item.description();
-        cell.set_accessible_label(&format!("{}, {description}", item.name));
+        // Headings are not read with the rows beneath them.
+        cell.set_accessible_label(&format!("{}, {}", item.name, item.description()));
         imp.name.set_label(&item.name);
         if !imp.writing.get() {
-            imp.description.set_label(&description);
+            let grouped = imp.asks.get().is_some_and(|asks| asks.grouped.get());
+            imp.description.set_label(&item.beneath(grouped));
         }
         let mark = item.mark();
         imp.mark.set_visible(mark.is_some());
