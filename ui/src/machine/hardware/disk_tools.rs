@@ -178,7 +178,7 @@ impl Work {
         if checked.findings.len() > SHOWN {
             lines.push(gettext("There is more of the same kind."));
         }
-        let body = format!("{}\n\n{advice}", lines.join("\n"));
+        let body = format!("{}\n\n{advice}", lines.join("\n\n"));
         question::ask(
             &self.root,
             &heading,
