@@ -31,6 +31,16 @@ def scenario(window):
     later(window, "file://" + os.path.abspath(name).replace(" ", "%20"))
     window.wait_for_text("other medium")
     window.wait_for_text("Supported · Optical disc")
+    window.picture("chosen")
+    row = window.find(Role.LIST_ITEM, name)
+    window.expect("its folder stands beneath its name", os.getcwd() in [inner.name for inner in row.walk()])
+    window.expect_names("the wizard with a file")
+
+    step("without it, and typed")
+    window.press("Clear file")
+    window.wait("no file", lambda: "Supported" not in window.text())
+    window.enter("File", os.path.abspath(name))
+    window.wait_for_text("Supported · Optical disc")
 
     step("while the wizard is open, it takes the file")
     later(window, "--", sys.argv[1])

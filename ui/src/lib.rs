@@ -11,6 +11,7 @@ mod library;
 mod machine;
 pub mod model;
 mod network;
+mod paths;
 mod reason;
 mod settings;
 mod share;

@@ -1,7 +1,5 @@
 //! The preferences' page about machines: what new ones are like, where they are, and who else sees them.
 
-use std::path::Path;
-
 use relm4::adw::prelude::*;
 use relm4::{adw, gtk};
 
@@ -10,6 +8,7 @@ use super::{DISK_SIZE, MEMORY, PROCESSORS, START, Settings, VIEWERS, session};
 use crate::access;
 use crate::dialogs::{file_choice, question};
 use crate::model::{Host, Library, Viewers};
+use crate::paths;
 use crate::text::{self, gettext, ngettext_with};
 
 /// What people usually choose, in the settings' units: MiB, and GiB.
@@ -187,15 +186,7 @@ fn show_place(row: &adw::ActionRow, usual: &gtk::Button) {
     });
     usual.set_visible(chosen.is_some());
     let folder = chosen.or_else(Library::default_folder).unwrap_or_default();
-    row.set_subtitle(&text::escape(&shortened(&folder)));
-}
-
-/// A path with the home folder as `~`.
-fn shortened(path: &Path) -> String {
-    match path.strip_prefix(gtk::glib::home_dir()) {
-        Ok(inside) => Path::new("~").join(inside).display().to_string(),
-        Err(_) => path.display().to_string(),
-    }
+    row.set_subtitle(&text::escape(&paths::shortened(&folder)));
 }
 
 /// Who else sees machines.

@@ -5,6 +5,7 @@
 mod copying;
 mod draft;
 mod field;
+mod file_field;
 mod findings;
 mod place;
 mod review;
@@ -242,7 +243,7 @@ impl Component for Wizard {
             widgets.stack.set_visible_child_name("problem");
             model.host = Some(check);
         }
-        root.set_focus(Some(&model.source.widgets().entry));
+        root.set_focus(Some(model.source.model().first()));
         if let Some(file) = file {
             model.source.emit(SourceInput::Chosen(file));
         }

@@ -1,7 +1,7 @@
 //! The wizard's first page: the file to start from. It can be dropped here, chosen, typed or picked from the recent ones; what
 //! was found in it is shown in a row. The wizard reads the file, not this page.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use relm4::adw::prelude::*;
@@ -11,17 +11,20 @@ use relm4::{adw, gtk};
 use super::copying::CopyRows;
 use super::draft::{Choice, Inspection};
 use super::field::{Reason, View};
+use super::file_field::{FileField, Words};
 use super::findings::Field;
 use crate::dialogs::file_choice::{self, FileKind};
 use crate::dialogs::file_drop;
 use crate::model::media::{Found, Role, format_of};
 use crate::model::{Generation, MediumKind, Verdict};
+use crate::paths;
 use crate::text::{self, gettext, gettext_with, ngettext_with};
 
 const RECENT: usize = 4;
 
 /// The page.
 pub struct SourcePage {
+    file: FileField,
     reason: Reason,
     copying: CopyRows,
     view: Option<Arc<View>>,
@@ -86,28 +89,8 @@ impl Component for SourcePage {
                     add = &adw::PreferencesGroup {
                         set_title: &gettext("Installer or Disk Image"),
                         set_description: Some(&gettext("Drop a file here, choose one, or go on without.")),
-                        #[local_ref]
-                        add = entry -> adw::EntryRow {
-                            set_title: &gettext("File"),
-                            set_input_purpose: gtk::InputPurpose::Url,
-                            set_enable_emoji_completion: false,
-                            connect_changed[sender] => move |row| sender.input(SourceInput::Typed(row.text().into())),
-                            #[name = "clear"]
-                            add_suffix = &gtk::Button {
-                                set_icon_name: "edit-clear-symbolic",
-                                set_tooltip_text: Some(&gettext("Go on without a file")),
-                                set_valign: gtk::Align::Center,
-                                add_css_class: "flat",
-                                update_property: &[gtk::accessible::Property::Label(&gettext("Clear file"))],
-                                connect_clicked[entry] => move |_| entry.set_text(""),
-                            },
-                            add_suffix = &gtk::Button {
-                                set_label: &gettext("Choose…"),
-                                set_valign: gtk::Align::Center,
-                                update_property: &[gtk::accessible::Property::Label(&gettext("Choose a file"))],
-                                connect_clicked => SourceInput::Browse,
-                            },
-                        },
+                        add: model.file.entry(),
+                        add: model.file.row(),
                         add: model.reason.row(),
                         #[name = "result"]
                         add = &adw::ActionRow {
@@ -132,22 +115,32 @@ impl Component for SourcePage {
     }
 
     fn init(_: (), root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
-        let entry = adw::EntryRow::new();
+        let input = sender.input_sender().clone();
+        let words = Words {
+            title: gettext("File"),
+            choose: gettext("Choose a file"),
+            clear: gettext("Go on without a file"),
+        };
+        let file = FileField::new(&words, move || drop(input.send(SourceInput::Browse)));
+        let input = sender.input_sender().clone();
+        file.entry().connect_changed(move |entry| {
+            let _ = input.send(SourceInput::Typed(entry.text().into()));
+        });
         let output = sender.output_sender().clone();
         let model = Self {
-            reason: Reason::new(Field::Source, &entry),
+            reason: Reason::new(Field::Source, file.entry()),
+            file,
             copying: CopyRows::new(move |choice| {
                 let _ = output.send(SourceOutput::Choose(choice));
             }),
             view: None,
         };
-        let entry = &entry;
+        model.file.describe(model.reason.row());
         let widgets = view_output!();
-        widgets.clear.set_visible(false);
         let recent = recent_media();
         widgets.recent.set_visible(!recent.is_empty());
         for path in recent {
-            widgets.recent.add(&recent_row(&path, &widgets.entry));
+            widgets.recent.add(&recent_row(path, &sender));
         }
         let input = sender.input_sender().clone();
         root.add_controller(file_drop::target(move |path| {
@@ -179,16 +172,14 @@ impl Component for SourcePage {
                     }
                 });
             }
-            SourceInput::Chosen(path) => match path.to_str() {
-                Some(path) => widgets.entry.set_text(path),
-                None => {
+            SourceInput::Chosen(path) => {
+                if !self.file.choose(&path) {
                     let message = gettext("The file's name is not valid Unicode; rename it.");
                     let _ = sender.output(SourceOutput::Failed(message));
                 }
-            },
+            }
             SourceInput::Typed(text) => {
                 let text = text.trim();
-                widgets.clear.set_visible(!text.is_empty());
                 let path = (!text.is_empty()).then(|| PathBuf::from(text));
                 let _ = sender.output(SourceOutput::Choose(Choice::Source(path)));
             }
@@ -198,6 +189,11 @@ impl Component for SourcePage {
 }
 
 impl SourcePage {
+    /// What has the keyboard at first.
+    pub fn first(&self) -> &adw::EntryRow {
+        self.file.entry()
+    }
+
     fn show(&self, widgets: &SourcePageWidgets) {
         let Some(view) = &self.view else { return };
         self.reason.show(view);
@@ -298,18 +294,12 @@ fn recent_media() -> Vec<PathBuf> {
     paths.filter(medium).take(RECENT).collect()
 }
 
-fn recent_row(path: &Path, entry: &adw::EntryRow) -> adw::ActionRow {
-    let name = path
-        .file_name()
-        .unwrap_or(path.as_os_str())
-        .to_string_lossy();
-    let folder = path.parent().unwrap_or(path).to_string_lossy();
-    let row = adw::ActionRow::builder()
-        .title(text::escape(&name))
-        .subtitle(text::escape(&folder))
-        .activatable(true)
-        .build();
-    let (entry, path) = (entry.clone(), path.to_owned());
-    row.connect_activated(move |_| entry.set_text(&path.to_string_lossy()));
+fn recent_row(path: PathBuf, sender: &ComponentSender<SourcePage>) -> adw::ActionRow {
+    let row = adw::ActionRow::builder().activatable(true).build();
+    paths::show(&row, &path);
+    let input = sender.input_sender().clone();
+    row.connect_activated(move |_| {
+        let _ = input.send(SourceInput::Chosen(path.clone()));
+    });
     row
 }

@@ -11,6 +11,7 @@ use relm4::{adw, gtk};
 use super::copying::CopyRows;
 use super::draft::{Choice, DiskChoice, Inspection, Place};
 use super::field::{Guard, Reason, View};
+use super::file_field::{FileField, Words};
 use super::findings::Field;
 use super::source::hard_disk;
 use crate::access;
@@ -19,6 +20,7 @@ use crate::model::media::Role;
 use crate::model::{NAT, UNPLUGGED};
 use crate::network::forwards::{Forwards, ForwardsInput};
 use crate::network::{switch_name, switch_purpose};
+use crate::paths;
 use crate::text::{self, gettext, gettext_with, whole};
 
 const DISKS: [DiskChoice; 3] = [DiskChoice::New, DiskChoice::Existing, DiskChoice::None];
@@ -28,7 +30,7 @@ pub struct StoragePage {
     place: Arc<Place>,
     disk: (Guard, Reason),
     size: Guard,
-    file: Reason,
+    file: (FileField, Reason),
     copying: CopyRows,
     network: Reason,
     forwards: Controller<Forwards>,
@@ -106,22 +108,9 @@ impl Component for StoragePage {
                             },
                         },
                         add: model.disk.1.row(),
-                        #[local_ref]
-                        add = file -> adw::EntryRow {
-                            set_title: &gettext("Image"),
-                            set_visible: false,
-                            set_input_purpose: gtk::InputPurpose::Url,
-                            connect_changed[sender] => move |row| {
-                                let _ = sender.output(StorageOutput::Choose(Choice::DiskFile(row.text().into())));
-                            },
-                            add_suffix = &gtk::Button {
-                                set_label: &gettext("Choose…"),
-                                set_valign: gtk::Align::Center,
-                                update_property: &[gtk::accessible::Property::Label(&gettext("Choose a disk image"))],
-                                connect_clicked => StorageInput::Browse,
-                            },
-                        },
-                        add: model.file.row(),
+                        add: model.file.0.entry(),
+                        add: model.file.0.row(),
+                        add: model.file.1.row(),
                         #[name = "found"]
                         add = &adw::ActionRow {
                             set_visible: false,
@@ -168,7 +157,22 @@ impl Component for StoragePage {
         root: Self::Root,
         sender: ComponentSender<Self>,
     ) -> ComponentParts<Self> {
-        let (disk, file) = (adw::ComboRow::new(), adw::EntryRow::new());
+        let input = sender.input_sender().clone();
+        let words = Words {
+            title: gettext("Image"),
+            choose: gettext("Choose a disk image"),
+            clear: gettext("Clear file"),
+        };
+        let file = FileField::new(&words, move || drop(input.send(StorageInput::Browse)));
+        file.set_visible(false);
+        let output = sender.output_sender().clone();
+        file.entry().connect_changed(move |entry| {
+            let choice = Choice::DiskFile(entry.text().into());
+            let _ = output.send(StorageOutput::Choose(choice));
+        });
+        let reason = Reason::new(Field::DiskFile, file.entry());
+        file.describe(reason.row());
+        let disk = adw::ComboRow::new();
         let network = adw::ComboRow::new();
         let switches: Vec<String> = [NAT.to_owned()]
             .into_iter()
@@ -179,7 +183,7 @@ impl Component for StoragePage {
         let model = Self {
             disk: (Guard::default(), Reason::new(Field::Disk, &disk)),
             size: Guard::default(),
-            file: Reason::new(Field::DiskFile, &file),
+            file: (file, reason),
             copying: CopyRows::new(move |choice| {
                 let _ = output.send(StorageOutput::Choose(choice));
             }),
@@ -192,7 +196,7 @@ impl Component for StoragePage {
             place,
         };
         let network = &network;
-        let (disk, file, size) = (&disk, &file, &access::spin_row());
+        let (disk, size) = (&disk, &access::spin_row());
         let widgets = view_output!();
         ComponentParts { model, widgets }
     }
@@ -217,13 +221,12 @@ impl Component for StoragePage {
                     }
                 });
             }
-            StorageInput::Chosen(path) => match path.to_str() {
-                Some(path) => widgets.file.set_text(path),
-                None => {
+            StorageInput::Chosen(path) => {
+                if !self.file.0.choose(&path) {
                     let message = gettext("The file's name is not valid Unicode; rename it.");
                     let _ = sender.output(StorageOutput::Failed(message));
                 }
-            },
+            }
         }
     }
 }
@@ -255,9 +258,9 @@ impl StoragePage {
             widgets.size.set_value(f64::from(size));
         });
         widgets.size.set_visible(draft.disk == DiskChoice::New);
-        widgets.file.set_visible(draft.disk == DiskChoice::Existing);
+        self.file.0.set_visible(draft.disk == DiskChoice::Existing);
         self.disk.1.show(view);
-        self.file.show(view);
+        self.file.1.show(view);
         self.copying.show(draft, draft.disk_found());
         self.network.show(view);
         self.forwards
@@ -285,9 +288,11 @@ impl StoragePage {
                 Some(role) if role.is_disk() => gettext("Hard Disk"),
                 _ => gettext("Optical Drive"),
             });
+            let whole = source.path.display().to_string();
             widgets
                 .source
-                .set_subtitle(&text::escape(&source.path.to_string_lossy()));
+                .set_subtitle(&text::escape(&paths::name(&source.path)));
+            widgets.source.set_tooltip_text(Some(&whole));
         }
     }
 }
