@@ -12,11 +12,12 @@ fn root() -> PathBuf {
 }
 
 /// What looks like words and is none: names of types, and what is the same in every language.
-const NOT_WORDS: [&str; 8] = [
+const NOT_WORDS: [&str; 9] = [
     "Guesthouse",
     "GuesthouseMachineObject",
     "GuesthouseMachineRow",
     "GuesthouseScreen",
+    "GuesthouseSnapshotBranch",
     "Local",
     "NameHasOwner",
     "ReadScreen",
