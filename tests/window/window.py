@@ -55,8 +55,8 @@ class Failure(Exception):
 class Node:
     """Something in the accessibility tree, as it was when it was read."""
 
-    def __init__(self, bus, path, interfaces, name, role, description, states, parent):
-        self.bus, self.path, self.interfaces = bus, path, interfaces
+    def __init__(self, bus, path, name, role, description, states, parent):
+        self.bus, self.path = bus, path
         self.name, self.role, self.description, self.states = name, role, description, states
         self.parent, self.children = parent, []
 
@@ -153,24 +153,26 @@ class Window:
             pass
 
     def _read(self, bus, path, parent):
+        low, high = self.call(bus, path, ACCESSIBLE, "GetState")[0]
+        states = low | high << 32
+        # What is not on the screen does not count, and neither does what is inside of it; the application itself is never on it. It is asked
+        # nothing else: on a busy computer, what shows for seconds only would be missed meanwhile.
+        if parent is not None and not states >> int(State.SHOWING) & 1:
+            return None
         properties = self.call(
             bus, path, "org.freedesktop.DBus.Properties", "GetAll", GLib.Variant("(s)", (ACCESSIBLE,))
         )[0]
-        low, high = self.call(bus, path, ACCESSIBLE, "GetState")[0]
         role = self.call(bus, path, ACCESSIBLE, "GetRole")[0]
-        interfaces = {name.rsplit(".", 1)[1] for name in self.call(bus, path, ACCESSIBLE, "GetInterfaces")[0]}
-        node = Node(bus, path, interfaces, properties["Name"], role, properties["Description"], low | high << 32, parent)
-        # What is not on the screen does not count, and neither does what is inside of it; the application itself is never on it.
-        if parent is None or node.has(State.SHOWING):
-            for child_bus, child_path in self.call(bus, path, ACCESSIBLE, "GetChildren")[0]:
-                if child_path == "/org/a11y/atspi/null":
-                    continue
-                try:
-                    child = self._read(child_bus, child_path, node)
-                except GLib.Error:
-                    continue  # It went away meanwhile.
-                if child.has(State.SHOWING):
-                    node.children.append(child)
+        node = Node(bus, path, properties["Name"], role, properties["Description"], states, parent)
+        for child_bus, child_path in self.call(bus, path, ACCESSIBLE, "GetChildren")[0]:
+            if child_path == "/org/a11y/atspi/null":
+                continue
+            try:
+                child = self._read(child_bus, child_path, node)
+            except GLib.Error:
+                continue  # It went away meanwhile.
+            if child is not None:
+                node.children.append(child)
         return node
 
     def tree(self):
