@@ -119,19 +119,19 @@ pub async fn ask(
                 Row::Switch(row)
             }
             Field::Choice(title, choices, chosen) => {
+                let searched = choices.len() > MANY;
                 let row = adw::ComboRow::builder()
                     .title(title)
+                    // Beneath the title it has the whole width of the dialog. Told after the choices, the row would not look for it.
+                    .use_subtitle(!searched)
                     .model(&gtk::StringList::new(choices))
                     .selected(chosen)
                     .build();
-                if choices.len() > MANY {
+                if searched {
                     let (kind, of) = (gtk::StringObject::static_type(), None::<gtk::Expression>);
                     row.set_expression(Some(gtk::PropertyExpression::new(kind, of, "string")));
                     row.set_search_match_mode(gtk::StringFilterMatchMode::Substring);
                     row.set_enable_search(true);
-                } else {
-                    // Beneath the title it has the whole width of the dialog.
-                    row.set_use_subtitle(true);
                 }
                 list.append(&row);
                 Row::Choice(row)

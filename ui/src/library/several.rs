@@ -96,12 +96,16 @@ impl Several {
             number(selected),
             &[],
         ));
-        self.status.set_description(Some(&ngettext_with(
-            "{number} of them is running.",
-            "{number} of them are running.",
-            number(running),
-            &[],
-        )));
+        let running_now = match running {
+            0 => gettext("None of them is running."),
+            _ => ngettext_with(
+                "{number} of them is running.",
+                "{number} of them are running.",
+                number(running),
+                &[],
+            ),
+        };
+        self.status.set_description(Some(&running_now));
         for (name, count) in [("start", startable), ("shut-down", running)] {
             let action = self
                 .group

@@ -63,8 +63,11 @@ impl SimpleComponent for BrokenPage {
                             set_selectable: true,
                             set_justify: gtk::Justification::Center,
                             add_css_class: "monospace",
-                            // What the keyboard comes by is not selected for that.
-                            connect_has_focus_notify => move |label| label.select_region(0, 0),
+                            // What the keyboard comes by is not selected for that; the toolkit selects it once it has the focus.
+                            connect_has_focus_notify => move |label| {
+                                let label = label.clone();
+                                gtk::glib::idle_add_local_once(move || label.select_region(0, 0));
+                            },
                         },
                         gtk::Label {
                             set_label: &if model.broken.newer_schema.is_some() {
