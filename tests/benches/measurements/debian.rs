@@ -20,7 +20,7 @@ use guesthouse_tests::media::gathered;
 const MEMORY: u64 = 1024;
 const PROCESSORS: &str = "2";
 /// The nested rig's host may be busy with other things.
-const LIMIT: Duration = Duration::from_secs(900);
+const LIMIT: Duration = Duration::from_secs(3600);
 /// Bytes of a disk that is measured.
 const SIZE: u64 = 256 << 20;
 const FORMATS: [(ImageFormat, &str, &str); 2] = [
@@ -48,6 +48,8 @@ const LOADS: [(&str, &str); 4] = [
 ];
 /// Bytes that go each way by the network.
 const MUCH: usize = 64 << 20;
+/// Bytes that the guest's program hands over or takes at a time, as those do that move much.
+const PIECE: usize = 128 << 10;
 /// Questions that are answered one after the other.
 const TURNS: usize = 1000;
 
@@ -305,10 +307,11 @@ fn network(command: anyhow::Result<Command>) -> anyhow::Result<[f64; 3]> {
     };
     let mebibytes = (MUCH >> 20) as f64;
     let to = run(send, &|port| {
-        format!("dd of=/dev/null bs=128k </dev/tcp/10.0.2.2/{port} 2>/dev/null")
+        format!("dd of=/dev/null bs={PIECE} </dev/tcp/10.0.2.2/{port} 2>/dev/null")
     })?;
     let from = run(receive, &|port| {
-        format!("head -c {MUCH} /dev/zero >/dev/tcp/10.0.2.2/{port}")
+        let pieces = MUCH / PIECE;
+        format!("dd if=/dev/zero bs={PIECE} count={pieces} >/dev/tcp/10.0.2.2/{port} 2>/dev/null")
     })?;
     let turns = run(answer, &|port| {
         format!(

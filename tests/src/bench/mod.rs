@@ -155,8 +155,10 @@ impl Harness {
             // A failure comes again when it counts.
             let _ = (subject.measure)();
         }
+        let mut order: Vec<usize> = (0..subjects.len()).collect();
         for _ in 0..rounds {
-            for (number, subject) in subjects.iter_mut().enumerate() {
+            for number in order.iter().copied() {
+                let subject = &mut subjects[number];
                 if failures[number].is_some() {
                     continue;
                 }
@@ -176,6 +178,8 @@ impl Harness {
                     }
                 }
             }
+            // Another begins each round: what the first does to the host, the next one finds.
+            order.rotate_left(1);
         }
         for (place, quantity) in quantities.into_iter().enumerate() {
             let measured = subjects.iter().zip(&mut values).zip(&failures);
