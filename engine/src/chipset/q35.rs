@@ -5,6 +5,9 @@
 //! what is written, the attribute map (0x90 to 0x96) and SMRAM control (0x9D, 0x9E). UEFI neither shadows itself below 1 MiB nor
 //! finds a system management mode: both have no effect.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::bus::{Action, Width};
 use crate::pci::{BaseAddress, ConfigSpace, Identity, PciFunction, Window};
 
@@ -21,6 +24,8 @@ const CONFIGURATION_WINDOW: u8 = 7;
 /// The host bridge.
 pub struct Q35 {
     space: ConfigSpace,
+    /// Where the window of configuration spaces begins, or 0 without one: for whom must not wait for this device.
+    window: Arc<AtomicU64>,
 }
 
 impl Default for Q35 {
@@ -53,7 +58,20 @@ impl Q35 {
         )
         .registers_of_its_own(SMRAM, [0x02, 0x38], [0x78, 0xc7])
         .build();
-        Self { space }
+        Self {
+            space,
+            window: Arc::default(),
+        }
+    }
+
+    /// Where the window of configuration spaces begins, at all times; 0 while there is none.
+    pub fn configuration_window(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.window)
+    }
+
+    fn note_window(&self) {
+        let window = self.base_addresses().first().map_or(0, |it| it.base);
+        self.window.store(window, Ordering::Release);
     }
 }
 
@@ -64,6 +82,7 @@ impl PciFunction for Q35 {
 
     fn write_config(&mut self, offset: u8, width: Width, value: u32) -> Option<Action> {
         self.space.write(offset, width, value);
+        self.note_window();
         None
     }
 
@@ -90,6 +109,7 @@ impl PciFunction for Q35 {
 
     fn reset(&mut self) {
         self.space.reset();
+        self.note_window();
     }
 }
 
@@ -100,6 +120,7 @@ mod tests {
     #[test]
     fn ovmf_finds_the_bridge_and_places_the_window() {
         let mut bridge = Q35::new();
+        let told = bridge.configuration_window();
         assert_eq!(bridge.read_config(0, Width::Dword), 0x29c0_8086);
         assert!(bridge.base_addresses().is_empty());
         // OVMF writes the high half, then the low one with the enable bit (trace of its accesses to 0x64 and 0x60).
@@ -111,8 +132,10 @@ mod tests {
         };
         assert_eq!((window.base, window.size), (0xb000_0000, 256 << 20));
         assert!(matches!(window.window, Window::Configuration));
+        assert_eq!(told.load(Ordering::Acquire), 0xb000_0000);
         bridge.reset();
         assert!(bridge.base_addresses().is_empty());
+        assert_eq!(told.load(Ordering::Acquire), 0);
     }
 
     #[test]

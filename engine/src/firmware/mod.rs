@@ -17,6 +17,9 @@ pub use locate::{DIRECTORY_VARIABLE, FirmwareFile, LocateError, Locations};
 pub use nvram::{NVRAM_FILES, Nvram, NvramError};
 pub use uefi::Uefi;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use fw_cfg::{Contents, ContentsError, key};
 
 use crate::definition::Definition;
@@ -55,12 +58,7 @@ pub fn firmware_contents(
     memory: &MemoryLayout,
     boot: &[BootEntry],
 ) -> Result<Contents, FirmwareError> {
-    let count = definition.processor.count;
-    let processors = match u8::try_from(count) {
-        Ok(0) => return Err(FirmwareError::NoProcessor),
-        Ok(count) if u32::from(count) <= MOST_PROCESSORS => count,
-        _ => return Err(FirmwareError::Processors(count)),
-    };
+    let processors = processors(definition)?;
     let mut contents = Contents::new();
     let count = u16::from(processors).to_le_bytes().to_vec();
     contents.add(key::PROCESSORS, count.clone());
@@ -71,7 +69,7 @@ pub fn firmware_contents(
     contents.add(key::TIMER_OVERRIDE, vec![1]);
 
     contents.add_file(memory_map::FILE, memory_map::memory_map(memory));
-    let acpi = acpi::acpi_files(definition.generation, processors, &memory.pci_hole());
+    let acpi = acpi::acpi_files(definition.generation, processors, &memory.pci_space(0));
     contents.add_file(acpi::TABLES_FILE, acpi.tables);
     contents.add_file(acpi::RSDP_FILE, acpi.rsdp);
     contents.add_file(acpi::LOADER_FILE, acpi.loader);
@@ -102,7 +100,8 @@ pub fn firmware_contents(
     Ok(contents)
 }
 
-/// The fw_cfg device of a machine as its builder needs it.
+/// The fw_cfg device of a machine as its builder needs it. `configuration_window` is where a Q35 board's configuration spaces begin: the
+/// firmware places them, and then reads the tables that say where they are.
 ///
 /// # Errors
 /// As [`firmware_contents`].
@@ -112,11 +111,29 @@ pub fn build_fw_cfg(
     layout: &MemoryLayout,
     memory: GuestMemory,
     boot: &[BootEntry],
+    configuration_window: Option<Arc<AtomicU64>>,
 ) -> Result<FwCfg, FirmwareError> {
-    Ok(FwCfg::new(
-        firmware_contents(definition, vmx, layout, boot)?,
-        memory,
-    )?)
+    let contents = firmware_contents(definition, vmx, layout, boot)?;
+    let mut fw_cfg = FwCfg::new(contents, memory)?;
+    if let Some(window) = configuration_window {
+        let (generation, layout) = (definition.generation, *layout);
+        let processors = processors(definition)?;
+        fw_cfg.renew(acpi::TABLES_FILE, move || {
+            let space = layout.pci_space(window.load(Ordering::Acquire));
+            acpi::acpi_files(generation, processors, &space).tables
+        });
+    }
+    Ok(fw_cfg)
+}
+
+/// How many processors the tables name.
+fn processors(definition: &Definition) -> Result<u8, FirmwareError> {
+    let count = definition.processor.count;
+    match u8::try_from(count) {
+        Ok(0) => Err(FirmwareError::NoProcessor),
+        Ok(number) if count <= MOST_PROCESSORS => Ok(number),
+        _ => Err(FirmwareError::Processors(count)),
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use crossbeam_channel::Sender;
 use parking_lot::Mutex;
@@ -51,6 +51,11 @@ pub(super) trait Chipset: Send {
 
     /// Where the interrupt pins of cards end.
     fn wiring(&self) -> &IntxWiring;
+
+    /// Where the window of configuration spaces begins, which the firmware places; nothing on a board without.
+    fn configuration_window(&self) -> Option<Arc<AtomicU64>> {
+        None
+    }
 
     /// What is not on the PCI bus starts anew. The functions on the bus were reset before.
     ///

@@ -5,6 +5,7 @@
 //! ICH9.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use super::StartError;
 use super::board::{Board, Chipset};
@@ -33,6 +34,7 @@ pub(super) struct Generation2 {
     bridge: Shared<Ich9Lpc>,
     flash: Shared<Flash>,
     wiring: IntxWiring,
+    configuration_window: Arc<AtomicU64>,
 }
 
 /// Where main memory of `bytes` goes.
@@ -61,12 +63,15 @@ impl Generation2 {
         let wiring = IntxWiring::new(&lpc.router(), route_of_q35);
         let bridge = shared(lpc);
         board.buses.ports.map(Ich9Lpc::FIXED_PORTS, bridge.clone());
-        board.attach(Address::new(0, 0), shared(Q35::new()))?;
+        let host_bridge = Q35::new();
+        let configuration_window = host_bridge.configuration_window();
+        board.attach(Address::new(0, 0), shared(host_bridge))?;
         board.attach(Address::new(31, 0), bridge.clone())?;
         Ok(Self {
             bridge,
             flash,
             wiring,
+            configuration_window,
         })
     }
 }
@@ -78,6 +83,10 @@ impl Chipset for Generation2 {
 
     fn wiring(&self) -> &IntxWiring {
         &self.wiring
+    }
+
+    fn configuration_window(&self) -> Option<Arc<AtomicU64>> {
+        Some(Arc::clone(&self.configuration_window))
     }
 
     fn reset(&self) -> Result<(), HypervisorError> {

@@ -113,6 +113,7 @@ impl Hardware {
             &board.layout,
             board.memory.clone(),
             &board.boot_entries(),
+            chipset.configuration_window(),
         )?);
         board.buses.ports.map(FwCfg::PORTS, fw_cfg.clone());
 

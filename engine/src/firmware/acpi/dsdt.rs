@@ -2,8 +2,6 @@
 //!
 //! SeaBIOS looks into it too: without a device PNP0303 it does not set the keyboard up.
 
-use std::ops::RangeInclusive;
-
 use acpi_tables::Aml;
 use acpi_tables::aml::{
     AddressSpace, AddressSpaceCacheable, And, Arg, CreateDWordField, Device, EISAName, Field,
@@ -15,6 +13,7 @@ use acpi_tables::aml::{
 use super::header;
 use super::resource::{Code, IsaInterrupt, PciInterrupts, Processor};
 use crate::chipset::SOFT_OFF_SLEEP_TYPE;
+use crate::memory::layout::PciSpace;
 
 /// What `_STA` says of a device that is present, enabled, and works, but is not to be shown.
 const PRESENT: u8 = 0x0b;
@@ -35,12 +34,12 @@ const PCI_INTERRUPTS: [u32; 3] = [5, 10, 11];
 /// The link of the power management function, which has an interrupt of its own.
 const SCI_LINK: &str = "LNKS";
 
-/// The table for `processors` processors and the window below 4 GiB in which the firmware places PCI devices' memory.
-pub(super) fn dsdt(processors: u8, pci_hole: &RangeInclusive<u64>) -> Vec<u8> {
+/// The table for `processors` processors and the addresses below 4 GiB that are for PCI devices.
+pub(super) fn dsdt(processors: u8, space: &PciSpace) -> Vec<u8> {
     let body = Code::of(&[
         &sleep_states(),
         &processor_scope(processors),
-        &Scope::new("_SB_".into(), vec![&host_bridge(pci_hole), &links()]),
+        &Scope::new("_SB_".into(), vec![&host_bridge(space), &links()]),
     ]);
     header::table(*b"DSDT", 1, &body.0)
 }
@@ -67,28 +66,33 @@ fn processor_scope(count: u8) -> Code {
 }
 
 /// What a host bridge passes on to its bus: the numbers of buses, the ports and the memory; it keeps the configuration ports itself.
-pub(super) fn bridge_windows(pci_hole: &RangeInclusive<u64>) -> Code {
+pub(super) fn bridge_windows(space: &PciSpace) -> Code {
     let ports =
         |first: u16, last: u16| -> AddressSpace<u16> { AddressSpace::new_io(first, last, None) };
     let memory = |first: u32, last: u32, cacheable| -> AddressSpace<u32> {
         AddressSpace::new_memory(cacheable, true, first, last, None)
     };
-    Code::of(&[&ResourceTemplate::new(vec![
-        &AddressSpace::new_bus_number(0_u16, 0xff),
-        &IO::new(0xcf8, 0xcf8, 1, 8),
-        &ports(0, 0xcf7),
-        &ports(0xd00, 0xffff),
-        &memory(0xa_0000, 0xb_ffff, AddressSpaceCacheable::Cacheable),
-        &memory(
-            below_4_gib(*pci_hole.start()),
-            below_4_gib(*pci_hole.end()),
-            AddressSpaceCacheable::NotCacheable,
-        ),
-    ])])
+    let windows: Vec<_> = space
+        .windows
+        .iter()
+        .map(|window| {
+            let (first, last) = (below_4_gib(*window.start()), below_4_gib(*window.end()));
+            memory(first, last, AddressSpaceCacheable::NotCacheable)
+        })
+        .collect();
+    let bus = AddressSpace::new_bus_number(0_u16, 0xff);
+    let legacy = (
+        IO::new(0xcf8, 0xcf8, 1, 8),
+        [ports(0, 0xcf7), ports(0xd00, 0xffff)],
+        memory(0xa_0000, 0xb_ffff, AddressSpaceCacheable::Cacheable),
+    );
+    let mut resources: Vec<&dyn Aml> = vec![&bus, &legacy.0, &legacy.1[0], &legacy.1[1], &legacy.2];
+    resources.extend(windows.iter().map(|window| window as &dyn Aml));
+    Code::of(&[&ResourceTemplate::new(resources)])
 }
 
-fn host_bridge(pci_hole: &RangeInclusive<u64>) -> Code {
-    let windows = bridge_windows(pci_hole);
+fn host_bridge(space: &PciSpace) -> Code {
+    let windows = bridge_windows(space);
     Code::of(&[&Device::new(
         "PCI0".into(),
         vec![

@@ -3,8 +3,6 @@
 //! A system that uses the I/O APIC finds the eight lines of the PCI bus at its inputs 16 to 23; another one routes them by links to
 //! ISA interrupts (`_PIC` says which it is).
 
-use std::ops::RangeInclusive;
-
 use acpi_tables::aml::{
     And, Arg, CreateDWordField, Device, EISAName, Equal, Field, FieldAccessType, FieldEntry,
     FieldLockRule, FieldUpdateRule, If, Memory32Fixed, Method, Name, OpRegion, OpRegionSpace, Or,
@@ -17,7 +15,7 @@ use super::dsdt::{
 };
 use super::header;
 use super::resource::Code;
-use crate::memory::layout::{CONFIGURATION_SPACES, CONFIGURATION_SPACES_SIZE};
+use crate::memory::layout::{CONFIGURATION_SPACES_SIZE, PciSpace};
 use crate::pci::{Pin, route_of_q35};
 
 /// The links in the order of the ICH9's lines, and the names of its route registers, four at 0x60 and four at 0x68.
@@ -36,8 +34,8 @@ const FIRST_INPUT: u32 = 16;
 /// Whether the system uses the I/O APIC.
 const MODE: &str = "PICF";
 
-/// The table for `processors` processors and the window below 4 GiB in which the firmware places PCI devices' memory.
-pub(super) fn dsdt(processors: u8, pci_hole: &RangeInclusive<u64>) -> Vec<u8> {
+/// The table for `processors` processors and the addresses below 4 GiB as the firmware has divided them.
+pub(super) fn dsdt(processors: u8, space: &PciSpace) -> Vec<u8> {
     let body = Code::of(&[
         &sleep_states(),
         &name(MODE, &ZERO),
@@ -49,11 +47,7 @@ pub(super) fn dsdt(processors: u8, pci_hole: &RangeInclusive<u64>) -> Vec<u8> {
         ),
         &Scope::new(
             "_SB_".into(),
-            vec![
-                &all_processors(processors),
-                &host_bridge(pci_hole),
-                &links(),
-            ],
+            vec![&all_processors(processors), &host_bridge(space), &links()],
         ),
     ]);
     header::table(*b"DSDT", 1, &body.0)
@@ -71,8 +65,8 @@ fn all_processors(count: u8) -> Code {
     all
 }
 
-fn host_bridge(pci_hole: &RangeInclusive<u64>) -> Code {
-    let windows = bridge_windows(pci_hole);
+fn host_bridge(space: &PciSpace) -> Code {
+    let windows = bridge_windows(space);
     let mode = Path::new(MODE);
     Code::of(&[&Device::new(
         "PCI0".into(),
@@ -96,7 +90,7 @@ fn host_bridge(pci_hole: &RangeInclusive<u64>) -> Code {
                     &Return::new(&Path::new("PRTP")),
                 ],
             ),
-            &isa_bridge(),
+            &isa_bridge(space.configuration),
         ],
     )])
 }
@@ -173,7 +167,7 @@ fn links() -> Code {
     all
 }
 
-fn isa_bridge() -> Code {
+fn isa_bridge(configuration: u64) -> Code {
     let fields = |region: &str, routes: &[(&str, &str)]| {
         Field::new(
             region.into(),
@@ -210,7 +204,7 @@ fn isa_bridge() -> Code {
                     &ports(0x600, 0x80),
                     &Memory32Fixed::new(
                         true,
-                        below_4_gib(CONFIGURATION_SPACES),
+                        below_4_gib(configuration),
                         below_4_gib(CONFIGURATION_SPACES_SIZE),
                     ),
                     &Memory32Fixed::new(true, 0xfed1_c000, 0x4000),

@@ -11,7 +11,6 @@ use crate::chipset::{
     ACPI_DISABLE, ACPI_ENABLE, COMMAND_PORT, GENERAL_EVENTS, ICH9_GENERAL_EVENTS, ICH9_POWER_PORTS,
     POWER_PORTS,
 };
-use crate::memory::layout::CONFIGURATION_SPACES;
 
 const PM1_EVENT: u16 = *POWER_PORTS.start();
 const PM1_CONTROL: u16 = PM1_EVENT + 4;
@@ -132,11 +131,11 @@ pub(super) fn madt(processors: u8) -> Vec<u8> {
     header::table(*b"APIC", 1, &body)
 }
 
-/// The MCFG: where the configuration spaces are.
-pub(super) fn mcfg() -> Vec<u8> {
+/// The MCFG: that the configuration spaces begin at `base`.
+pub(super) fn mcfg(base: u64) -> Vec<u8> {
     // Reserved, base, segment group, first and last bus, reserved.
     let mut body = vec![0; 8];
-    body.extend(CONFIGURATION_SPACES.to_le_bytes());
+    body.extend(base.to_le_bytes());
     body.extend([0, 0, 0, 0xff, 0, 0, 0, 0]);
     header::table(*b"MCFG", 1, &body)
 }

@@ -13,12 +13,11 @@ mod resource;
 #[cfg(test)]
 mod tests;
 
-use std::ops::RangeInclusive;
-
 use acpi_tables::Aml;
 use acpi_tables::facs::FACS;
 
 use crate::definition::Generation;
+use crate::memory::layout::PciSpace;
 use fixed::FadtVersion;
 use loader::{Script, Zone};
 
@@ -39,21 +38,17 @@ pub(super) struct AcpiFiles {
     pub(super) loader: Vec<u8>,
 }
 
-/// The tables for a machine of `generation` with `processors` processors (APIC identifiers from 0 on) and the window below 4 GiB
-/// for PCI devices' memory.
-pub(super) fn acpi_files(
-    generation: Generation,
-    processors: u8,
-    pci_hole: &RangeInclusive<u64>,
-) -> AcpiFiles {
+/// The tables for a machine of `generation` with `processors` processors (APIC identifiers from 0 on) and `space` for PCI devices, of
+/// which their length does not depend.
+pub(super) fn acpi_files(generation: Generation, processors: u8, space: &PciSpace) -> AcpiFiles {
     let mut tables = Tables::default();
     let mut facs = Vec::new();
     FACS::new().to_aml_bytes(&mut facs);
     // First of all, because it must be at a multiple of 64.
     let facs = tables.append(&facs);
     let dsdt = match generation {
-        Generation::One => dsdt::dsdt(processors, pci_hole),
-        Generation::Two => dsdt_q35::dsdt(processors, pci_hole),
+        Generation::One => dsdt::dsdt(processors, space),
+        Generation::Two => dsdt_q35::dsdt(processors, space),
     };
     let dsdt = tables.append_table(&dsdt, &[]);
     let pointers = [(fixed::FADT_FACS, 4, facs), (fixed::FADT_DSDT, 4, dsdt)];
@@ -68,7 +63,7 @@ pub(super) fn acpi_files(
         }
         Generation::Two => {
             let fadt = tables.append_table(&fixed::fadt(FadtVersion::ThreeOfIch9), &long_pointers);
-            let mcfg = tables.append_table(&fixed::mcfg(), &[]);
+            let mcfg = tables.append_table(&fixed::mcfg(space.configuration), &[]);
             let all = vec![fadt, madt, waet, mcfg];
             (all.clone(), all)
         }

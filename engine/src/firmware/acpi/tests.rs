@@ -1,5 +1,6 @@
 use super::loader::COMMAND_SIZE;
 use super::*;
+use crate::memory::MemoryLayout;
 
 /// What firmware does with the script: gives every file an address, adds pointers, sets checksums. The files in memory.
 struct Loaded {
@@ -97,7 +98,22 @@ fn qword(table: &[u8], at: usize) -> u64 {
 }
 
 fn files(processors: u8) -> AcpiFiles {
-    acpi_files(Generation::One, processors, &(0xc000_0000..=0xfebf_ffff))
+    let space = MemoryLayout::new(4 << 30).pci_space(0);
+    acpi_files(Generation::One, processors, &space)
+}
+
+fn q35_space(configuration: u64) -> PciSpace {
+    MemoryLayout::q35(4 << 30).pci_space(configuration)
+}
+
+/// The script is read once, and the tables after the firmware has placed the configuration spaces.
+#[test]
+fn where_the_configuration_spaces_are_changes_no_length() {
+    let files = |configuration| acpi_files(Generation::Two, 3, &q35_space(configuration));
+    let (one, other) = (files(0xb000_0000), files(0xe000_0000));
+    assert_eq!(one.loader, other.loader);
+    assert_eq!(one.tables.len(), other.tables.len());
+    assert_ne!(one.tables, other.tables);
 }
 
 #[test]
@@ -192,7 +208,7 @@ fn the_madt_lists_every_processor_and_how_legacy_interrupts_arrive() {
 
 #[test]
 fn the_dsdt_has_what_seabios_and_systems_look_for() {
-    let dsdt = dsdt::dsdt(254, &(0x8000_0000..=0xfebf_ffff));
+    let dsdt = dsdt::dsdt(254, &MemoryLayout::new(1 << 30).pci_space(0));
     assert_eq!(sum(&dsdt), 0);
     let has = |bytes: &[u8]| dsdt.windows(bytes.len()).any(|window| window == bytes);
     // SeaBIOS 1.16 src/hw/ps2port.c looks for the EISA identifiers 0x0303 and 0x0f13 of a _HID as a 32-bit number.
@@ -214,11 +230,7 @@ fn the_dsdt_has_what_seabios_and_systems_look_for() {
 
 #[test]
 fn a_uefi_finds_each_table_once() {
-    let loaded = Loaded::new(&acpi_files(
-        Generation::Two,
-        2,
-        &(0xc000_0000..=0xfbff_ffff),
-    ));
+    let loaded = Loaded::new(&acpi_files(Generation::Two, 2, &q35_space(0xe000_0000)));
     let (_, rsdp) = loaded.file(RSDP_FILE);
     let xsdt = loaded.table(qword(rsdp, 24));
     let tables: Vec<&[u8]> = xsdt[36..]
@@ -232,9 +244,19 @@ fn a_uefi_finds_each_table_once() {
     assert_eq!((qword(fadt, 224), fadt[221]), (0x620, 128), "events");
     assert_eq!(fadt[109], 7, "no VGA");
     let mcfg = tables[3];
-    assert_eq!((qword(mcfg, 44), mcfg[54], mcfg[55]), (0xb000_0000, 0, 255));
+    assert_eq!((qword(mcfg, 44), mcfg[54], mcfg[55]), (0xe000_0000, 0, 255));
     let dsdt = loaded.table(u64::from(dword(fadt, 40)));
     let has = |bytes: &[u8]| dsdt.windows(bytes.len()).any(|window| window == bytes);
+    // PCI devices' memory is on either side of the configuration spaces, which are the board's own.
+    for window in [
+        [0x8000_0000_u32, 0xdfff_ffff, 0, 0x6000_0000],
+        [0xf000_0000, 0xfbff_ffff, 0, 0x0c00_0000],
+    ] {
+        assert!(has(&window.map(u32::to_le_bytes).concat()));
+    }
+    assert!(has(&[0xe000_0000_u32, 0x1000_0000]
+        .map(u32::to_le_bytes)
+        .concat()));
     // Slot 3 pin A is at line H: input 23 of the I/O APIC, or the link of that name.
     assert!(has(b"\x0c\xff\xff\x03\x00\x00\x00\x0a\x17"));
     assert!(has(b"\x0c\xff\xff\x03\x00\x00\\\x2e_SB_LNKH\x00"));
@@ -251,8 +273,8 @@ fn the_compiler_takes_the_description_apart_and_together_again() {
         return;
     }
     for (generation, table) in [
-        (1, dsdt::dsdt(4, &(0xc000_0000..=0xfebf_ffff))),
-        (2, dsdt_q35::dsdt(4, &(0xc000_0000..=0xfbff_ffff))),
+        (1, dsdt::dsdt(4, &MemoryLayout::new(4 << 30).pci_space(0))),
+        (2, dsdt_q35::dsdt(4, &q35_space(0xb000_0000))),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let run = |arguments: &[&str]| {

@@ -40,10 +40,14 @@ mod control {
     pub(super) const WRITE: u32 = 16;
 }
 
+/// Makes a file anew, as long as it was.
+type Renewal = Box<dyn Fn() -> Vec<u8> + Send>;
+
 /// The device.
 pub struct FwCfg {
     items: BTreeMap<u16, Item>,
     files: BTreeMap<String, u16>,
+    renewals: BTreeMap<u16, Renewal>,
     memory: GuestMemory,
     selected: u16,
     offset: u32,
@@ -63,11 +67,20 @@ impl FwCfg {
         Ok(Self {
             items: finished.items,
             files: finished.numbers,
+            renewals: BTreeMap::new(),
             memory,
             selected: 0,
             offset: 0,
             dma_high: 0,
         })
+    }
+
+    /// Has the file `name` made anew by `make` whenever the guest turns to it: for what depends on what firmware did before. `make` must not
+    /// wait for another device; what it makes counts if it is as long as the file, whose length the guest was told.
+    pub fn renew(&mut self, name: &str, make: impl Fn() -> Vec<u8> + Send + 'static) {
+        if let Some(number) = self.files.get(name) {
+            self.renewals.insert(*number, Box::new(make));
+        }
     }
 
     /// Nothing is selected any more and files that the guest wrote are as they were at first.
@@ -90,6 +103,13 @@ impl FwCfg {
     fn select(&mut self, key: u16) {
         self.selected = key & !WRITE_CHANNEL;
         self.offset = 0;
+        let item = self.items.get_mut(&self.selected);
+        if let (Some(make), Some(item)) = (self.renewals.get(&self.selected), item) {
+            let data = make();
+            if data.len() == item.data.len() {
+                item.data = data;
+            }
+        }
     }
 
     /// What of the selected item has not been read yet.

@@ -205,3 +205,33 @@ fn names_that_do_not_fit_are_refused() {
         ));
     }
 }
+
+#[test]
+fn a_file_is_made_anew_whenever_it_is_turned_to_and_keeps_its_length() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU8, Ordering};
+    let mut device = device();
+    let number = *device.files.get("etc/zero").unwrap();
+    let value = Arc::new(AtomicU8::new(1));
+    let seen = Arc::clone(&value);
+    device.renew("etc/zero", move || match seen.load(Ordering::Relaxed) {
+        0 => Vec::new(),
+        value => vec![value; 3],
+    });
+    device.renew("etc/missing", || vec![1]);
+    for (now, expected) in [(1, 1), (7, 7), (0, 7), (2, 2)] {
+        value.store(now, Ordering::Relaxed);
+        select(&mut device, number);
+        assert_eq!(read(&mut device, 4), [expected, expected, expected, 0]);
+    }
+    // By DMA too, and not while it is being read.
+    value.store(5, Ordering::Relaxed);
+    select(&mut device, number);
+    value.store(6, Ordering::Relaxed);
+    assert_eq!(read(&mut device, 1), [5]);
+    assert_eq!(dma(&mut device, READ, 2, 0x1000), 0);
+    assert_eq!(memory_at(&device, 0x1000, 2), [5, 5]);
+    let control = u32::from(number) << 16 | SELECT | READ;
+    assert_eq!(dma(&mut device, control, 3, 0x1000), 0);
+    assert_eq!(memory_at(&device, 0x1000, 3), [6, 6, 6]);
+}
