@@ -39,3 +39,13 @@ secure_boot() {
     cp "$work/packages/usr/share/OVMF/OVMF_CODE_4M.fd" "$made/secure-boot-code.fd"
     cp "$work/packages/usr/share/OVMF/OVMF_VARS_4M.fd" "$made/secure-boot-variables.fd"
 }
+
+# The firmware test suite, with its libraries, which are newer than those of the little Linux that runs it.
+firmware_tests() {
+    fetch forky fwts libfdt1 libglib2.0-0t64 libmount1 libblkid1 libselinux1 libffi8 libpcre2-8-0 libatomic1 libsystemd0 libcap2 zlib1g libc6
+    local tree=$work/tree
+    programs "$tree" fwts
+    mkdir "$tree/share"
+    cp "$work/packages/usr/share/fwts"/*.json "$tree/share/"
+    enter_root xorriso -as mkisofs -quiet -V FIRMWARE_TESTS -r -o "$made/firmware-tests.iso" "$tree"
+}

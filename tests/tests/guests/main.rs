@@ -11,6 +11,7 @@ mod installation;
 mod linux;
 mod network;
 mod strain;
+mod tables;
 mod uefi;
 
 use std::path::Path;
@@ -125,6 +126,7 @@ on! {
         linux::linux_from_a_cd,
         linux::linux_from_a_disk,
         devices::every_device,
+        tables::tables,
         network::linux_on_e1000,
         network::linux_on_virtio,
         network::ipxe_on_e1000,
@@ -151,6 +153,7 @@ on! {
         linux::linux_from_a_cd,
         linux::linux_from_a_disk,
         devices::every_device,
+        tables::tables,
         network::linux_on_e1000,
         network::linux_on_virtio,
         alpine::alpine,
