@@ -61,6 +61,8 @@ def scenario(window):
     window.press("Save")
     window.wait("the change", lambda: switches()["nat"].get("name_servers") == ["192.0.2.1"])
     window.expect("the other change", switches()["nat"].get("host_loopback") is True)
+    # Escape closes the dialog only once the switch's page has gone; before that it closes the page.
+    window.wait("the list's return", lambda: "Loopback Address" not in window.text())
 
     step("a switch in use is kept")
     window.guesthouse("set", "Box", "network.1.switch=lab")
