@@ -13,7 +13,7 @@ use anyhow::{Context, ensure};
 use guesthouse_engine::definition::ImageFormat;
 use guesthouse_engine::disk::create_disk;
 use guesthouse_engine::network::SWITCHES_FILE;
-use guesthouse_tests::bench::program::{Machines, Running, qemu};
+use guesthouse_tests::bench::program::{Machines, Running, add_uefi, qemu};
 use guesthouse_tests::bench::{Harness, Needs, Quantity, Unit, less, more, subject};
 use guesthouse_tests::media::gathered;
 
@@ -117,14 +117,9 @@ impl Disks {
 
     /// QEMU with the same, and that network.
     fn qemu(&self, network: &str) -> anyhow::Result<Command> {
-        let variables = self.path("variables");
-        fs::copy("/usr/share/OVMF/OVMF_VARS_4M.fd", &variables)
-            .context("OVMF's variables: install ovmf")?;
         let mut command = qemu("q35", MEMORY);
         command.args(["-smp", PROCESSORS, "-vga", "std"]);
-        let firmware = "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd";
-        command.args(["-drive", firmware]);
-        command.args(["-drive", &format!("if=pflash,format=raw,file={variables}")]);
+        add_uefi(&mut command, &self.folder.join("variables"))?;
         let disks = [
             ("system.qcow2", "qcow2"),
             ("raw", "raw"),

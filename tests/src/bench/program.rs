@@ -90,6 +90,22 @@ pub fn qemu(machine: &str, mebibytes: u64) -> Command {
     command
 }
 
+/// Has QEMU's machine start by OVMF as the build root has it, with new variables in the file `variables`.
+///
+/// # Errors
+/// When OVMF is not installed, or the file cannot be written.
+pub fn add_uefi(command: &mut Command, variables: &Path) -> anyhow::Result<()> {
+    fs::copy("/usr/share/OVMF/OVMF_VARS_4M.fd", variables)
+        .context("OVMF's variables: install ovmf")?;
+    for half in [
+        "file=/usr/share/OVMF/OVMF_CODE_4M.fd,readonly=on".to_owned(),
+        format!("file={}", variables.display()),
+    ] {
+        command.args(["-drive", &format!("if=pflash,format=raw,{half}")]);
+    }
+    Ok(())
+}
+
 #[derive(Default)]
 struct Output {
     text: Mutex<(Vec<u8>, bool)>,

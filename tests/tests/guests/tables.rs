@@ -2,11 +2,11 @@
 //! machine of the same kind: Linux reads both, with the same firmware.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use guesthouse_engine::definition::Drive;
-use guesthouse_tests::bench::program::{Running, qemu};
+use guesthouse_tests::bench::program::{Running, add_uefi, qemu};
 use guesthouse_tests::media::gathered;
 
 use super::Kind;
@@ -41,17 +41,11 @@ fn findings(said: &str) -> (BTreeMap<String, String>, u32) {
 }
 
 /// What QEMU's machine of this kind is found to have.
-fn theirs(kind: Kind, variables: PathBuf) -> anyhow::Result<String> {
+fn theirs(kind: Kind, variables: &Path) -> anyhow::Result<String> {
     let drive = |name: &str| format!("file={},media=cdrom,readonly=on", gathered(name).display());
     let mut command = qemu(if kind.is_uefi() { "q35" } else { "pc" }, 512);
     if kind.is_uefi() {
-        std::fs::copy("/usr/share/OVMF/OVMF_VARS_4M.fd", &variables)?;
-        for half in [
-            "file=/usr/share/OVMF/OVMF_CODE_4M.fd,readonly=on".to_owned(),
-            format!("file={}", variables.display()),
-        ] {
-            command.args(["-drive", &format!("if=pflash,format=raw,{half}")]);
-        }
+        add_uefi(&mut command, variables)?;
     }
     command.args(["-vga", "std", "-boot", "d"]);
     command.args([
@@ -80,7 +74,7 @@ pub fn tables(kind: Kind) {
     drop(guest);
 
     let scratch = tempfile::tempdir().unwrap();
-    let said = theirs(kind, scratch.path().join("variables.fd")).unwrap();
+    let said = theirs(kind, &scratch.path().join("variables.fd")).unwrap();
     eprintln!("QEMU's:\n{said}");
     let (theirs, passed) = findings(&said);
     assert!(

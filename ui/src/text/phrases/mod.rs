@@ -453,6 +453,7 @@ mod tests {
             &"could not open a: could not flush b. ".repeat(200),
             &"could not open : ".repeat(10_000),
             &"a; b ".repeat(1600),
+            &" lies beyond the end of the file and cannot be x".repeat(170),
             &" is encrypted; restore it from a backup".repeat(200),
         ] {
             assert_eq!(translated(text), text);
