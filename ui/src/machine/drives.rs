@@ -8,6 +8,7 @@ use relm4::{adw, gtk};
 
 use crate::access;
 use crate::model::{Drive, DriveKind, ImageFormat};
+use crate::paths;
 use crate::text::{self, gettext, gettext_with};
 
 /// What a person wants done with a drive.
@@ -49,7 +50,7 @@ fn disk_row(folder: &Path, drive: &Drive, number: usize) -> adw::ActionRow {
     };
     let subtitle = match &drive.file {
         Some(file) => {
-            let file_name = file.display();
+            let file_name = paths::line(file);
             let used = std::fs::metadata(folder.join(file)).map(|metadata| {
                 let blocks = std::os::unix::fs::MetadataExt::blocks(&metadata);
                 text::bytes(blocks.saturating_mul(512))
@@ -81,9 +82,10 @@ fn optical_row(
 ) -> adw::ActionRow {
     let subtitle = medium
         .as_ref()
-        .map_or_else(|| gettext("Empty"), |file| file.display().to_string());
+        .map_or_else(|| gettext("Empty"), |file| paths::line(file));
     let title = gettext_with("Optical Drive {number}", &[("number", &(number + 1))]);
     let row = row(&title, &subtitle, "media-optical-symbolic");
+    row.set_tooltip_text(medium.as_deref().and_then(Path::to_str));
     let eject = eject_button(&title, medium.is_some());
     let ejected = wish.clone();
     eject.connect_clicked(move |_| ejected(Wish::Eject(number)));

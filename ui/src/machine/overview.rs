@@ -19,6 +19,7 @@ use crate::model::{
 };
 use crate::network::forwards;
 use crate::network::switch_name;
+use crate::paths;
 use crate::text::{self, gettext, gettext_with, ngettext_with};
 
 /// The view.
@@ -144,7 +145,7 @@ impl Component for Overview {
                 set_title: &gettext("Files"),
                 add = &adw::ActionRow {
                     set_title: &gettext("Folder"),
-                    set_subtitle: &text::escape(&model.folder.to_string_lossy()),
+                    set_subtitle: &text::escape(&paths::shortened(&model.folder)),
                     set_subtitle_selectable: true,
                     add_css_class: "property",
                     add_suffix = &gtk::Button {

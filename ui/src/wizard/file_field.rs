@@ -8,6 +8,7 @@ use std::rc::Rc;
 use relm4::adw::prelude::*;
 use relm4::{adw, gtk};
 
+use crate::dialogs::file_choice::{self, FileKind};
 use crate::text::gettext;
 use crate::{access, paths};
 
@@ -17,25 +18,27 @@ pub struct Words {
     pub title: String,
     /// What the button does that lets a person choose.
     pub choose: String,
+    /// What the dialog asks for that it opens.
+    pub ask: String,
     /// What it means that no file is chosen any more.
     pub clear: String,
 }
 
 /// The field and the row.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct FileField(Rc<Parts>);
 
-#[derive(Debug)]
 struct Parts {
     entry: adw::EntryRow,
     row: adw::ActionRow,
     chosen: Cell<bool>,
     visible: Cell<bool>,
+    failed: Box<dyn Fn(String)>,
 }
 
 impl FileField {
-    /// Calls `browse` when a person wants to choose a file.
-    pub fn new(words: &Words, browse: impl Fn() + Clone + 'static) -> Self {
+    /// One for a file of this kind; `failed` is told in a sentence why a file was not taken.
+    pub fn new(words: &Words, kind: FileKind, failed: impl Fn(String) + 'static) -> Self {
         let entry = adw::EntryRow::builder()
             .title(&words.title)
             .input_purpose(gtk::InputPurpose::Url)
@@ -47,6 +50,7 @@ impl FileField {
             row,
             chosen: Cell::new(false),
             visible: Cell::new(true),
+            failed: Box::new(failed),
         }));
         let Parts { entry, row, .. } = &*field.0;
         let clear = field.clear_button(words);
@@ -56,9 +60,9 @@ impl FileField {
             .sync_create()
             .build();
         entry.add_suffix(&clear);
-        entry.add_suffix(&choose_button(words, browse.clone()));
+        entry.add_suffix(&field.choose_button(words, kind));
         row.add_suffix(&field.clear_button(words));
-        row.add_suffix(&choose_button(words, browse));
+        row.add_suffix(&field.choose_button(words, kind));
         field.show();
         field
     }
@@ -83,6 +87,25 @@ impl FileField {
         button
     }
 
+    fn choose_button(&self, words: &Words, kind: FileKind) -> gtk::Button {
+        let button = gtk::Button::builder()
+            .label(gettext("Choose…"))
+            .valign(gtk::Align::Center)
+            .build();
+        access::name(&button, &words.choose);
+        let (parts, title) = (Rc::downgrade(&self.0), words.ask.clone());
+        button.connect_clicked(move |button| {
+            let (parts, title, button) = (parts.clone(), title.clone(), button.clone());
+            relm4::spawn_local(async move {
+                let chosen = file_choice::open(&button, &title, kind).await;
+                if let (Some(path), Some(parts)) = (chosen, parts.upgrade()) {
+                    Self(parts).choose(&path);
+                }
+            });
+        });
+        button
+    }
+
     /// Where a path is typed.
     pub fn entry(&self) -> &adw::EntryRow {
         &self.0.entry
@@ -93,10 +116,11 @@ impl FileField {
         &self.0.row
     }
 
-    /// Takes the file at `path`, which was not typed; tells whether it could be.
-    pub fn choose(&self, path: &Path) -> bool {
+    /// Takes the file at `path`, which was not typed.
+    pub fn choose(&self, path: &Path) {
         let Some(written) = path.to_str() else {
-            return false;
+            (self.0.failed)(gettext("The file's name is not valid Unicode; rename it."));
+            return;
         };
         let Parts { entry, row, .. } = &*self.0;
         self.0.chosen.set(true);
@@ -104,7 +128,6 @@ impl FileField {
         self.show();
         row.grab_focus();
         entry.set_text(written);
-        true
     }
 
     /// Says that both are described by what `reason` says, and the file by its folder too.
@@ -131,14 +154,4 @@ impl FileField {
         self.0.row.set_visible(visible && chosen);
         self.0.entry.set_visible(visible && !chosen);
     }
-}
-
-fn choose_button(words: &Words, browse: impl Fn() + 'static) -> gtk::Button {
-    let button = gtk::Button::builder()
-        .label(gettext("Choose…"))
-        .valign(gtk::Align::Center)
-        .build();
-    access::name(&button, &words.choose);
-    button.connect_clicked(move |_| browse());
-    button
 }

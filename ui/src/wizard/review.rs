@@ -1,5 +1,6 @@
 //! The wizard's last page: everything that Create will make, what speaks against it, and the same as text or as a command.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use relm4::adw::prelude::*;
@@ -11,6 +12,7 @@ use super::field::View;
 use crate::model::media::Role;
 use crate::model::{Generation, Severity, UNPLUGGED};
 use crate::network::{forwards, switch_name};
+use crate::paths;
 use crate::text::{self, gettext, gettext_with};
 
 /// The page.
@@ -194,7 +196,7 @@ fn properties(draft: &Draft) -> Vec<(String, String)> {
         } else {
             gettext("Hard disk")
         };
-        list.push((name, source.path.display().to_string()));
+        list.push((name, paths::shortened(&source.path)));
     }
     match draft.disk {
         DiskChoice::New => list.push((
@@ -202,7 +204,8 @@ fn properties(draft: &Draft) -> Vec<(String, String)> {
             gettext_with("New, {size} GiB", &[("size", &draft.disk_size)]),
         )),
         DiskChoice::Existing => {
-            list.push((gettext("Hard disk"), draft.disk_file.trim().to_owned()))
+            let file = Path::new(draft.disk_file.trim());
+            list.push((gettext("Hard disk"), paths::shortened(file)));
         }
         DiskChoice::None => {}
     }

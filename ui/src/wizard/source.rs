@@ -13,7 +13,7 @@ use super::draft::{Choice, Inspection};
 use super::field::{Reason, View};
 use super::file_field::{FileField, Words};
 use super::findings::Field;
-use crate::dialogs::file_choice::{self, FileKind};
+use crate::dialogs::file_choice::FileKind;
 use crate::dialogs::file_drop;
 use crate::model::media::{Found, Role, format_of};
 use crate::model::{Generation, MediumKind, Verdict};
@@ -35,9 +35,7 @@ pub struct SourcePage {
 pub enum SourceInput {
     /// The machine so far.
     Show(Arc<View>),
-    /// A person wants to choose a file.
-    Browse,
-    /// A person chose a file.
+    /// A person chose a file elsewhere: dropped it, or picked one of the recent.
     Chosen(PathBuf),
     /// The path was typed or set.
     Typed(String),
@@ -115,13 +113,16 @@ impl Component for SourcePage {
     }
 
     fn init(_: (), root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
-        let input = sender.input_sender().clone();
         let words = Words {
             title: gettext("File"),
             choose: gettext("Choose a file"),
+            ask: gettext("Choose an Installer or Disk"),
             clear: gettext("Go on without a file"),
         };
-        let file = FileField::new(&words, move || drop(input.send(SourceInput::Browse)));
+        let output = sender.output_sender().clone();
+        let file = FileField::new(&words, FileKind::Any, move |message| {
+            let _ = output.send(SourceOutput::Failed(message));
+        });
         let input = sender.input_sender().clone();
         file.entry().connect_changed(move |entry| {
             let _ = input.send(SourceInput::Typed(entry.text().into()));
@@ -154,30 +155,11 @@ impl Component for SourcePage {
         widgets: &mut Self::Widgets,
         message: SourceInput,
         sender: ComponentSender<Self>,
-        root: &Self::Root,
+        _: &Self::Root,
     ) {
         match message {
             SourceInput::Show(view) => self.view = Some(view),
-            SourceInput::Browse => {
-                let (parent, input) = (root.clone(), sender.input_sender().clone());
-                relm4::spawn_local(async move {
-                    if let Some(path) = file_choice::open(
-                        &parent,
-                        &gettext("Choose an Installer or Disk"),
-                        FileKind::Any,
-                    )
-                    .await
-                    {
-                        let _ = input.send(SourceInput::Chosen(path));
-                    }
-                });
-            }
-            SourceInput::Chosen(path) => {
-                if !self.file.choose(&path) {
-                    let message = gettext("The file's name is not valid Unicode; rename it.");
-                    let _ = sender.output(SourceOutput::Failed(message));
-                }
-            }
+            SourceInput::Chosen(path) => self.file.choose(&path),
             SourceInput::Typed(text) => {
                 let text = text.trim();
                 let path = (!text.is_empty()).then(|| PathBuf::from(text));

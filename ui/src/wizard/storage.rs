@@ -1,7 +1,6 @@
 //! The wizard's third page: the machine's hard disk, a new one, an image that is there already, or none; the virtual switch that
 //! its network card is attached to, and the ports of this computer that lead to it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use relm4::adw::prelude::*;
@@ -15,7 +14,7 @@ use super::file_field::{FileField, Words};
 use super::findings::Field;
 use super::source::hard_disk;
 use crate::access;
-use crate::dialogs::file_choice::{self, FileKind};
+use crate::dialogs::file_choice::FileKind;
 use crate::model::media::Role;
 use crate::model::{NAT, UNPLUGGED};
 use crate::network::forwards::{Forwards, ForwardsInput};
@@ -41,10 +40,6 @@ pub struct StoragePage {
 pub enum StorageInput {
     /// The machine so far.
     Show(Arc<View>),
-    /// A person wants to choose an image.
-    Browse,
-    /// A person chose an image.
-    Chosen(PathBuf),
 }
 
 /// What it tells the wizard.
@@ -157,13 +152,16 @@ impl Component for StoragePage {
         root: Self::Root,
         sender: ComponentSender<Self>,
     ) -> ComponentParts<Self> {
-        let input = sender.input_sender().clone();
         let words = Words {
             title: gettext("Image"),
             choose: gettext("Choose a disk image"),
+            ask: gettext("Choose a Disk Image"),
             clear: gettext("Clear file"),
         };
-        let file = FileField::new(&words, move || drop(input.send(StorageInput::Browse)));
+        let output = sender.output_sender().clone();
+        let file = FileField::new(&words, FileKind::Disk, move |message| {
+            let _ = output.send(StorageOutput::Failed(message));
+        });
         file.set_visible(false);
         let output = sender.output_sender().clone();
         file.entry().connect_changed(move |entry| {
@@ -204,30 +202,11 @@ impl Component for StoragePage {
     fn update_with_view(
         &mut self,
         widgets: &mut Self::Widgets,
-        message: StorageInput,
-        sender: ComponentSender<Self>,
-        root: &Self::Root,
+        StorageInput::Show(view): StorageInput,
+        _: ComponentSender<Self>,
+        _: &Self::Root,
     ) {
-        match message {
-            StorageInput::Show(view) => self.show(widgets, &view),
-            StorageInput::Browse => {
-                let (parent, input) = (root.clone(), sender.input_sender().clone());
-                relm4::spawn_local(async move {
-                    if let Some(path) =
-                        file_choice::open(&parent, &gettext("Choose a Disk Image"), FileKind::Disk)
-                            .await
-                    {
-                        let _ = input.send(StorageInput::Chosen(path));
-                    }
-                });
-            }
-            StorageInput::Chosen(path) => {
-                if !self.file.0.choose(&path) {
-                    let message = gettext("The file's name is not valid Unicode; rename it.");
-                    let _ = sender.output(StorageOutput::Failed(message));
-                }
-            }
-        }
+        self.show(widgets, &view);
     }
 }
 
@@ -288,7 +267,7 @@ impl StoragePage {
                 Some(role) if role.is_disk() => gettext("Hard Disk"),
                 _ => gettext("Optical Drive"),
             });
-            let whole = source.path.display().to_string();
+            let whole = paths::shortened(&source.path);
             widgets
                 .source
                 .set_subtitle(&text::escape(&paths::name(&source.path)));

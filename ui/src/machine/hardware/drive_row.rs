@@ -11,6 +11,7 @@ use super::drives::{Drives, DrivesInput};
 use crate::machine::drives::{drive_image, eject_button};
 use crate::model::images::Facts;
 use crate::model::{Drive, ImageFormat};
+use crate::paths;
 use crate::text::{self, gettext, gettext_with};
 
 /// All that decides what is in a drive's row, but for what its image is and whether the guest may write to it.
@@ -98,7 +99,7 @@ impl Row {
     ) -> Self {
         let subtitle = medium
             .as_ref()
-            .map_or_else(|| gettext("Empty"), |file| file.display().to_string());
+            .map_or_else(|| gettext("Empty"), |file| paths::line(file));
         let title = &made_of.title;
         let row = expander(title, &subtitle, "media-optical-symbolic");
         let eject = eject_button(title, medium.is_some());
@@ -163,7 +164,7 @@ pub fn describe(drive: &Drive, facts: Option<&Result<Facts, String>>) -> String 
         ImageFormat::Raw => "raw",
         ImageFormat::Qcow2 => "qcow2",
     };
-    let mut text = format!("{} · {format}", file.display());
+    let mut text = format!("{} · {format}", paths::line(&file));
     match facts {
         Some(Ok(facts)) => {
             let (size, used) = (text::bytes(facts.size), text::bytes(facts.used));
