@@ -46,8 +46,12 @@ const LOADS: [(&str, &str); 4] = [
         "--rw=read --bs=1m --iodepth=4",
     ),
 ];
-/// Bytes that go each way by the network.
+/// Bytes that go each way by the network, if that takes no longer than [`LONGEST`].
 const MUCH: usize = 64 << 20;
+/// When a slow network has been measured well enough.
+const LONGEST: Duration = Duration::from_secs(240);
+/// When a network that nothing comes through any more has failed.
+const SILENCE: Duration = Duration::from_secs(120);
 /// Bytes that the guest's program hands over or takes at a time, as those do that move much.
 const PIECE: usize = 128 << 10;
 /// Questions that are answered one after the other.
@@ -237,53 +241,73 @@ fn disks(command: anyhow::Result<Command>) -> anyhow::Result<[f64; ROWS]> {
         .unwrap_or_else(|_| unreachable!("a value for each row")))
 }
 
-/// What the host's side of a transfer does with the connection; the time is from its begin to its end.
-fn serve(
-    work: fn(TcpStream) -> std::io::Result<()>,
-) -> anyhow::Result<(u16, JoinHandle<anyhow::Result<Duration>>)> {
+/// What the host's side of a transfer does with the connection until then, and how much that was.
+type Work = fn(TcpStream, Instant) -> std::io::Result<usize>;
+
+/// The port where `work` is done, and what comes of it: how much in a second, from its begin to its end.
+#[expect(clippy::cast_precision_loss, reason = "few enough")]
+fn serve(work: Work) -> anyhow::Result<(u16, JoinHandle<anyhow::Result<f64>>)> {
     let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let port = server.local_addr()?.port();
     let served = thread::spawn(move || {
         let (stream, _) = server.accept()?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(LIMIT))?;
+        stream.set_read_timeout(Some(SILENCE))?;
+        stream.set_write_timeout(Some(SILENCE))?;
         let begin = Instant::now();
-        work(stream)?;
-        Ok(begin.elapsed())
+        let much = work(stream, begin + LONGEST)?;
+        Ok(much as f64 / begin.elapsed().as_secs_f64())
     });
     Ok((port, served))
 }
 
-fn send(mut stream: TcpStream) -> std::io::Result<()> {
-    let part = vec![0x5a; 1 << 20];
-    for _ in 0..MUCH >> 20 {
+fn send(mut stream: TcpStream, end: Instant) -> std::io::Result<usize> {
+    let part = vec![0x5a; 64 << 10];
+    let mut sent = 0;
+    while sent < MUCH && Instant::now() < end {
         stream.write_all(&part)?;
+        sent += part.len();
     }
     stream.shutdown(std::net::Shutdown::Write)?;
     // The guest closes when it has everything.
-    std::io::copy(&mut stream, &mut std::io::sink()).map(drop)
+    std::io::copy(&mut stream, &mut std::io::sink())?;
+    Ok(sent)
 }
 
-fn receive(mut stream: TcpStream) -> std::io::Result<()> {
-    let length = std::io::copy(&mut stream, &mut std::io::sink())?;
-    if length == MUCH as u64 {
-        return Ok(());
+fn receive(mut stream: TcpStream, end: Instant) -> std::io::Result<usize> {
+    let mut part = vec![0; 64 << 10];
+    let mut received = 0;
+    loop {
+        match stream.read(&mut part)? {
+            0 if received < MUCH => {
+                let fault = format!("only {received} bytes came");
+                return Err(std::io::Error::other(fault));
+            }
+            0 => return Ok(received),
+            length => received += length,
+        }
+        if Instant::now() > end {
+            return Ok(received);
+        }
     }
-    Err(std::io::Error::other(format!("only {length} bytes came")))
 }
 
-fn answer(mut stream: TcpStream) -> std::io::Result<()> {
+fn answer(mut stream: TcpStream, end: Instant) -> std::io::Result<usize> {
     let mut question = [0; 64];
+    let mut answered = 0;
     loop {
         match stream.read(&mut question)? {
-            0 => return Ok(()),
+            0 => return Ok(answered),
             length => stream.write_all(&question[..length])?,
+        }
+        answered += 1;
+        if Instant::now() > end {
+            return Ok(answered);
         }
     }
 }
 
 /// MiB a second to the guest and from it, and questions answered in a second.
-#[expect(clippy::cast_precision_loss, reason = "few enough")]
 fn network(command: anyhow::Result<Command>) -> anyhow::Result<[f64; 3]> {
     let mut running = Running::start(command?)?;
     running.log_in(LIMIT)?;
@@ -292,15 +316,16 @@ fn network(command: anyhow::Result<Command>) -> anyhow::Result<[f64; 3]> {
          ip route add default via 10.0.2.2; for turn in $(seq 60); do grep -q 1 /sys/class/net/$card/carrier && break; sleep 1; done",
         LIMIT,
     )?;
-    let mut run = |work: fn(TcpStream) -> std::io::Result<()>, command: &dyn Fn(u16) -> String| {
+    let mut run = |work: Work, command: &dyn Fn(u16) -> String| {
         let (port, served) = serve(work)?;
-        running.shell(&command(port), LIMIT)?;
-        let took = served
+        // It is cut off where it takes long.
+        running.shell(&format!("( {} ) || true", command(port)), LIMIT)?;
+        let rate = served
             .join()
             .map_err(|_| anyhow::anyhow!("the server's thread is gone"))??;
-        anyhow::Ok(took.as_secs_f64())
+        anyhow::Ok(rate)
     };
-    let mebibytes = (MUCH >> 20) as f64;
+    let mebibytes = f64::from(1 << 20);
     let to = run(send, &|port| {
         format!("dd of=/dev/null bs={PIECE} </dev/tcp/10.0.2.2/{port} 2>/dev/null")
     })?;
@@ -313,7 +338,7 @@ fn network(command: anyhow::Result<Command>) -> anyhow::Result<[f64; 3]> {
             "exec 3<>/dev/tcp/10.0.2.2/{port}; for turn in $(seq {TURNS}); do echo $turn >&3; read -r -u 3 answer; done; exec 3>&-"
         )
     })?;
-    Ok([mebibytes / to, mebibytes / from, TURNS as f64 / turns])
+    Ok([to / mebibytes, from / mebibytes, turns])
 }
 
 /// passt, which ends with this.
