@@ -8,6 +8,7 @@ pub mod commands;
 pub mod control;
 pub mod disk_command_line;
 pub mod elsewhere;
+pub mod language;
 mod output;
 mod run;
 mod size;

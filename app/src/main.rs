@@ -5,13 +5,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
+use clap::FromArgMatches;
 use guesthouse_app::command_line::{Command, CommandLine, Open, Place};
-use guesthouse_app::commands;
+use guesthouse_app::{commands, language};
+use guesthouse_ui::text::translated;
 
 fn main() -> ExitCode {
+    language::prepare();
     // A wrong command line ends here, with exit code 2.
-    let command_line = CommandLine::parse();
+    let matches = language::grammar().get_matches();
+    let command_line = CommandLine::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     guesthouse_app::prepare(match command_line.command {
         Some(Command::Run(_)) => "warn,guesthouse=info,guesthouse_engine=info",
         _ => "warn",
@@ -24,7 +27,10 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("guesthouse: {}", guesthouse_app::explain(&error));
+            eprintln!(
+                "guesthouse: {}",
+                translated(&guesthouse_app::explain(&error))
+            );
             ExitCode::FAILURE
         }
     }

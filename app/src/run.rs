@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use guesthouse_engine::Definition;
 use guesthouse_engine::machine::{Machine, MachineEvent, SerialConnection, StartOptions, State};
 use guesthouse_engine::remote::Address;
+use guesthouse_ui::text::{gettext, gettext_with, translated};
 
 use crate::command_line::Run;
 use crate::control::Server;
@@ -85,7 +86,10 @@ pub fn run(definition: &Definition, folder: &Path, command: &Run) -> anyhow::Res
         None => None,
         Some("stdio") => {
             if io::stdin().is_terminal() {
-                eprintln!("The first serial port is here; Ctrl+] powers the machine off.");
+                eprintln!(
+                    "{}",
+                    gettext("The first serial port is here; Ctrl+] powers the machine off.")
+                );
                 terminal = RawTerminal::enter();
             }
             Some(SerialConnection {
@@ -117,10 +121,15 @@ pub fn run(definition: &Definition, folder: &Path, command: &Run) -> anyhow::Res
     let _control = Server::new(&definition.uuid.to_string(), machine.clone())
         .context("the machine's control socket could not be made")?;
     for address in &addresses {
-        match machine.listen(address)? {
-            Address::Tcp(address) => eprintln!("VNC viewers may connect to {address}"),
-            Address::Unix(path) => eprintln!("VNC viewers may connect to unix:{}", path.display()),
-        }
+        let address = match machine.listen(address)? {
+            Address::Tcp(address) => address.to_string(),
+            Address::Unix(path) => format!("unix:{}", path.display()),
+        };
+        let said = gettext_with(
+            "VNC viewers may connect to {address}",
+            &[("address", &address)],
+        );
+        eprintln!("{said}");
     }
     watch_signals(machine_off)?;
     let outcome = wait(&machine, &events, &off_asked);
@@ -139,7 +148,8 @@ fn wait(
                 Ok(MachineEvent::State(State::Off)) | Err(_) => return Ok(()),
                 Ok(MachineEvent::State(State::Crashed { reason })) => bail!("{reason}"),
                 Ok(MachineEvent::State(State::Paused { reason: Some(reason) })) => {
-                    eprintln!("paused: {reason}");
+                    let reason = translated(&reason.to_string());
+                    eprintln!("{}", gettext_with("paused: {reason}", &[("reason", &reason)]));
                 }
                 Ok(_) => {}
             },

@@ -122,11 +122,24 @@ fn called(name: &str, group: &Group, words: &mut Words) {
     {
         return;
     }
-    let translating = TRANSLATING.iter().find(|(function, _)| *function == name);
-    let Some((_, count)) = translating.filter(|_| group.delimiter() == Delimiter::Parenthesis)
-    else {
+    let Some((message, rest)) = handed_over(name, group) else {
         return read(group.stream(), words);
     };
+    let line = group.span_open().start().line;
+    words
+        .messages
+        .extend(message.map(|message| (line, message)));
+    read(rest, words);
+}
+
+/// If `name` is a function that takes a message: the one that it is called with, and what else stands in the call. A table's message is
+/// translated where it is shown, by a variable.
+fn handed_over(name: &str, group: &Group) -> Option<(Option<Message>, TokenStream)> {
+    let mut translating = TRANSLATING.iter();
+    let (_, count) = translating.find(|(function, _)| *function == name)?;
+    if group.delimiter() != Delimiter::Parenthesis {
+        return None;
+    }
     let mut rest = group.stream().into_iter().peekable();
     let mut texts = Vec::new();
     while texts.len() < *count {
@@ -136,18 +149,88 @@ fn called(name: &str, group: &Group, words: &mut Words) {
             None => break,
         }
     }
-    // A table's message is translated where it is shown, by a variable.
-    if texts.len() == *count {
-        let mut texts = texts.into_iter();
-        let message = Message {
-            one: texts.next().unwrap_or_default(),
-            many: texts.next(),
+    let whole = texts.len() == *count;
+    let mut texts = texts.into_iter();
+    let message = texts.next().filter(|_| whole).map(|one| Message {
+        one,
+        many: texts.next(),
+    });
+    Some((message, rest.collect()))
+}
+
+/// Reads what a file's grammar of a command line (clap's `derive`) says of the options and commands in it: the documentation of fields and
+/// variants, with its line.
+///
+/// # Errors
+/// It is not Rust.
+pub fn documented(source: &str) -> anyhow::Result<Vec<(usize, Message)>> {
+    let tokens: TokenStream = source
+        .parse()
+        .map_err(|error| anyhow::anyhow!("it is not Rust: {error}"))?;
+    let mut found = Vec::new();
+    let mut derived = false;
+    for token in tokens {
+        let TokenTree::Group(group) = token else {
+            continue;
         };
-        words
-            .messages
-            .push((group.span_open().start().line, message));
+        match group.delimiter() {
+            Delimiter::Bracket => derived |= is_grammar(&group),
+            Delimiter::Brace if std::mem::take(&mut derived) => parts(group.stream(), &mut found),
+            _ => {}
+        }
     }
-    read(rest.collect(), words);
+    Ok(found)
+}
+
+/// Whether an attribute makes a part of a grammar of what it stands before.
+fn is_grammar(attribute: &Group) -> bool {
+    let text = attribute.stream().to_string();
+    let derives = text.strip_prefix("derive").map(str::trim_start);
+    derives.is_some_and(|derived| {
+        let mut words = derived.split(|letter: char| !letter.is_alphanumeric());
+        words.any(|word| ["Args", "Parser", "Subcommand", "ValueEnum"].contains(&word))
+    })
+}
+
+/// The documentation of the fields or variants of a type.
+fn parts(tokens: TokenStream, found: &mut Vec<(usize, Message)>) {
+    let mut lines: Vec<String> = Vec::new();
+    let (mut line, mut shown, mut after_hash) = (0, true, false);
+    for token in tokens {
+        match &token {
+            TokenTree::Punct(mark) if mark.as_char() == '#' => after_hash = true,
+            TokenTree::Group(group) if after_hash => {
+                after_hash = false;
+                let mut inner = group.stream().into_iter();
+                match (inner.next(), inner.last()) {
+                    (Some(TokenTree::Ident(name)), Some(TokenTree::Literal(text)))
+                        if name == "doc" =>
+                    {
+                        line = group.span_open().start().line;
+                        lines.extend(string(&text).map(|text| text.trim().to_owned()));
+                    }
+                    // What is taken in from another type has a documentation for developers.
+                    (Some(TokenTree::Ident(name)), Some(TokenTree::Group(what)))
+                        if name == "command" =>
+                    {
+                        shown &= what.stream().to_string() != "flatten";
+                    }
+                    _ => {}
+                }
+            }
+            _ if !lines.is_empty() => {
+                let mut one = std::mem::take(&mut lines).join(" ");
+                // As clap shows it.
+                if one.ends_with('.') && !one.ends_with("..") {
+                    one.pop();
+                }
+                if std::mem::replace(&mut shown, true) {
+                    found.push((line, Message { one, many: None }));
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 fn string(literal: &proc_macro2::Literal) -> Option<String> {
@@ -166,7 +249,7 @@ pub struct Spoken {
     pub texts: Vec<String>,
 }
 
-/// Reads what a file of the engine says, but for its tests and what it tells the program's log.
+/// Reads what a file of the engine says, but for its tests, what it tells the program's log, and what it hands to gettext itself.
 ///
 /// # Errors
 /// It is not Rust.
@@ -196,7 +279,11 @@ fn hear(tokens: TokenStream, spoken: &mut Spoken) {
             TokenTree::Group(group) => {
                 let macro_name = name.strip_suffix('!');
                 if !macro_name.is_some_and(|name| LOGGING.contains(&name)) {
-                    hear(group.stream(), spoken);
+                    let translated = handed_over(&name, &group);
+                    hear(
+                        translated.map_or_else(|| group.stream(), |(_, rest)| rest),
+                        spoken,
+                    );
                 }
                 name.clear();
             }
@@ -423,25 +510,36 @@ pub fn sources(place: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// Messages with the places that have them.
+pub type Messages = BTreeMap<Message, Vec<String>>;
+
 /// All messages of the sources below `folder`, with the places that have them, relative to it.
 ///
 /// # Errors
 /// A file cannot be read, or is not Rust.
-pub fn messages(folder: &Path) -> anyhow::Result<BTreeMap<Message, Vec<String>>> {
-    let mut all: BTreeMap<Message, Vec<String>> = BTreeMap::new();
+pub fn messages(folder: &Path) -> anyhow::Result<Messages> {
+    let mut all = Messages::new();
     for path in sources(folder)? {
         let source = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let name = path.strip_prefix(folder).unwrap_or(&path).display();
         let words = words(&source).with_context(|| path.display().to_string())?;
-        let name = path
-            .strip_prefix(folder)
-            .unwrap_or(&path)
-            .display()
-            .to_string();
-        for (line, message) in words.messages {
-            all.entry(message)
-                .or_default()
-                .push(format!("{name}:{line}"));
+        let documented = documented(&source).with_context(|| path.display().to_string())?;
+        for (line, message) in words.messages.into_iter().chain(documented) {
+            let places = all.entry(message).or_default();
+            places.push(format!("{name}:{line}"));
         }
+    }
+    Ok(all)
+}
+
+/// All messages of the program whose sources are in `root`: those of the window and of the command line.
+///
+/// # Errors
+/// As [`messages`].
+pub fn of_program(root: &Path) -> anyhow::Result<Messages> {
+    let mut all = messages(&root.join("ui/src"))?;
+    for (message, places) in messages(&root.join("app/src"))? {
+        all.entry(message).or_default().extend(places);
     }
     Ok(all)
 }
@@ -523,6 +621,48 @@ mod tests {
         assert_eq!(words.messages[3].1.many.as_deref(), Some("{number} disks"));
         let loose: Vec<_> = words.loose.iter().map(|(_, text)| text.as_str()).collect();
         assert_eq!(loose, ["Forgotten words", "the machine {name}", "Alone"]);
+    }
+
+    #[test]
+    fn a_grammar_says_what_is_written_of_its_parts() {
+        let source = r#"
+            /// A command line.
+            #[derive(Debug, Parser)]
+            #[command(name = "program")]
+            struct CommandLine {
+                /// Print more
+                /// than usual.
+                #[arg(long, value_name = "MUCH")]
+                more: bool,
+                /// For developers.
+                #[command(flatten)]
+                place: Place,
+            }
+            /// What can be done.
+            #[derive(Clone, Subcommand)]
+            enum Command {
+                /// Make something...
+                Make(Make),
+                /// Read something
+                Read { /// From where
+                    file: String },
+            }
+            #[derive(Debug)]
+            struct Other {
+                /// No option.
+                field: bool,
+            }
+        "#;
+        let said = documented(source).unwrap();
+        let said: Vec<_> = said.iter().map(|(_, message)| &*message.one).collect();
+        assert_eq!(
+            said,
+            [
+                "Print more than usual",
+                "Make something...",
+                "Read something"
+            ]
+        );
     }
 
     #[test]

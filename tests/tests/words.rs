@@ -1,4 +1,4 @@
-//! Every word of the window can be translated, and is.
+//! Every word of the window and of the command line can be translated, and is.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -98,7 +98,7 @@ fn faults(message: &Message, catalog: &Catalog) -> Vec<String> {
 
 #[test]
 fn every_translation_is_whole() -> anyhow::Result<()> {
-    let messages = words::messages(&root().join("ui/src"))?;
+    let messages = words::of_program(&root())?;
     let languages = std::fs::read_to_string(root().join("po/LINGUAS"))?;
     let languages: Vec<_> = languages
         .lines()
@@ -129,15 +129,12 @@ fn every_translation_is_whole() -> anyhow::Result<()> {
 
 /// Folders and files whose words do not reach the window, and why.
 const SILENT: [(&str, &str); 25] = [
+    ("app/src/bus", "programs read it"),
     (
         "engine/src/bus",
         "devices' addresses, wrong in a guest or in a board",
     ),
     ("engine/src/chipset", "registers"),
-    (
-        "engine/src/disk/tools/details.rs",
-        "the command line alone lists them",
-    ),
     ("engine/src/display", "pixels"),
     ("engine/src/firmware/fw_cfg", "a board's own tables"),
     ("engine/src/firmware/smbios.rs", "guests read it"),
@@ -184,7 +181,7 @@ const SILENT: [(&str, &str); 25] = [
 ];
 
 /// Texts elsewhere that the window does not show either, or not by themselves, and why.
-const UNSHOWN: [(&str, &[&str]); 6] = [
+const UNSHOWN: [(&str, &[&str]); 4] = [
     (
         "parts of sentences that are known as a whole",
         &[
@@ -193,21 +190,6 @@ const UNSHOWN: [(&str, &[&str]); 6] = [
             "hard disk",
             "optical drive",
             "the machine as it is now",
-        ],
-    ),
-    (
-        "the command line alone says why a second reader was not asked, and what becomes of a picture that it asked for",
-        &[
-            "it does not count compressed clusters well",
-            "it does not know what is special about the image",
-            "it does not read version 2 well",
-            "it is open for reading",
-            "it knows neither such small clusters nor such reference counts",
-            "it would take long for a disk of this size",
-            "something is wrong with the image",
-            "the screen could not be stored: {error}",
-            "the screen shows a picture now, not text; take a .png instead",
-            "{} could not be opened: {error}",
         ],
     ),
     (
@@ -224,6 +206,7 @@ const UNSHOWN: [(&str, &[&str]); 6] = [
             "PCI interrupt",
             "another process",
             "control client",
+            "control sockets",
             "network card",
             "other processes",
             "real-time clock",
@@ -250,14 +233,6 @@ const UNSHOWN: [(&str, &[&str]); 6] = [
             "64 bits at `at`, least byte first.",
         ],
     ),
-    ("a snapshot's name, which is stored", &["Base of {clone}"]),
-];
-
-/// What is not the engine's but says in the window what becomes of a machine that another process runs, and of viewers.
-const MESSENGERS: [&str; 3] = [
-    "app/src/control",
-    "app/src/elsewhere.rs",
-    "app/src/viewers.rs",
 ];
 
 /// A text with places for values, cut at these.
@@ -324,9 +299,7 @@ fn patterns(texts: &BTreeSet<String>) -> Vec<Pattern<'_>> {
 /// The sources that speak: their names, and what is in them.
 fn speaking(root: &Path) -> anyhow::Result<Vec<(String, String)>> {
     let mut paths = words::sources(&root.join("engine/src"))?;
-    for messenger in MESSENGERS {
-        paths.extend(words::sources(&root.join(messenger))?);
-    }
+    paths.extend(words::sources(&root.join("app/src"))?);
     let read = |path: PathBuf| {
         let name = path.strip_prefix(root)?.display().to_string();
         let source = std::fs::read_to_string(&path).with_context(|| name.clone())?;
@@ -336,7 +309,7 @@ fn speaking(root: &Path) -> anyhow::Result<Vec<(String, String)>> {
 }
 
 #[test]
-fn what_the_engine_says_can_be_translated() -> anyhow::Result<()> {
+fn what_the_engine_and_the_command_line_say_can_be_translated() -> anyhow::Result<()> {
     let root = root();
     let known = words::messages(&root.join("ui/src/text/phrases"))?;
     anyhow::ensure!(!known.is_empty(), "no phrases were found");

@@ -1,4 +1,4 @@
-"""The window in another language."""
+"""The window and the command line in another language."""
 
 import os
 import re
@@ -70,7 +70,33 @@ def damage(disk):
     overwrite(disk, l2 + 8, struct.pack(">QQ", 1 << 63 | 1 << 40, 1 << 63 | 3 << 16 | 512))
 
 
+def command(*words):
+    """What the command line says: on its output, and on the one for errors."""
+    result = subprocess.run([os.environ["GUESTHOUSE_BINARY"], *words], env=ENVIRONMENT, capture_output=True, text=True)
+    return result.stdout, result.stderr
+
+
+def command_line(window):
+    for words, said in (
+        (["list"], "Es gibt noch keine Maschinen"),
+        (["create", "--help"], "Ein Installationsmedium"),
+        (["disk", "--help"], "Befehle:"),
+        (["disk", "info", "Alte Platte.vhdx"], "ist beschädigt: keiner der beiden Köpfe"),
+        (["disk", "check", "Alte Platte.vhdx"], "wandeln Sie es in qcow2 um"),
+        (["show", "Niemand"], "Niemand"),
+        (["create", "Kiste", "--disk", "viel"], "viel"),
+    ):
+        told = "".join(command(*words))
+        step(told.strip())
+        window.expect(f"{words} says {said}", said in told)
+        for english in (r"\bthe\b", r"\bmachine\b", r"\bOptions\b", r"\bcould\b"):
+            window.expect(f"nothing of {words} is in English", not re.search(english, told))
+
+
 def scenario(window):
+    step("the command line in German")
+    command_line(window)
+
     step("German")
     window.wait_for_text("Noch keine Maschinen")
     window.expect("nothing of it is in English", "Machine" not in window.text())
@@ -121,4 +147,6 @@ def scenario(window):
         window.keys("Escape")
 
 
-run(scenario, prepare=prepare, LOCPATH=LOCALES, LANG="de_DE.UTF-8", LC_ALL="de_DE.UTF-8")
+GERMAN = {"LOCPATH": LOCALES, "LANG": "de_DE.UTF-8", "LC_ALL": "de_DE.UTF-8"}
+ENVIRONMENT = {**os.environ, **GERMAN}
+run(scenario, prepare=prepare, **GERMAN)

@@ -15,8 +15,7 @@ mod paths;
 mod reason;
 mod settings;
 mod share;
-mod text;
+pub mod text;
 mod wizard;
 
 pub use app::{APPLICATION_ID, Options, run};
-pub use text::{sentence, state as state_word};

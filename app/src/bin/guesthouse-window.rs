@@ -31,7 +31,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     guesthouse_app::prepare("warn,guesthouse=info,guesthouse_engine=info,guesthouse_ui=info");
     open(&arguments.place, arguments.open).unwrap_or_else(|error| {
-        eprintln!("guesthouse: {}", guesthouse_app::explain(&error));
+        let reason = guesthouse_app::explain(&error);
+        eprintln!("guesthouse: {}", guesthouse_ui::text::translated(&reason));
         ExitCode::FAILURE
     })
 }
@@ -44,7 +45,7 @@ fn open(place: &Place, open: Open) -> anyhow::Result<ExitCode> {
         Err(error) if place.machines.is_none() => {
             let problem = guesthouse_app::explain(&error);
             let library = Library::open_default().with_context(|| problem.clone())?;
-            (library, Some(guesthouse_ui::sentence(&problem)))
+            (library, Some(guesthouse_ui::text::sentence(&problem)))
         }
         Err(error) => return Err(error),
     };

@@ -123,7 +123,7 @@ fn metas(known: &Known, identifiers: &[String]) -> Vec<HashMap<&'static str, gli
         let machine = machines
             .iter()
             .find(|machine| machine.definition.uuid.to_string() == *identifier)?;
-        let state = guesthouse_ui::state_word(&known.machines().state(&machine.folder));
+        let state = guesthouse_ui::text::state(&known.machines().state(&machine.folder));
         let description = match system(machine) {
             Some(system) => format!("{state} · {system}"),
             None => state,

@@ -11,10 +11,9 @@ use guesthouse_engine::library::{CopiedDisk, Library, NewDisk, Original};
 use guesthouse_engine::media::operating_system::suited;
 use guesthouse_engine::media::{self, Defaults, MediumKind, Verdict};
 use guesthouse_engine::network::Switches;
-use serde_json::json;
 
 use crate::command_line::{CardChoice, ClockChoice, Create};
-use crate::output::{print, print_json};
+use crate::output::warn;
 use crate::size;
 
 /// The hard disk that the command line asks for.
@@ -45,9 +44,9 @@ fn disk(text: Option<&str>, copy: bool, defaults: &Defaults) -> anyhow::Result<D
         Some(text) => match size::parse(text) {
             // A file of that name would be meant by "./20G".
             Ok(bytes) => Ok(Disk::New(bytes)),
-            Err(error) => {
-                let path = std::fs::canonicalize(text).map_err(|missing| {
-                    anyhow::anyhow!("{error}, and there is no such image file ({missing})")
+            Err(_) => {
+                let path = std::fs::canonicalize(text).with_context(|| {
+                    format!("{text:?} is neither a size, such as 20G, nor an image file that can be opened")
                 })?;
                 if copy {
                     return Ok(Disk::Copy(path));
@@ -75,10 +74,10 @@ pub fn create(library: &Library, command: &Create, as_json: bool) -> anyhow::Res
                 .with_context(|| format!("{} could not be opened", file.display()))?;
             let medium = media::inspect_path(&path)?;
             for warning in &medium.warnings {
-                eprintln!("guesthouse: {}: {warning}", path.display());
+                warn(&format!("{}: {warning}", path.display()));
             }
             if let Verdict::NotBootable(reason) = medium.verdict(definition.generation) {
-                eprintln!("guesthouse: {}: {reason}", path.display());
+                warn(&format!("{}: {reason}", path.display()));
             }
             Some((path, medium))
         }
@@ -185,23 +184,13 @@ pub fn create(library: &Library, command: &Create, as_json: bool) -> anyhow::Res
     for finding in definition.findings(&host) {
         match finding.severity {
             Severity::Error => bail!("{}: {}", finding.field, finding.message),
-            Severity::Warning => eprintln!("guesthouse: {}", finding.message),
+            Severity::Warning => warn(&finding.message),
         }
     }
     let machine = super::progress::with_progress(|job| {
         Ok(library.create_with(&definition, &disks, &copies, job)?)
     })?;
-    if as_json {
-        print_json(
-            &json!({ "name": definition.name.as_str(), "uuid": definition.uuid, "folder": machine.folder }),
-        )?;
-    } else {
-        print(&format!(
-            "{} is in {}",
-            definition.name,
-            machine.folder.display()
-        ))?;
-    }
+    super::machine::made(&machine, as_json)?;
     if command.start {
         super::control::start(&definition, library.folder())?;
     }

@@ -1,5 +1,6 @@
 //! Work on disk images, without a machine.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -7,8 +8,9 @@ use guesthouse_engine::disk::check::{self, CheckReport, SecondOpinion, Severity}
 use guesthouse_engine::disk::formats::Format;
 use guesthouse_engine::disk::formats::ova::Appliance;
 use guesthouse_engine::disk::tools::{
-    self, Details, Job, Preallocation, Source, TargetFormat, ToolError, Unfinished,
+    self, Details, Job, Preallocation, Qcow2Details, Source, TargetFormat, ToolError, Unfinished,
 };
+use guesthouse_ui::text::{gettext, gettext_with, ngettext_with, translated};
 use serde_json::json;
 
 use super::exchange::occupied;
@@ -141,67 +143,102 @@ fn info(command: &OneImage, as_json: bool, job: &Job<'_>) -> anyhow::Result<()> 
     if as_json {
         return print_json(&info_json(&about));
     }
-    print(&format!("File: {}", about.file.display()))?;
+    let tell = |what: String, value: &dyn Display| print(&format!("{what}: {value}"));
+    tell(gettext("File"), &about.file.display())?;
     let variant = if about.variant.is_empty() || about.variant == "raw" {
         String::new()
     } else {
-        format!(" ({})", about.variant)
+        format!(" ({})", translated(&about.variant))
     };
-    print(&format!("Format: {}{variant}", about.format))?;
-    print(&format!(
-        "Disk: {} ({} bytes)",
-        size::show(about.virtual_size),
-        about.virtual_size
-    ))?;
-    print(&format!(
-        "File on this computer: {}, of which {} are taken",
-        size::show(about.file_size),
-        size::show(about.allocated_size)
-    ))?;
+    tell(gettext("Format"), &format!("{}{variant}", about.format))?;
+    let bytes = gettext_with(
+        "{size} ({number} bytes)",
+        &[
+            ("size", &size::show(about.virtual_size)),
+            ("number", &about.virtual_size),
+        ],
+    );
+    tell(gettext("Disk"), &bytes)?;
+    let taken = gettext_with(
+        "{size}, of which {taken} are taken",
+        &[
+            ("size", &size::show(about.file_size)),
+            ("taken", &size::show(about.allocated_size)),
+        ],
+    );
+    tell(gettext("File on this computer"), &taken)?;
     for image in &about.chain {
-        print(&format!(
-            "Based on: {} ({}, {})",
-            image.file.display(),
-            image.format,
-            size::show(image.virtual_size)
-        ))?;
+        let size = size::show(image.virtual_size);
+        let (file, format) = (image.file.display(), image.format);
+        tell(gettext("Based on"), &format!("{file} ({format}, {size})"))?;
     }
     if let Some(reason) = &about.broken_chain {
-        print(&format!("What it is based on cannot be read: {reason}"))?;
+        let what = gettext("What it is based on cannot be read");
+        tell(what, &translated(reason))?;
     }
     if let Some(qcow2) = &about.qcow2 {
-        print(&format!(
-            "Clusters: {}, counted in {} bits, compressed with {}",
-            size::show(qcow2.cluster_size),
-            qcow2.refcount_bits,
-            qcow2.compression
-        ))?;
-        if let Some(usage) = &qcow2.usage {
-            print(&format!(
-                "Allocated: {} of {} clusters, {} of them compressed, {} out of order",
-                usage.allocated, usage.total, usage.compressed, usage.fragmented
-            ))?;
-        }
-        if let Some(second) = &qcow2.second {
-            print(&format!("Second reader (qcow2-rs): {}", opinion(second)))?;
-        }
-        if !qcow2.features.is_empty() {
-            print(&format!("Features: {}", qcow2.features.join(", ")))?;
-        }
-        for snapshot in &qcow2.snapshots {
-            print(&format!(
-                "Internal snapshot: {} {}",
-                snapshot.id, snapshot.name
-            ))?;
-        }
+        tell_qcow2(qcow2, &tell)?;
     }
     if about.in_use {
-        print("In use: another program has it open for writing.")?;
+        let how = gettext("another program has it open for writing.");
+        tell(gettext("In use"), &how)?;
     }
     for (process, name) in &about.processes {
-        print(&format!("Opened by: process {process} ({name})"))?;
+        let who = gettext_with(
+            "process {number} ({program})",
+            &[("number", process), ("program", name)],
+        );
+        tell(gettext("Opened by"), &who)?;
     }
     Ok(())
+}
+
+/// What is to be told of a qcow2 image besides.
+fn tell_qcow2(
+    qcow2: &Qcow2Details,
+    tell: &dyn Fn(String, &dyn Display) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let clusters = gettext_with(
+        "{size}, counted in {bits} bits, compressed with {compression}",
+        &[
+            ("size", &size::show(qcow2.cluster_size)),
+            ("bits", &qcow2.refcount_bits),
+            ("compression", &qcow2.compression),
+        ],
+    );
+    tell(gettext("Clusters"), &clusters)?;
+    if let Some(usage) = &qcow2.usage {
+        let allocated = gettext_with(
+            "{allocated} of {total} clusters, {compressed} of them compressed, {fragmented} out of order",
+            &[
+                ("allocated", &usage.allocated),
+                ("total", &usage.total),
+                ("compressed", &usage.compressed),
+                ("fragmented", &usage.fragmented),
+            ],
+        );
+        tell(gettext("Allocated"), &allocated)?;
+    }
+    if let Some(second) = &qcow2.second {
+        tell_second(second)?;
+    }
+    if !qcow2.features.is_empty() {
+        let features = qcow2.features.iter().map(|feature| translated(feature));
+        let features: Vec<String> = features.collect();
+        tell(gettext("Features"), &features.join(", "))?;
+    }
+    for snapshot in &qcow2.snapshots {
+        let named = format!("{} {}", snapshot.id, snapshot.name);
+        tell(gettext("Internal snapshot"), &named)?;
+    }
+    Ok(())
+}
+
+fn tell_second(second: &SecondOpinion) -> anyhow::Result<()> {
+    print(&gettext_with(
+        "Second reader (qcow2-rs): {opinion}",
+        &[("opinion", &translated(&opinion(second)))],
+    ))
 }
 
 fn info_json(about: &Details) -> serde_json::Value {
@@ -274,13 +311,20 @@ fn report_json(report: &CheckReport) -> serde_json::Value {
 fn print_report(report: &CheckReport) -> anyhow::Result<()> {
     for finding in &report.findings {
         let word = match finding.severity {
-            Severity::Damage => "Damage",
-            Severity::Leak => "Waste",
-            Severity::Note => "Note",
+            Severity::Damage => gettext("Damage"),
+            Severity::Leak => gettext("Waste"),
+            Severity::Note => gettext("Note"),
         };
-        print(&format!("{word}: {}", finding.text))?;
+        print(&format!("{word}: {}", translated(&finding.text)))?;
     }
     Ok(())
+}
+
+fn nothing_wrong(file: &Path) -> anyhow::Result<()> {
+    print(&gettext_with(
+        "Nothing is wrong with {file}.",
+        &[("file", &file.display())],
+    ))
 }
 
 fn check(command: &OneImage, as_json: bool, job: &Job<'_>) -> anyhow::Result<()> {
@@ -291,10 +335,10 @@ fn check(command: &OneImage, as_json: bool, job: &Job<'_>) -> anyhow::Result<()>
     } else {
         print_report(&report)?;
         if report.is_clean() {
-            print(&format!("Nothing is wrong with {}.", source.file.display()))?;
+            nothing_wrong(&source.file)?;
         }
         if let Some(second) = &report.second {
-            print(&format!("Second reader (qcow2-rs): {}", opinion(second)))?;
+            tell_second(second)?;
         }
     }
     let file = source.file.display();
@@ -322,24 +366,26 @@ fn repair(command: &RepairDisk, as_json: bool, job: &Job<'_>) -> anyhow::Result<
     }
     let file = command.file.display();
     let Some(backup) = &done.backup else {
-        return print(&format!("Nothing is wrong with {file}."));
+        return nothing_wrong(&command.file);
     };
     print_report(&done.before)?;
-    print(&format!(
-        "The tables as they were are in {}; remove it when the disk is well.",
-        backup.display()
+    print(&gettext_with(
+        "The tables as they were are in {file}; remove it when the disk is well.",
+        &[("file", &backup.display())],
     ))?;
     if done.lost > 0 {
-        print(&format!(
-            "{} clusters of the disk were lost and read as zeros now.",
-            done.lost
+        print(&ngettext_with(
+            "{number} cluster of the disk was lost and reads as zeros now.",
+            "{number} clusters of the disk were lost and read as zeros now.",
+            done.lost,
+            &[],
         ))?;
     }
     if !done.after.is_clean() {
         print_report(&done.after)?;
         bail!("{file} could not be mended whole; restore it from a backup");
     }
-    print(&format!("{file} is mended."))
+    print(&gettext_with("{file} is mended.", &[("file", &file)]))
 }
 
 fn resize(command: &ResizeDisk, job: &Job<'_>) -> anyhow::Result<()> {
@@ -442,7 +488,10 @@ fn commit(command: &CommitDisk, as_json: bool, job: &Job<'_>) -> anyhow::Result<
     if as_json {
         return print_json(&json!({ "base": base }));
     }
-    print(&format!("{} has it all now.", base.display()))
+    print(&gettext_with(
+        "{file} has it all now.",
+        &[("file", &base.display())],
+    ))
 }
 
 fn compare(command: &CompareDisks, as_json: bool, job: &Job<'_>) -> anyhow::Result<()> {
@@ -454,7 +503,7 @@ fn compare(command: &CompareDisks, as_json: bool, job: &Job<'_>) -> anyhow::Resu
     }
     match differs {
         None if as_json => Ok(()),
-        None => print("The disks are identical."),
+        None => print(&gettext("The disks are identical.")),
         Some(offset) => bail!("the disks differ at byte {offset}"),
     }
 }

@@ -17,6 +17,7 @@ use guesthouse_engine::media::{Defaults, operating_systems};
 
 use super::progress::with_progress;
 use crate::command_line::{Backup, ExportMachine, Import, Restore};
+use crate::output::warn;
 
 /// The end of a file's name in small letters.
 fn extension(file: &Path) -> String {
@@ -57,7 +58,7 @@ pub fn import(library: &Library, command: &Import, as_json: bool) -> anyhow::Res
         (suggestion, vec![copy])
     };
     for note in &suggestion.notes {
-        eprintln!("guesthouse: {note}");
+        warn(note);
     }
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     let name = match &command.name {
@@ -97,7 +98,7 @@ pub fn import(library: &Library, command: &Import, as_json: bool) -> anyhow::Res
     for finding in definition.findings(&host) {
         match finding.severity {
             Severity::Error => bail!("{}: {}", finding.field, finding.message),
-            Severity::Warning => eprintln!("guesthouse: {}", finding.message),
+            Severity::Warning => warn(&finding.message),
         }
     }
     let made = with_progress(|job| Ok(library.create_with(&definition, &[], &copies, job)?))?;

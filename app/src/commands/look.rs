@@ -1,14 +1,17 @@
 //! Commands that look at machines and at the host, or take a machine away.
 
+use std::fmt::Display;
+
 use guesthouse_engine::Definition;
 use guesthouse_engine::definition::DriveKind;
 use guesthouse_engine::hypervisor::{check_host as probe, check_uefi};
 use guesthouse_engine::library::{Entry, Library, StoredMachine};
 use guesthouse_engine::machine::State;
+use guesthouse_ui::text::{gettext, gettext_with, message, ngettext_with, translated};
 use serde_json::json;
 
 use crate::control::{Client, Report};
-use crate::output::{print, print_json};
+use crate::output::{padded, print, print_json, print_translated, widest};
 
 /// What the machine is doing, if a process holds it.
 fn report(definition: &Definition) -> Option<Report> {
@@ -19,13 +22,14 @@ fn report(definition: &Definition) -> Option<Report> {
         .and_then(|mut client| client.report().ok())
 }
 
+/// A state in a word, which scripts know; people are told its translation.
 fn word(state: &State) -> &'static str {
     match state {
-        State::Off => "off",
-        State::Starting => "starting",
-        State::Running => "running",
-        State::Paused { .. } => "paused",
-        State::Crashed { .. } => "crashed",
+        State::Off => message("off"),
+        State::Starting => message("starting"),
+        State::Running => message("running"),
+        State::Paused { .. } => message("paused"),
+        State::Crashed { .. } => message("crashed"),
     }
 }
 
@@ -54,48 +58,47 @@ pub fn list(library: &Library, as_json: bool) -> anyhow::Result<()> {
         return print_json(&json!(machines));
     }
     if entries.is_empty() {
-        return print(
+        return print(&gettext(
             "There are no machines yet; make one with \"guesthouse create NAME --iso FILE\".",
-        );
+        ));
     }
     let mut rows = vec![[
-        "NAME".to_owned(),
-        "STATE".to_owned(),
-        "MEMORY".to_owned(),
-        "PROCESSORS".to_owned(),
+        gettext("NAME"),
+        gettext("STATE"),
+        gettext("MEMORY"),
+        gettext("PROCESSORS"),
     ]];
     for entry in &entries {
         rows.push(match entry {
             Entry::Machine(StoredMachine { definition, .. }) => [
                 definition.name.to_string(),
-                word(&state_of(definition).0).to_owned(),
+                gettext(word(&state_of(definition).0)),
                 crate::size::show(definition.memory.bytes()),
                 definition.processor.count.to_string(),
             ],
             Entry::Broken(broken) => [
                 broken.title(),
-                format!("broken: {}", broken.message),
+                gettext_with(
+                    "broken: {message}",
+                    &[("message", &translated(&broken.message))],
+                ),
                 String::new(),
                 String::new(),
             ],
         });
     }
     let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or(0)
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        widest(cells.map(String::as_str))
     };
-    let widths = [width(0), width(1), width(2)];
+    let [first, second, third] = [width(0), width(1), width(2)];
     for [name, state, memory, processors] in &rows {
-        let [first, second, third] = widths;
-        print(
-            format!("{name:<first$}  {state:<second$}  {memory:<third$}  {processors}").trim_end(),
-        )?;
+        let (name, state) = (padded(name, first), padded(state, second));
+        let memory = padded(memory, third);
+        print(format!("{name}  {state}  {memory}  {processors}").trim_end())?;
     }
     if let Err(problem) = check_uefi() {
-        print(&problem.to_string())?;
+        print_translated(&problem)?;
     }
     Ok(())
 }
@@ -115,54 +118,59 @@ pub fn show(library: &Library, name: &str, as_json: bool) -> anyhow::Result<()> 
             "folder": folder, "definition": definition, "state": state, "screen": screen, "process": report.map(|report| report.process),
         }));
     }
-    print(&format!("Name: {}", definition.name))?;
-    print(&format!("State: {}", word(&state)))?;
+    let tell = |what: String, value: &dyn Display| print(&format!("{what}: {value}"));
+    tell(gettext("Name"), &definition.name)?;
+    tell(gettext("State"), &gettext(word(&state)))?;
     match &state {
-        State::Crashed { reason } => print(&format!("Reason: {reason}"))?,
+        State::Crashed { reason } => tell(gettext("Reason"), &translated(reason))?,
         State::Paused {
             reason: Some(reason),
-        } => print(&format!("Reason: {reason}"))?,
+        } => tell(gettext("Reason"), &translated(&reason.to_string()))?,
         _ => {}
     }
     if let Some(report) = &report {
-        print(&format!("Process: {}", report.process))?;
-        print(&format!(
-            "Screen: {} x {} pixels",
-            report.screen.0, report.screen.1
-        ))?;
+        tell(gettext("Process"), &report.process)?;
+        let (width, height) = &report.screen;
+        let size = gettext_with(
+            "{width} x {height} pixels",
+            &[("width", width), ("height", height)],
+        );
+        tell(gettext("Screen"), &size)?;
     }
-    print(&format!("Generation: {}", definition.generation.number()))?;
+    tell(gettext("Generation"), &definition.generation.number())?;
     if definition.firmware.secure_boot {
-        print("Secure Boot: on")?;
+        tell(gettext("Secure Boot"), &gettext("on"))?;
     }
     if let Some(system) = &definition.operating_system {
-        print(&format!("Operating system: {system}"))?;
+        tell(gettext("Operating system"), system)?;
     }
-    print(&format!("Processors: {}", definition.processor.count))?;
-    print(&format!(
-        "Memory: {}",
-        crate::size::show(definition.memory.bytes())
-    ))?;
+    tell(gettext("Processors"), &definition.processor.count)?;
+    let memory = crate::size::show(definition.memory.bytes());
+    tell(gettext("Memory"), &memory)?;
     for drive in &definition.drives {
         let kind = match drive.kind {
-            DriveKind::Disk => "Hard disk",
-            DriveKind::Optical => "Optical drive",
+            DriveKind::Disk => gettext("Hard disk"),
+            DriveKind::Optical => gettext("Optical drive"),
         };
-        let file = drive
-            .file
-            .as_ref()
-            .map_or_else(|| "empty".to_owned(), |file| file.display().to_string());
-        print(&format!("{kind}: {file}"))?;
+        let file = drive.file.as_ref();
+        let file = file.map_or_else(|| gettext("empty"), |file| file.display().to_string());
+        tell(kind, &file)?;
     }
     for (number, card) in definition.networks.iter().enumerate() {
-        let model = card.model(definition.generation);
-        let mac = definition.mac_address(number);
-        print(&format!("Network card: {model}, {mac}, at {}", card.switch))?;
+        let card_is = gettext_with(
+            "{model}, {address}, at {switch}",
+            &[
+                ("model", &card.model(definition.generation)),
+                ("address", &definition.mac_address(number)),
+                ("switch", &card.switch),
+            ],
+        );
+        tell(gettext("Network card"), &card_is)?;
         for forward in &card.forwards {
-            print(&format!("Forward: {forward}"))?;
+            tell(gettext("Forward"), forward)?;
         }
     }
-    print(&format!("Folder: {}", folder.display()))
+    tell(gettext("Folder"), &folder.display())
 }
 
 /// Moves a machine to the trash.
@@ -186,8 +194,9 @@ pub fn delete(library: &Library, name: &str) -> anyhow::Result<()> {
     }
     let name = machine.title();
     library.delete(&machine)?;
-    print(&format!(
-        "{name} is in the trash now; media outside of its folder stay where they are."
+    print(&gettext_with(
+        "{machine} is in the trash now; media outside of its folder stay where they are.",
+        &[("machine", &name)],
     ))
 }
 
@@ -207,17 +216,19 @@ pub fn check_host(as_json: bool) -> anyhow::Result<()> {
             .map_err(|problem| anyhow::anyhow!(problem));
     }
     let host = outcome?;
-    print(&format!(
-        "This computer can run machines with up to {} processors.",
-        host.processors
+    print(&ngettext_with(
+        "This computer can run machines with {number} processor.",
+        "This computer can run machines with up to {number} processors.",
+        u64::try_from(host.processors).unwrap_or(u64::MAX),
+        &[],
     ))?;
     if host.emulated {
-        print(
+        print(&gettext(
             "Its KVM (KVM-PVM) emulates guests' kernels instruction by instruction: small 16- and 32-bit guests work, large ones are slow.",
-        )?;
+        ))?;
     }
     if let Err(problem) = check_uefi() {
-        print(&problem.to_string())?;
+        print_translated(&problem)?;
     }
     Ok(())
 }

@@ -7,10 +7,11 @@ use guesthouse_engine::definition::{
     CardModel, Clock, Definition, Drive, DriveKind, Generation, Host, Name, NetworkCard, Severity,
 };
 use guesthouse_engine::library::{Library, StoredMachine};
+use guesthouse_ui::text::gettext_with;
 use serde_json::json;
 
 use crate::command_line::{CloneMachine, Rename, Set};
-use crate::output::{print, print_json};
+use crate::output::{print, print_json, warn};
 use crate::size;
 
 /// Says which machine was made.
@@ -21,7 +22,10 @@ pub fn made(machine: &StoredMachine, as_json: bool) -> anyhow::Result<()> {
             &json!({ "name": definition.name.as_str(), "uuid": definition.uuid, "folder": folder }),
         );
     }
-    print(&format!("{} is in {}", definition.name, folder.display()))
+    print(&gettext_with(
+        "{machine} is in {folder}",
+        &[("machine", &definition.name), ("folder", &folder.display())],
+    ))
 }
 
 /// Copies a machine, or makes one that holds only what differs.
@@ -29,7 +33,8 @@ pub fn clone(library: &Library, command: &CloneMachine, as_json: bool) -> anyhow
     let machine = library.find(&command.name)?;
     let name = Name::new(&command.new)?;
     let clone = if command.linked {
-        library.clone_linked(&machine, name)?
+        let base = gettext_with("Base of {machine}", &[("machine", &name)]);
+        library.clone_linked(&machine, name, &base)?
     } else {
         super::progress::with_progress(|job| Ok(library.clone_machine(&machine, name, job)?))?
     };
@@ -71,7 +76,7 @@ pub fn set(library: &Library, command: &Set) -> anyhow::Result<()> {
         }
         match finding.severity {
             Severity::Error => bail!("{}: {}", finding.field, finding.message),
-            Severity::Warning => eprintln!("guesthouse: {}", finding.message),
+            Severity::Warning => warn(&finding.message),
         }
     }
     library.update(&machine, &definition)?;
@@ -108,7 +113,7 @@ fn change(definition: &mut Definition, key: &str, value: &str) -> anyhow::Result
             let (changed, warnings) = definition.with_generation(generation);
             *definition = changed;
             for warning in warnings {
-                eprintln!("guesthouse: {warning}");
+                warn(&warning);
             }
         }
         "secure-boot" => definition.firmware.secure_boot = switch(value)?,

@@ -5,13 +5,14 @@ use guesthouse_engine::definition::{Host, Severity};
 use guesthouse_engine::library::Library;
 use guesthouse_engine::machine::CardStatus;
 use guesthouse_engine::network::{SwitchDefinition, SwitchKind, Switches, Uplinks};
+use guesthouse_ui::text::{gettext_with, translated};
 use serde_json::json;
 
 use crate::command_line::{
     ForwardChange, ForwardCommand, OnOff, SwitchChoice, SwitchCommand, SwitchSettings, Version6,
 };
 use crate::control::{Client, Request};
-use crate::output::{print, print_json};
+use crate::output::{print, print_json, warn};
 
 /// Adds, removes or lists forwards.
 ///
@@ -53,7 +54,7 @@ fn change_forwards(library: &Library, change: &ForwardChange, add: bool) -> anyh
         }
         match finding.severity {
             Severity::Error => bail!("{}", finding.message),
-            Severity::Warning => eprintln!("guesthouse: {}", finding.message),
+            Severity::Warning => warn(&finding.message),
         }
     }
     if let Some(mut client) = Client::connect(&definition.uuid.to_string())? {
@@ -106,10 +107,9 @@ fn list_forwards(library: &Library, name: &str, as_json: bool) -> anyhow::Result
         return print_json(&json!(forwards));
     }
     for (card, forward, error) in found {
-        let error = error
-            .map(|error| format!("  ({error})"))
-            .unwrap_or_default();
-        print(&format!("{forward}  card {card}{error}"))?;
+        let card = gettext_with("card {number}", &[("number", &card)]);
+        let error = error.map(|error| format!("  ({})", translated(&error)));
+        print(&format!("{forward}  {card}{}", error.unwrap_or_default()))?;
     }
     Ok(())
 }
@@ -135,7 +135,11 @@ pub fn switch(library: &Library, command: &SwitchCommand, as_json: bool) -> anyh
                 let users = library.users_of_switch(&switch.name)?;
                 let users = match users.is_empty() {
                     true => String::new(),
-                    false => format!("  used by {}", users.join(", ")),
+                    false => {
+                        let names = users.join(", ");
+                        let users = gettext_with("used by {machines}", &[("machines", &names)]);
+                        format!("  {users}")
+                    }
                 };
                 print(&format!("{}  {}{about}{users}", switch.name, switch.kind))?;
             }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use guesthouse_engine::disk::tools::{Cancel, Job, Progress};
+use guesthouse_engine::disk::tools::{Cancel, Job, Phase, Progress};
+use guesthouse_ui::text::gettext;
 
 /// Carries out `work`.
 ///
@@ -58,6 +59,12 @@ fn show(progress: Progress) -> std::io::Result<()> {
         String::new()
     } else {
         format!(" {} %", u128::from(done) * 100 / u128::from(total))
+    };
+    let phase = match phase {
+        Phase::Checking => gettext("Checking"),
+        Phase::Copying => gettext("Copying"),
+        Phase::Verifying => gettext("Verifying"),
+        Phase::Storing => gettext("Storing"),
     };
     write!(std::io::stderr(), "\r\x1b[K{phase}{part}")
 }

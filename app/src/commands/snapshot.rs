@@ -4,10 +4,11 @@ use chrono::{DateTime, Local};
 use guesthouse_engine::definition::Name;
 use guesthouse_engine::library::{Library, StoredMachine};
 use guesthouse_engine::snapshot::{NewSnapshot, Snapshot, Tree};
+use guesthouse_ui::text::{gettext, gettext_with};
 use serde_json::json;
 
 use crate::command_line::{SnapshotCommand, TakeSnapshot};
-use crate::output::{print, print_json};
+use crate::output::{padded, print, print_json, widest};
 
 /// Carries out a command on snapshots.
 ///
@@ -24,9 +25,12 @@ pub fn snapshot(library: &Library, command: &SnapshotCommand, as_json: bool) -> 
             let (machine, tree) = find(library, &chosen.name)?;
             let id = tree.find(&chosen.snapshot)?;
             library.revert(&machine, id)?;
-            print(&format!(
-                "{} is back at {}",
-                machine.definition.name, chosen.snapshot
+            print(&gettext_with(
+                "{machine} is back at {snapshot}",
+                &[
+                    ("machine", &machine.definition.name),
+                    ("snapshot", &chosen.snapshot),
+                ],
             ))
         }
         SnapshotCommand::Delete(chosen) => {
@@ -78,7 +82,7 @@ fn create(library: &Library, take: &TakeSnapshot, as_json: bool) -> anyhow::Resu
     if as_json {
         return print_json(&json!({ "id": id, "name": name }));
     }
-    print(&format!("{name} is taken"))
+    print(&gettext_with("{snapshot} is taken", &[("snapshot", &name)]))
 }
 
 fn list(tree: &Tree, as_json: bool) -> anyhow::Result<()> {
@@ -97,25 +101,24 @@ fn list(tree: &Tree, as_json: bool) -> anyhow::Result<()> {
         return print_json(&json!(values));
     }
     if snapshots.is_empty() {
-        return print("There are no snapshots; take one with \"guesthouse snapshot create NAME\".");
+        return print(&gettext(
+            "There are no snapshots; take one with \"guesthouse snapshot create NAME\".",
+        ));
     }
     let label = |snapshot: &Snapshot| {
         let mark = if snapshot.current { "* " } else { "  " };
         format!("{mark}{}{}", "  ".repeat(snapshot.depth), snapshot.name)
     };
-    let width = snapshots
-        .iter()
-        .map(|snapshot| label(snapshot).chars().count())
-        .max()
-        .unwrap_or(0);
-    for snapshot in &snapshots {
+    let labels: Vec<String> = snapshots.iter().map(label).collect();
+    let width = widest(labels.iter().map(String::as_str));
+    for (snapshot, label) in snapshots.iter().zip(&labels) {
         let taken = time(snapshot).map_or_else(String::new, |time| {
             time.format("%Y-%m-%d %H:%M").to_string()
         });
         let id = snapshot.id.to_string();
         print(&format!(
-            "{:<width$}  {taken}  {:>10}  {}",
-            label(snapshot),
+            "{}  {taken}  {:>10}  {}",
+            padded(label, width),
             crate::size::show(snapshot.size),
             id.get(..8).unwrap_or(&id)
         ))?;

@@ -96,7 +96,7 @@ pub enum LocateError {
     },
     /// No build has Secure Boot, keys for it, and no need of system management mode.
     #[error(
-        "no UEFI firmware is installed that knows Secure Boot without system management mode, which machines here do not have (the builds of most distributions need it); switch Secure Boot off, or describe such a build in /etc/qemu/firmware"
+        "no UEFI firmware is installed that knows Secure Boot without system management mode, which machines here do not have (the builds of most distributions need it); switch Secure Boot off, use the Flatpak of Guesthouse, which brings such a build, or describe one in /etc/qemu/firmware"
     )]
     NoSecureBoot,
     /// It is something else.

@@ -127,7 +127,8 @@ impl Session<'_> {
 }
 
 impl Library {
-    /// Makes a machine called `name` that holds only what differs from `machine` as it is now, of which a snapshot is taken for it.
+    /// Makes a machine called `name` that holds only what differs from `machine` as it is now, of which a snapshot is taken for it, called
+    /// `base` (of which the first 64 characters count).
     ///
     /// # Errors
     /// As [`Library::take_snapshot`] and [`Library::branch`].
@@ -135,20 +136,16 @@ impl Library {
         &self,
         machine: &StoredMachine,
         name: Name,
+        base: &str,
     ) -> Result<StoredMachine, SnapshotError> {
         let id = {
             let session = Session::open(self, machine)?;
             self.check_name(&name, None)?;
             session.take(&NewSnapshot {
-                name: base_name(&name),
+                name: base.chars().take(64).collect(),
                 notes: String::new(),
             })?
         };
         self.branch(machine, id, name)
     }
-}
-
-/// What the snapshot is called that a linked clone is built on.
-fn base_name(clone: &Name) -> String {
-    format!("Base of {clone}").chars().take(64).collect()
 }

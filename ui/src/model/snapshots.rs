@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::machines::Change;
 use super::{LibraryError, Machines, Name, StoredMachine};
+use crate::text::gettext_with;
 
 impl Machines {
     /// The snapshots of `machine`.
@@ -95,7 +96,8 @@ impl Machines {
         machine: &StoredMachine,
         name: Name,
     ) -> Result<StoredMachine, SnapshotError> {
-        self.told(self.library().clone_linked(machine, name))
+        let base = gettext_with("Base of {machine}", &[("machine", &name)]);
+        self.told(self.library().clone_linked(machine, name, &base))
     }
 
     /// Makes a copy of `machine`.

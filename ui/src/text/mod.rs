@@ -70,11 +70,17 @@ pub fn sentence(error: &impl std::fmt::Display) -> String {
     let mut text = capitalised(&translated(&error.to_string()));
     match text.chars().next_back() {
         Some('.' | '!' | '?' | '。' | '！' | '？') => {}
-        // Chinese has a full stop of its own.
-        Some('\u{3000}'..='\u{9fff}' | '\u{ff00}'..='\u{ffef}') => text.push('。'),
-        _ => text.push('.'),
+        _ => text.push(full_stop(&text)),
     }
     text
+}
+
+/// What ends a sentence like `text`: Chinese has a full stop of its own.
+fn full_stop(text: &str) -> char {
+    match text.chars().next_back() {
+        Some('\u{3000}'..='\u{9fff}' | '\u{ff00}'..='\u{ffef}') => '。',
+        _ => '.',
+    }
 }
 
 /// `text` with a capital letter at its beginning, in any script that has some.

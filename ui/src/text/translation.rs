@@ -1,4 +1,4 @@
-//! The window's words in the user's language, by GNU gettext: <https://www.gnu.org/software/gettext/manual/>.
+//! The program's words in the user's language, by GNU gettext: <https://www.gnu.org/software/gettext/manual/>.
 //!
 //! The message is the English sentence. Values go into named places (`{name}`), which a translation may put in another order; a
 //! sentence is never put together from pieces. The catalogues are made of `po/` by `build-aux/translations`.
@@ -6,7 +6,7 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use gettextrs::{bindtextdomain, textdomain};
+use gettextrs::{bind_textdomain_codeset, bindtextdomain, textdomain};
 
 pub use gettextrs::gettext;
 
@@ -16,17 +16,16 @@ use crate::share;
 const DOMAIN: &str = "guesthouse";
 
 /// Tells gettext where the catalogues are; comes before the first widget. The language is the user's (`LANGUAGE`, `LC_ALL`,
-/// `LC_MESSAGES`, `LANG`), which the toolkit sets when it starts. Without a catalogue the window speaks English.
+/// `LC_MESSAGES`, `LANG`), which the toolkit sets when it starts. Without a catalogue the program speaks English.
 pub fn prepare() {
     let places = share::folders().into_iter();
     let mut places = places.map(|folder| folder.join("locale"));
     let found = places.find(|place| has_catalogue(place));
-    let bound = match found {
-        Some(folder) => bindtextdomain(DOMAIN, folder).and_then(|_| textdomain(DOMAIN).map(drop)),
-        None => textdomain(DOMAIN).map(drop),
-    };
-    if let Err(error) = bound {
-        tracing::warn!(%error, "the window's translations cannot be used");
+    let bound = found.map_or(Ok(None), |folder| bindtextdomain(DOMAIN, folder).map(Some));
+    // Whatever the terminal's characters are, texts in the program are UTF-8.
+    let encoded = bound.and_then(|_| bind_textdomain_codeset(DOMAIN, "UTF-8"));
+    if let Err(error) = encoded.and_then(|_| textdomain(DOMAIN)) {
+        tracing::warn!(%error, "translations cannot be used");
     }
 }
 

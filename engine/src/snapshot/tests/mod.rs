@@ -599,10 +599,11 @@ fn a_linked_clone_is_made_of_the_machine_as_it_is() {
     scene.mark(0, 1);
     let clone = scene
         .library
-        .clone_linked(&scene.machine(), name("Clone"))
+        .clone_linked(&scene.machine(), name("Clone"), &"Base of it ".repeat(10))
         .unwrap();
     assert!(is_at(&clone, &[(0, 1)]));
-    assert_eq!(scene.names(), [("Base of Clone".to_owned(), 0, true)]);
+    let base: String = "Base of it ".repeat(10).chars().take(64).collect();
+    assert_eq!(scene.names(), [(base, 0, true)]);
     check_start(&clone.folder, &clone.definition).unwrap();
     // A clone has snapshots of its own.
     let taken = scene.library.take_snapshot(&clone, &new("Own")).unwrap();

@@ -189,7 +189,7 @@ pub const MACHINE: &[&str] = &[
     ),
     message("could not read the firmware file {path}: {source}"),
     message(
-        "no UEFI firmware is installed that knows Secure Boot without system management mode, which machines here do not have (the builds of most distributions need it); switch Secure Boot off, or describe such a build in /etc/qemu/firmware",
+        "no UEFI firmware is installed that knows Secure Boot without system management mode, which machines here do not have (the builds of most distributions need it); switch Secure Boot off, use the Flatpak of Guesthouse, which brings such a build, or describe one in /etc/qemu/firmware",
     ),
     message("{path} is not the firmware it should be: {fault}; reinstall the package {packages}"),
     message("{count} processors are more than a machine can have; give it {most} or fewer"),

@@ -1,10 +1,11 @@
-//! What the engine says, in the user's language.
+//! What the engine and the command line say, in the user's language.
 //!
-//! The engine knows no language but English: its sentences go to the command line and into logs as they are. Those that can reach the
-//! window stand here once more as messages whose named places take what the engine puts into them; a sentence is recognised by the
-//! words around its places. What is not recognised is shown as it is.
+//! The engine knows no language but English: its sentences go into logs as they are, and so do those by which the command line refuses
+//! something. Those that people can read stand here once more as messages whose named places take what was put into them; a sentence is
+//! recognised by the words around its places. What is not recognised is shown as it is.
 
 mod checks;
+mod command_line;
 mod disks;
 mod faults;
 mod host;
@@ -18,12 +19,15 @@ use std::collections::HashSet;
 use std::fmt::Display;
 use std::sync::LazyLock;
 
-use super::capitalised;
 use super::translation::{Place, gettext_with};
+use super::{capitalised, full_stop};
 
 /// All that is recognised.
-const MESSAGES: [&[&str]; 17] = [
+const MESSAGES: [&[&str]; 20] = [
     checks::CHECKS,
+    command_line::COMMANDS,
+    command_line::DETAILS,
+    command_line::KEYS,
     disks::ACTIONS,
     disks::DISKS,
     faults::FAULTS,
@@ -43,13 +47,14 @@ const MESSAGES: [&[&str]; 17] = [
 ];
 
 /// Places that hold words rather than names: what stands there is translated too.
-const SPOKEN: [&str; 15] = [
+const SPOKEN: [&str; 16] = [
     "action",
     "cause",
     "difference",
     "fault",
     "feature",
     "format",
+    "keys",
     "kind",
     "message",
     "owner",
@@ -232,7 +237,11 @@ fn fit(text: &str, depth: usize, likely: &dyn Fn(&str) -> bool) -> Option<String
             Some(capitalised(&exact(&small, depth, likely, true)?))
         })
     };
-    inner(text).or_else(|| Some(inner(text.strip_suffix('.')?)? + "."))
+    inner(text).or_else(|| {
+        let mut sentence = inner(text.strip_suffix('.')?)?;
+        sentence.push(full_stop(&sentence));
+        Some(sentence)
+    })
 }
 
 /// The translation of a text that is a message with its places filled in; `begun` when the message must begin with words.
@@ -283,6 +292,8 @@ fn parts(text: &str, depth: usize) -> Option<String> {
     for (left, mark, right) in &ends {
         if let Some(left) = fit(left, depth, &is_one) {
             let right = speak(right, depth).unwrap_or_else(|| (*right).to_owned());
+            // Chinese has no space behind a full stop.
+            let mark = if left.ends_with('。') { "" } else { mark };
             return Some(left + mark + &right);
         }
     }

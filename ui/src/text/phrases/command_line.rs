@@ -1,0 +1,123 @@
+//! What the command line says against a command, and of an image's details.
+
+use crate::text::message;
+
+/// Why a command was not carried out.
+pub const COMMANDS: &[&str] = &[
+    message("there is no session bus"),
+    message("no process could be started for the machine"),
+    message("the process that holds the machine could not be reached"),
+    message("this program's own file was not found"),
+    message("{file} could not be opened"),
+    message("{file} could not be opened: {cause}"),
+    message("{file} could not be written"),
+    message("{file} could not be started"),
+    message("{machine} did not start"),
+    message("{machine} did not start: {cause}"),
+    message("{file} ends in neither .png nor .txt; which is it to be?"),
+    message("{machine} is not running; start it with \"guesthouse start\" or \"guesthouse run\""),
+    message("{machine} is running; power it off first"),
+    message("{machine} is not yet running after 30 seconds; look at it with \"guesthouse show\""),
+    message("{machine} runs already, in process {number}"),
+    message("a machine without a network card has no ports; leave out --forward or --network none"),
+    message("{text} is neither a size, such as 20G, nor an image file that can be opened"),
+    message("{size} of memory is too little; give the machine 1M at least"),
+    message("{file} belongs to {machines}; two machines cannot share a disk"),
+    message(
+        "{file} is not a disk image that a machine can use; give the machine a copy with --copy-disk",
+    ),
+    message(
+        "cancelled; the disk in {file} is what it was. What it is based on has a part of its data already, which is hidden by it: do not use that image by itself, and commit again to finish",
+    ),
+    message("only qcow2 images have clusters that can be chosen or compressed"),
+    message("the disk would become larger than can be counted"),
+    message("the disks differ at byte {offset}"),
+    message("the size of the disk is missing"),
+    message("{file} could not be mended whole; restore it from a backup"),
+    message(
+        "{file} is damaged in {count} places; restore it from a backup, or mend it with \"guesthouse disk repair --damage\"",
+    ),
+    message(
+        "{file} wastes {count} clusters, no data is in danger; \"guesthouse disk repair\" gives them back",
+    ),
+    message("{text} is not a format; choose one of {formats}"),
+    message("{file} has {count} disks"),
+    message("the folder {folder} could not be made"),
+    message("the manual could not be written to {folder}"),
+    message("a machine called {name} exists already; choose another name with --name"),
+    message("the file says no name that a machine can have; give one with --name"),
+    message(
+        "what {file} is to be is not known; end its name in .ova for the machine, or in .qcow2, .raw or .vmdk for a disk",
+    ),
+    message("{machine} has no hard disk {number}"),
+    message("only an external switch is connected with a device of this computer"),
+    message("{text} is not FIRST-LAST, two numbers up to 254, as in 15-254"),
+    message("{text} is not the address of a name server"),
+    message("{machine} has no forward {forward}"),
+    message("{machine} has no network card number {number}"),
+    message("{machine} has the forward {forward} already"),
+    message("the screen could not be stored: {cause}"),
+    message("the screen shows a picture now, not text; take a .png instead"),
+    message("the window's program is missing ({file}); install Guesthouse anew"),
+    message("the machine's control socket could not be made"),
+    message("{text} is neither an address such as 127.0.0.1:5900 nor unix:PATH"),
+    message(
+        "{text} is not a size; write a number with M, G or T (MiB, GiB, TiB) after it, such as 20G",
+    ),
+];
+
+/// Why a machine was not changed.
+pub const KEYS: &[&str] = &[
+    message("a clock shows utc or local"),
+    message("a drive has no key {text}; the keys are {keys}"),
+    message("a hard disk cannot be empty"),
+    message("a machine has 1M of memory at least"),
+    message("a machine is of generation 1 or 2"),
+    message("a network card has no key {text}; the keys are {keys}"),
+    message("a network card is automatic, virtio or e1000"),
+    message("a place in the boot order is a number"),
+    message("an optical drive is always read-only"),
+    message("drive number {number} is named twice"),
+    message("it is a number"),
+    message("it is on or off"),
+    message(
+        "name, notes, memory, cpus, sockets, threads (of a core: 1, 2), nested (virtual machines in the guest: on, off), generation (1, 2), secure-boot (on, off), clock (utc, local), graphics, input, balloon, entropy (virtio devices: on, off), boot-menu (on, off), boot (the drives' numbers in the order they are tried: 2,1; or none), drive.N.file (a path, or none for an empty optical drive), drive.N.read-only (on, off), network.N.switch, network.N.model (automatic, virtio, e1000), network.N.mac, network.N.link (on, off), network.N.capture (a file, or none), network.N.forward (2222:22,8080:80; or none), network (add:SWITCH, or remove:N), operating-system",
+    ),
+    message("the number of processors is 1 or more"),
+    message("there is no drive number {number}; the machine has {count}, counted from 1"),
+    message("there is no key {text}; the keys are {keys}"),
+    message("there is no network card number {number}; the machine has {count}, counted from 1"),
+    message("there is no such network card"),
+    message("write {words}"),
+    message("{text} is not KEY=VALUE, as in memory=2G; the keys are {keys}"),
+    message("{text} was not understood"),
+    message(
+        "{count} processors cannot be put together like that: sockets have the same number of cores, which is 1, 2, 4, 8 and so on where there are several, and cores one or two threads",
+    ),
+];
+
+/// What is told of an image.
+pub const DETAILS: &[&str] = &[
+    message("version {number}"),
+    message("differencing"),
+    message("dynamic"),
+    message("fixed"),
+    message("agrees"),
+    message("differs, {difference}"),
+    message("not asked, {reason}"),
+    message("it does not count compressed clusters well"),
+    message("it does not know what is special about the image"),
+    message("it does not read version 2 well"),
+    message("it is open for reading"),
+    message("it knows neither such small clusters nor such reference counts"),
+    message("it would take long for a disk of this size"),
+    message("something is wrong with the image"),
+    message("bitmaps of changes"),
+    message("encrypted"),
+    message("external data file"),
+    message("is marked as damaged"),
+    message("lazy reference counts"),
+    message("raw external data"),
+    message("subclusters"),
+    message("was not closed properly"),
+];
