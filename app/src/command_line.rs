@@ -10,7 +10,6 @@ use guesthouse_engine::network::Uplink;
 use guesthouse_ui::text::message;
 
 use crate::disk_command_line::DiskCommand;
-use crate::language::OneOf;
 
 /// What the program does.
 const ABOUT: &str =
@@ -285,7 +284,7 @@ pub struct Create {
     #[arg(long)]
     pub secure_boot: bool,
     /// What its clock shows [default: what suits the operating system]
-    #[arg(long, value_parser = OneOf::<ClockChoice>::default())]
+    #[arg(long)]
     pub clock: Option<ClockChoice>,
     /// Show the firmware's boot menu at each start
     #[arg(long)]
@@ -294,7 +293,7 @@ pub struct Create {
     #[arg(long, value_name = "nat|none|SWITCH", default_value = "nat")]
     pub network: String,
     /// Its network card [default: what suits the machine]
-    #[arg(long, value_parser = OneOf::<CardChoice>::default(), value_name = "MODEL")]
+    #[arg(long, value_name = "MODEL")]
     pub card: Option<CardChoice>,
     /// Let a port of this computer lead to the machine: 2222:22; may be given several times
     #[arg(long, value_name = "FORWARD")]
@@ -416,7 +415,7 @@ pub struct SwitchCreate {
     /// The switch's name
     pub name: String,
     /// What is at it besides machines
-    #[arg(long, value_parser = OneOf::<SwitchChoice>::default(), value_name = "KIND")]
+    #[arg(long, value_name = "KIND")]
     pub kind: SwitchChoice,
     /// How it is to be.
     #[command(flatten)]
@@ -440,7 +439,7 @@ pub struct SwitchSettings {
     #[arg(long, value_name = "ADDRESS")]
     pub network: Option<std::net::Ipv4Addr>,
     /// Whether machines are given addresses by DHCP [default: on]
-    #[arg(long, value_parser = OneOf::<OnOff>::default(), value_name = "on|off")]
+    #[arg(long, value_name = "on|off")]
     pub dhcp: Option<OnOff>,
     /// The last numbers of the first and the last address that machines are given [default: 15-254]
     #[arg(long, value_name = "FIRST-LAST")]
@@ -449,10 +448,10 @@ pub struct SwitchSettings {
     #[arg(long, value_name = "ADDRESS|host")]
     pub dns: Vec<String>,
     /// Whether machines have IPv6 [default: auto, if this computer has it]
-    #[arg(long, value_parser = OneOf::<Version6>::default(), value_name = "on|off|auto")]
+    #[arg(long, value_name = "on|off|auto")]
     pub ipv6: Option<Version6>,
     /// Let machines reach services of this computer that listen on its loopback address, at the gateway's address [default: off]
-    #[arg(long, value_parser = OneOf::<OnOff>::default(), value_name = "on|off", num_args = 0..=1, default_missing_value = "on")]
+    #[arg(long, value_name = "on|off", num_args = 0..=1, default_missing_value = "on")]
     pub host_loopback: Option<OnOff>,
     /// What of this computer an external switch is connected with: tap:NAME or bridge:NAME
     #[arg(long, value_name = "UPLINK")]

@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::language::OneOf;
-
 /// What can be done with a disk image.
 #[derive(Debug, Subcommand)]
 pub enum DiskCommand {
@@ -87,13 +85,13 @@ pub struct CreateDisk {
     #[arg(required_unless_present = "base")]
     pub size: Option<String>,
     /// Its format [default: qcow2, or raw where the file's name ends in .raw or .img]
-    #[arg(long, value_parser = OneOf::<NewFormat>::default())]
+    #[arg(long, value_enum)]
     pub format: Option<NewFormat>,
     /// The size of its clusters (64K), for qcow2
     #[arg(long, value_name = "SIZE")]
     pub cluster_size: Option<String>,
     /// How much of its space is taken at once
-    #[arg(long, value_parser = OneOf::<PreallocationChoice>::default(), default_value = "off", conflicts_with = "base")]
+    #[arg(long, value_enum, default_value = "off", conflicts_with = "base")]
     pub preallocation: PreallocationChoice,
     /// The image that it is based on, which must not change any more
     #[arg(long, value_name = "IMAGE", conflicts_with_all = ["format", "cluster_size"])]
@@ -149,7 +147,7 @@ pub struct ConvertDisk {
     /// The new image
     pub target: PathBuf,
     /// Its format [default: by the end of its name: .raw, .img, .vmdk; else qcow2]
-    #[arg(long, value_parser = OneOf::<NewFormat>::default())]
+    #[arg(long, value_enum)]
     pub to: Option<NewFormat>,
     /// The size of its clusters (64K), for qcow2
     #[arg(long, value_name = "SIZE")]

@@ -1,10 +1,7 @@
-//! The command line in the user's language. What clap itself says of a wrong command line stays English: it has no translations.
+//! The command line's help in the user's language.
 
-use std::ffi::OsStr;
-use std::marker::PhantomData;
-
-use clap::builder::{EnumValueParser, PossibleValue, Resettable, StyledStr, TypedValueParser};
-use clap::{Arg, Command, CommandFactory, ValueEnum};
+use clap::builder::{PossibleValue, Resettable, StyledStr};
+use clap::{Arg, Command, CommandFactory};
 use guesthouse_ui::text::{self, gettext, gettext_with, message};
 
 use crate::command_line::CommandLine;
@@ -87,48 +84,15 @@ fn argument(argument: Arg) -> Arg {
     let short = format!("{help} {names}");
     help += "\n";
     for value in &values {
-        let about = value.get_help().map(ToString::to_string);
-        help += &format!("\n- {}: {}", value.get_name(), about.unwrap_or_default());
+        help += &format!("\n- {}", value.get_name());
+        if let Some(about) = value.get_help() {
+            help += &format!(": {}", gettext(about.to_string()));
+        }
     }
     argument
         .hide_possible_values(true)
         .help(short)
         .long_help(help)
-}
-
-/// Reads one of the values of `T`, and tells in the user's language what each of them is.
-#[derive(Debug, Clone)]
-pub struct OneOf<T>(PhantomData<T>);
-
-impl<T> Default for OneOf<T> {
-    fn default() -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<T: ValueEnum + Clone + Send + Sync + 'static> TypedValueParser for OneOf<T> {
-    type Value = T;
-
-    fn parse_ref(
-        &self,
-        command: &Command,
-        argument: Option<&Arg>,
-        value: &OsStr,
-    ) -> Result<T, clap::Error> {
-        EnumValueParser::<T>::new().parse_ref(command, argument, value)
-    }
-
-    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        let values = T::value_variants().iter().filter_map(T::to_possible_value);
-        let told = values.map(|value| match value.get_help() {
-            Some(help) => {
-                let help = gettext(help.to_string());
-                value.help(help)
-            }
-            None => value,
-        });
-        Some(Box::new(told))
-    }
 }
 
 #[cfg(test)]

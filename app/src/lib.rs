@@ -10,6 +10,7 @@ pub mod disk_command_line;
 pub mod elsewhere;
 pub mod language;
 mod output;
+pub mod refusal;
 mod run;
 mod size;
 pub mod viewers;

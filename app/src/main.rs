@@ -7,14 +7,16 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::FromArgMatches;
 use guesthouse_app::command_line::{Command, CommandLine, Open, Place};
-use guesthouse_app::{commands, language};
+use guesthouse_app::{commands, language, refusal};
 use guesthouse_ui::text::translated;
 
 fn main() -> ExitCode {
     language::prepare();
     // A wrong command line ends here, with exit code 2.
-    let matches = language::grammar().get_matches();
-    let command_line = CommandLine::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let command_line = language::grammar()
+        .try_get_matches()
+        .and_then(|matches| CommandLine::from_arg_matches(&matches))
+        .unwrap_or_else(|error| refusal::end(&error));
     guesthouse_app::prepare(match command_line.command {
         Some(Command::Run(_)) => "warn,guesthouse=info,guesthouse_engine=info",
         _ => "warn",

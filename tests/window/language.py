@@ -84,6 +84,8 @@ def command_line(window):
         (["disk", "info", "Alte Platte.vhdx"], "ist beschädigt: keiner der beiden Köpfe"),
         (["disk", "check", "Alte Platte.vhdx"], "wandeln Sie es in qcow2 um"),
         (["show", "Niemand"], "Niemand"),
+        (["create", "Kiste", "--generation", "3"], "3 ist kein Wert für --generation"),
+        (["stat"], "es gibt keinen Befehl stat; meinten Sie"),
         (["create", "Kiste", "--disk", "viel"], "viel"),
     ):
         told = "".join(command(*words))
