@@ -20,7 +20,7 @@ def write(disk, pattern):
 
 
 def holds(disk, pattern):
-    command = ["qemu-io", "-r", "-c", f"read -P {pattern} 0 64k", disk]
+    command = ["qemu-io", "-r", "-U", "-c", f"read -P {pattern} 0 64k", disk]
     result = subprocess.run(command, capture_output=True, text=True)
     return result.returncode == 0 and "failed" not in result.stdout
 

@@ -319,7 +319,8 @@ fn network(command: anyhow::Result<Command>) -> anyhow::Result<[f64; 3]> {
     let mut run = |work: Work, command: &dyn Fn(u16) -> String| {
         let (port, served) = serve(work)?;
         // It is cut off where it takes long.
-        running.shell(&format!("( {} ) || true", command(port)), LIMIT)?;
+        let command = format!("( {} ) || true", command(port));
+        running.shell(&command, LONGEST + 3 * SILENCE)?;
         let rate = served
             .join()
             .map_err(|_| anyhow::anyhow!("the server's thread is gone"))??;
