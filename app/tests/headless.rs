@@ -163,7 +163,12 @@ fn a_wrong_command_line_is_told_apart_from_a_failure() {
     ] {
         let output = home.command(&wrong).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{wrong:?}");
-        assert!(common::said(&output).contains("try '--help'"), "{wrong:?}");
+        let said = common::said(&output);
+        assert!(said.contains("guesthouse: "), "{wrong:?}: {said}");
+        assert!(
+            said.contains("More is told by --help."),
+            "{wrong:?}: {said}"
+        );
     }
     for (failing, parts) in [
         (vec!["show", "nobody"], vec!["nobody", "guesthouse list"]),
