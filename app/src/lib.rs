@@ -15,6 +15,7 @@ mod run;
 mod size;
 pub mod viewers;
 
+use std::process::ExitCode;
 use std::sync::Arc;
 
 /// The library of qcow2 images says at the level of errors that a table is "dropped while modified" when there was no room for a
@@ -35,6 +36,12 @@ pub fn prepare(filter: &str) {
     if let Err(error) = ignored {
         tracing::warn!(%error, "a limit on the size of files may end this program");
     }
+}
+
+/// Says in the user's language why the program ends without having done what was asked for.
+pub fn fail(error: &anyhow::Error) -> ExitCode {
+    output::warn(&explain(error));
+    ExitCode::FAILURE
 }
 
 /// What is told of an error: what failed and each of its causes, but none that an error above it names already.

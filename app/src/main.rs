@@ -8,7 +8,6 @@ use anyhow::Context;
 use clap::FromArgMatches;
 use guesthouse_app::command_line::{Command, CommandLine, Open, Place};
 use guesthouse_app::{commands, language, refusal};
-use guesthouse_ui::text::translated;
 
 fn main() -> ExitCode {
     language::prepare();
@@ -28,13 +27,7 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!(
-                "guesthouse: {}",
-                translated(&guesthouse_app::explain(&error))
-            );
-            ExitCode::FAILURE
-        }
+        Err(error) => guesthouse_app::fail(&error),
     }
 }
 

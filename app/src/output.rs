@@ -18,6 +18,11 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     write(text)
 }
 
+/// Prints a line of what is known of something: a word for what, and what it is.
+pub fn tell(what: &str, value: &dyn Display) -> anyhow::Result<()> {
+    write(&format!("{what}: {value}"))
+}
+
 /// Prints what the engine says.
 pub fn print_translated(text: &impl Display) -> anyhow::Result<()> {
     write(&translated(&text.to_string()))

@@ -30,11 +30,7 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     guesthouse_app::prepare("warn,guesthouse=info,guesthouse_engine=info,guesthouse_ui=info");
-    open(&arguments.place, arguments.open).unwrap_or_else(|error| {
-        let reason = guesthouse_app::explain(&error);
-        eprintln!("guesthouse: {}", guesthouse_ui::text::translated(&reason));
-        ExitCode::FAILURE
-    })
+    open(&arguments.place, arguments.open).unwrap_or_else(|error| guesthouse_app::fail(&error))
 }
 
 /// Opens the window; returns when it is closed for good.

@@ -1,6 +1,5 @@
 //! Work on disk images, without a machine.
 
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -18,7 +17,7 @@ use crate::disk_command_line::{
     CommitDisk, CompareDisks, ConvertDisk, CreateDisk, DiskCommand, Given, NewFormat, OneImage,
     PreallocationChoice, RebaseDisk, RepairDisk, ResizeDisk,
 };
-use crate::output::{print, print_json};
+use crate::output::{print, print_json, tell};
 use crate::size;
 
 const DEFAULT_CLUSTER: u64 = 64 << 10;
@@ -143,14 +142,13 @@ fn info(command: &OneImage, as_json: bool, job: &Job<'_>) -> anyhow::Result<()> 
     if as_json {
         return print_json(&info_json(&about));
     }
-    let tell = |what: String, value: &dyn Display| print(&format!("{what}: {value}"));
-    tell(gettext("File"), &about.file.display())?;
+    tell(&gettext("File"), &about.file.display())?;
     let variant = if about.variant.is_empty() || about.variant == "raw" {
         String::new()
     } else {
         format!(" ({})", translated(&about.variant))
     };
-    tell(gettext("Format"), &format!("{}{variant}", about.format))?;
+    tell(&gettext("Format"), &format!("{}{variant}", about.format))?;
     let bytes = gettext_with(
         "{size} ({number} bytes)",
         &[
@@ -158,7 +156,7 @@ fn info(command: &OneImage, as_json: bool, job: &Job<'_>) -> anyhow::Result<()> 
             ("number", &about.virtual_size),
         ],
     );
-    tell(gettext("Disk"), &bytes)?;
+    tell(&gettext("Disk"), &bytes)?;
     let taken = gettext_with(
         "{size}, of which {taken} are taken",
         &[
@@ -166,38 +164,35 @@ fn info(command: &OneImage, as_json: bool, job: &Job<'_>) -> anyhow::Result<()> 
             ("taken", &size::show(about.allocated_size)),
         ],
     );
-    tell(gettext("File on this computer"), &taken)?;
+    tell(&gettext("File on this computer"), &taken)?;
     for image in &about.chain {
         let size = size::show(image.virtual_size);
         let (file, format) = (image.file.display(), image.format);
-        tell(gettext("Based on"), &format!("{file} ({format}, {size})"))?;
+        tell(&gettext("Based on"), &format!("{file} ({format}, {size})"))?;
     }
     if let Some(reason) = &about.broken_chain {
         let what = gettext("What it is based on cannot be read");
-        tell(what, &translated(reason))?;
+        tell(&what, &translated(reason))?;
     }
     if let Some(qcow2) = &about.qcow2 {
-        tell_qcow2(qcow2, &tell)?;
+        tell_qcow2(qcow2)?;
     }
     if about.in_use {
         let how = gettext("another program has it open for writing.");
-        tell(gettext("In use"), &how)?;
+        tell(&gettext("In use"), &how)?;
     }
     for (process, name) in &about.processes {
         let who = gettext_with(
             "process {number} ({program})",
             &[("number", process), ("program", name)],
         );
-        tell(gettext("Opened by"), &who)?;
+        tell(&gettext("Opened by"), &who)?;
     }
     Ok(())
 }
 
 /// What is to be told of a qcow2 image besides.
-fn tell_qcow2(
-    qcow2: &Qcow2Details,
-    tell: &dyn Fn(String, &dyn Display) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
+fn tell_qcow2(qcow2: &Qcow2Details) -> anyhow::Result<()> {
     let clusters = gettext_with(
         "{size}, counted in {bits} bits, compressed with {compression}",
         &[
@@ -206,7 +201,7 @@ fn tell_qcow2(
             ("compression", &qcow2.compression),
         ],
     );
-    tell(gettext("Clusters"), &clusters)?;
+    tell(&gettext("Clusters"), &clusters)?;
     if let Some(usage) = &qcow2.usage {
         let allocated = gettext_with(
             "{allocated} of {total} clusters, {compressed} of them compressed, {fragmented} out of order",
@@ -217,7 +212,7 @@ fn tell_qcow2(
                 ("fragmented", &usage.fragmented),
             ],
         );
-        tell(gettext("Allocated"), &allocated)?;
+        tell(&gettext("Allocated"), &allocated)?;
     }
     if let Some(second) = &qcow2.second {
         tell_second(second)?;
@@ -225,11 +220,11 @@ fn tell_qcow2(
     if !qcow2.features.is_empty() {
         let features = qcow2.features.iter().map(|feature| translated(feature));
         let features: Vec<String> = features.collect();
-        tell(gettext("Features"), &features.join(", "))?;
+        tell(&gettext("Features"), &features.join(", "))?;
     }
     for snapshot in &qcow2.snapshots {
         let named = format!("{} {}", snapshot.id, snapshot.name);
-        tell(gettext("Internal snapshot"), &named)?;
+        tell(&gettext("Internal snapshot"), &named)?;
     }
     Ok(())
 }

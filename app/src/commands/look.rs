@@ -1,7 +1,5 @@
 //! Commands that look at machines and at the host, or take a machine away.
 
-use std::fmt::Display;
-
 use guesthouse_engine::Definition;
 use guesthouse_engine::definition::DriveKind;
 use guesthouse_engine::hypervisor::{check_host as probe, check_uefi};
@@ -11,7 +9,7 @@ use guesthouse_ui::text::{gettext, gettext_with, message, ngettext_with, transla
 use serde_json::json;
 
 use crate::control::{Client, Report};
-use crate::output::{padded, print, print_json, print_translated, widest};
+use crate::output::{padded, print, print_json, print_translated, tell, widest};
 
 /// What the machine is doing, if a process holds it.
 fn report(definition: &Definition) -> Option<Report> {
@@ -118,35 +116,34 @@ pub fn show(library: &Library, name: &str, as_json: bool) -> anyhow::Result<()> 
             "folder": folder, "definition": definition, "state": state, "screen": screen, "process": report.map(|report| report.process),
         }));
     }
-    let tell = |what: String, value: &dyn Display| print(&format!("{what}: {value}"));
-    tell(gettext("Name"), &definition.name)?;
-    tell(gettext("State"), &gettext(word(&state)))?;
+    tell(&gettext("Name"), &definition.name)?;
+    tell(&gettext("State"), &gettext(word(&state)))?;
     match &state {
-        State::Crashed { reason } => tell(gettext("Reason"), &translated(reason))?,
+        State::Crashed { reason } => tell(&gettext("Reason"), &translated(reason))?,
         State::Paused {
             reason: Some(reason),
-        } => tell(gettext("Reason"), &translated(&reason.to_string()))?,
+        } => tell(&gettext("Reason"), &translated(&reason.to_string()))?,
         _ => {}
     }
     if let Some(report) = &report {
-        tell(gettext("Process"), &report.process)?;
+        tell(&gettext("Process"), &report.process)?;
         let (width, height) = &report.screen;
         let size = gettext_with(
             "{width} x {height} pixels",
             &[("width", width), ("height", height)],
         );
-        tell(gettext("Screen"), &size)?;
+        tell(&gettext("Screen"), &size)?;
     }
-    tell(gettext("Generation"), &definition.generation.number())?;
+    tell(&gettext("Generation"), &definition.generation.number())?;
     if definition.firmware.secure_boot {
-        tell(gettext("Secure Boot"), &gettext("on"))?;
+        tell(&gettext("Secure Boot"), &gettext("on"))?;
     }
     if let Some(system) = &definition.operating_system {
-        tell(gettext("Operating system"), system)?;
+        tell(&gettext("Operating system"), system)?;
     }
-    tell(gettext("Processors"), &definition.processor.count)?;
+    tell(&gettext("Processors"), &definition.processor.count)?;
     let memory = crate::size::show(definition.memory.bytes());
-    tell(gettext("Memory"), &memory)?;
+    tell(&gettext("Memory"), &memory)?;
     for drive in &definition.drives {
         let kind = match drive.kind {
             DriveKind::Disk => gettext("Hard disk"),
@@ -154,7 +151,7 @@ pub fn show(library: &Library, name: &str, as_json: bool) -> anyhow::Result<()> 
         };
         let file = drive.file.as_ref();
         let file = file.map_or_else(|| gettext("empty"), |file| file.display().to_string());
-        tell(kind, &file)?;
+        tell(&kind, &file)?;
     }
     for (number, card) in definition.networks.iter().enumerate() {
         let card_is = gettext_with(
@@ -165,12 +162,12 @@ pub fn show(library: &Library, name: &str, as_json: bool) -> anyhow::Result<()> 
                 ("switch", &card.switch),
             ],
         );
-        tell(gettext("Network card"), &card_is)?;
+        tell(&gettext("Network card"), &card_is)?;
         for forward in &card.forwards {
-            tell(gettext("Forward"), forward)?;
+            tell(&gettext("Forward"), forward)?;
         }
     }
-    tell(gettext("Folder"), &folder.display())
+    tell(&gettext("Folder"), &folder.display())
 }
 
 /// Moves a machine to the trash.

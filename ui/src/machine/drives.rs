@@ -85,7 +85,7 @@ fn optical_row(
         .map_or_else(|| gettext("Empty"), |file| paths::line(file));
     let title = gettext_with("Optical Drive {number}", &[("number", &(number + 1))]);
     let row = row(&title, &subtitle, "media-optical-symbolic");
-    row.set_tooltip_text(medium.as_deref().and_then(Path::to_str));
+    row.set_tooltip_text(medium.as_deref().map(paths::shortened).as_deref());
     let eject = eject_button(&title, medium.is_some());
     let ejected = wish.clone();
     eject.connect_clicked(move |_| ejected(Wish::Eject(number)));
