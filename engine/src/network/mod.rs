@@ -32,4 +32,4 @@ pub use switch::Switch;
 pub use switches::{
     Connection, SWITCHES_FILE, SwitchDefinition, SwitchError, SwitchKind, Switches,
 };
-pub use uplink::{NotAnUplink, Uplink, Uplinks};
+pub use uplink::{Connected, NotAnUplink, Uplink, Uplinks};

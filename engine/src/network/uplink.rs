@@ -248,7 +248,7 @@ fn receive_descriptor(socket: &UnixStream) -> io::Result<Option<OwnedFd>> {
 }
 
 /// The connection of a switch with the host's network. It ends when this is dropped.
-pub(super) struct Connected {
+pub struct Connected {
     bell: Arc<Bell>,
     quit: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,

@@ -2,12 +2,11 @@
 //! its start, its disks by fio, and its network, that of the engine's NAT beside QEMU's user network and passt.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use guesthouse_engine::definition::ImageFormat;
@@ -17,8 +16,11 @@ use guesthouse_tests::bench::program::{Machines, Running, add_uefi, qemu};
 use guesthouse_tests::bench::{Harness, Needs, Quantity, Unit, less, more, subject};
 use guesthouse_tests::media::gathered;
 
+use crate::traffic::{self, Work};
+
 const MEMORY: u64 = 1024;
-const PROCESSORS: &str = "2";
+/// In the nested rig the clock of a guest with two of them stands still now and then, and with it whatever waits.
+const PROCESSORS: &str = "1";
 /// The nested rig's host may be busy with other things.
 const LIMIT: Duration = Duration::from_secs(3600);
 /// Bytes of a disk that is measured.
@@ -46,12 +48,8 @@ const LOADS: [(&str, &str); 4] = [
         "--rw=read --bs=1m --iodepth=4",
     ),
 ];
-/// Bytes that go each way by the network, if that takes no longer than [`LONGEST`].
+/// Bytes that go each way by the network, if that takes no longer than [`traffic::LONGEST`].
 const MUCH: usize = 64 << 20;
-/// When a slow network has been measured well enough.
-const LONGEST: Duration = Duration::from_secs(240);
-/// When a network that nothing comes through any more has failed.
-const SILENCE: Duration = Duration::from_secs(120);
 /// Bytes that the guest's program hands over or takes at a time, as those do that move much.
 const PIECE: usize = 128 << 10;
 /// Questions that are answered one after the other.
@@ -241,72 +239,6 @@ fn disks(command: anyhow::Result<Command>) -> anyhow::Result<[f64; ROWS]> {
         .unwrap_or_else(|_| unreachable!("a value for each row")))
 }
 
-/// What the host's side of a transfer does with the connection until then, and how much that was.
-type Work = fn(TcpStream, Instant) -> std::io::Result<usize>;
-
-/// The port where `work` is done, and what comes of it: how much in a second, from its begin to its end.
-#[expect(clippy::cast_precision_loss, reason = "few enough")]
-fn serve(work: Work) -> anyhow::Result<(u16, JoinHandle<anyhow::Result<f64>>)> {
-    let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let port = server.local_addr()?.port();
-    let served = thread::spawn(move || {
-        let (stream, _) = server.accept()?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(SILENCE))?;
-        stream.set_write_timeout(Some(SILENCE))?;
-        let begin = Instant::now();
-        let much = work(stream, begin + LONGEST)?;
-        Ok(much as f64 / begin.elapsed().as_secs_f64())
-    });
-    Ok((port, served))
-}
-
-fn send(mut stream: TcpStream, end: Instant) -> std::io::Result<usize> {
-    let part = vec![0x5a; 64 << 10];
-    let mut sent = 0;
-    while sent < MUCH && Instant::now() < end {
-        stream.write_all(&part)?;
-        sent += part.len();
-    }
-    stream.shutdown(std::net::Shutdown::Write)?;
-    // The guest closes when it has everything.
-    std::io::copy(&mut stream, &mut std::io::sink())?;
-    Ok(sent)
-}
-
-fn receive(mut stream: TcpStream, end: Instant) -> std::io::Result<usize> {
-    let mut part = vec![0; 64 << 10];
-    let mut received = 0;
-    loop {
-        match stream.read(&mut part)? {
-            0 if received < MUCH => {
-                let fault = format!("only {received} bytes came");
-                return Err(std::io::Error::other(fault));
-            }
-            0 => return Ok(received),
-            length => received += length,
-        }
-        if Instant::now() > end {
-            return Ok(received);
-        }
-    }
-}
-
-fn answer(mut stream: TcpStream, end: Instant) -> std::io::Result<usize> {
-    let mut question = [0; 64];
-    let mut answered = 0;
-    loop {
-        match stream.read(&mut question)? {
-            0 => return Ok(answered),
-            length => stream.write_all(&question[..length])?,
-        }
-        answered += 1;
-        if Instant::now() > end {
-            return Ok(answered);
-        }
-    }
-}
-
 /// MiB a second to the guest and from it, and questions answered in a second.
 fn network(command: anyhow::Result<Command>) -> anyhow::Result<[f64; 3]> {
     let mut running = Running::start(command?)?;
@@ -317,24 +249,24 @@ fn network(command: anyhow::Result<Command>) -> anyhow::Result<[f64; 3]> {
         LIMIT,
     )?;
     let mut run = |work: Work, command: &dyn Fn(u16) -> String| {
-        let (port, served) = serve(work)?;
+        let (port, served) = traffic::serve(Ipv4Addr::LOCALHOST, work, MUCH)?;
         // It is cut off where it takes long.
         let command = format!("( {} ) || true", command(port));
-        running.shell(&command, LONGEST + 3 * SILENCE)?;
+        running.shell(&command, traffic::LONGEST + 3 * traffic::SILENCE)?;
         let rate = served
             .join()
             .map_err(|_| anyhow::anyhow!("the server's thread is gone"))??;
         anyhow::Ok(rate)
     };
     let mebibytes = f64::from(1 << 20);
-    let to = run(send, &|port| {
+    let to = run(traffic::send, &|port| {
         format!("dd of=/dev/null bs={PIECE} </dev/tcp/10.0.2.2/{port} 2>/dev/null")
     })?;
-    let from = run(receive, &|port| {
+    let from = run(traffic::receive, &|port| {
         let pieces = MUCH / PIECE;
         format!("dd if=/dev/zero bs={PIECE} count={pieces} >/dev/tcp/10.0.2.2/{port} 2>/dev/null")
     })?;
-    let turns = run(answer, &|port| {
+    let turns = run(traffic::answer, &|port| {
         format!(
             "exec 3<>/dev/tcp/10.0.2.2/{port}; for turn in $(seq {TURNS}); do echo $turn >&3; read -r -u 3 answer; done; exec 3>&-"
         )

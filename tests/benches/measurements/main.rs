@@ -10,8 +10,10 @@ mod disks;
 mod exits;
 mod guests;
 mod idle;
+mod nat;
 mod remote;
 mod start;
+mod traffic;
 mod window;
 
 use std::process::ExitCode;
@@ -19,12 +21,16 @@ use std::process::ExitCode;
 use guesthouse_tests::bench::Harness;
 
 fn main() -> ExitCode {
+    if let Some(part) = nat::part() {
+        return part;
+    }
     let mut harness = Harness::from_arguments();
     start::measure(&mut harness);
     window::measure(&mut harness);
     exits::measure(&mut harness);
     disks::measure(&mut harness);
     remote::measure(&mut harness);
+    nat::measure(&mut harness);
     guests::measure(&mut harness);
     debian::measure(&mut harness);
     idle::measure(&mut harness);

@@ -1,6 +1,8 @@
 //! One connection: its half towards the guest, which is ours, and its half towards the world, which is a socket of the host's.
 
 mod feed;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -122,6 +124,8 @@ pub(super) struct Flow {
     guest_ended: bool,
     shut: bool,
     acknowledge: bool,
+    /// What the guest was told last to send next.
+    told: u32,
 
     // To the guest.
     unacknowledged: u32,
@@ -176,6 +180,7 @@ impl Flow {
             guest_ended: false,
             shut: false,
             acknowledge: false,
+            told: 0,
             unacknowledged: sequence,
             cursor: sequence.wrapping_add(1),
             sent: sequence.wrapping_add(1),
@@ -266,6 +271,7 @@ impl Flow {
     }
 
     fn header(&mut self, sequence: u32, flags: u8) -> Header {
+        self.told = self.next_expected;
         Header {
             sequence,
             acknowledged: self.next_expected,

@@ -63,7 +63,8 @@ impl Flow {
             };
             match sent {
                 Some(true) => {
-                    self.acknowledge = false;
+                    // A piece that waited for room says what was true when it was made.
+                    self.acknowledge &= self.told != self.next_expected;
                     self.arm(now);
                     self.last = now;
                 }
