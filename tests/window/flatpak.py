@@ -102,6 +102,8 @@ def scenario(window):
     window.expect("the medium is the document portal's", re.search(r"/run/user/\d+/doc/\w+/chosen\.iso", str(definition("chosen"))))
 
     step("leave")
+    # Once the guest's screen is there, it has the keyboard.
+    window.wait_for_guest("chosen", "GRUB", 180)
     window.release()
     window.keys("ctrl+q")
     window.wait_for_text("Still Running")

@@ -3,6 +3,7 @@ shut down together: library.py ISO, whose program says hello."""
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -44,6 +45,12 @@ def rows(window):
 
 def names(window):
     return [row.name.split(",")[0] for row in rows(window)]
+
+
+def headings(window):
+    lists = window.find_all(Role.LIST, "Machines")
+    labels = [node.name for node in (lists[0].walk() if lists else []) if node.role == Role.LABEL]
+    return [name for name in labels if name in ("Running", "Needs Attention", "Off")]
 
 
 def wait_for_names(window, expected):
@@ -137,9 +144,23 @@ def scenario(window):
     window.wait_for_text("The power buttons were pressed")
     window.picture("shut-down")
 
+    step("a machine that leaves its group, but not its place, leaves the others their heading")
+    for name in ("Omega", "vm 9", "vm 10"):
+        window.guesthouse("poweroff", name)
+    shutil.rmtree(os.path.join(os.environ["XDG_DATA_HOME"], "guesthouse", "machines", "broken"))
+    wait_for_names(window, ["build server", "Omega", "vm 9", "vm 10"])
+    window.expect("one heading", headings(window) == ["Off"])
+    window.choose_machine("build server")
+    window.keys("ctrl+r")
+    window.wait("a second heading", lambda: headings(window) == ["Running", "Off"])
+    wait_for_names(window, ["build server", "Omega", "vm 9", "vm 10"])
+    window.picture("headings")
+
     step("leave")
+    window.wait_for_guest("build server", "Guesthouse says hello")
+    window.release()
     window.keys("ctrl+q")
-    window.wait_for_text("3 Machines Are Still Running")
+    window.wait_for_text("1 Machine Is Still Running")
     window.press("Force Off")
     window.wait_for_end()
 

@@ -396,11 +396,21 @@ impl MachineList {
 
     fn set(&self, object: &MachineObject, item: Item) {
         if object.set(item) {
-            self.filter.changed(gtk::FilterChange::Different);
-            self.sorter.changed(gtk::SorterChange::Different);
-            self.groups.changed(gtk::SorterChange::Different);
+            self.arrange();
         }
         self.pictures.changed(object);
+    }
+
+    /// Has every machine stand where it belongs now.
+    fn arrange(&self) {
+        self.filter.changed(gtk::FilterChange::Different);
+        self.sorter.changed(gtk::SorterChange::Different);
+        self.groups.changed(gtk::SorterChange::Different);
+        // Where all of them stay in their places, the toolkit leaves the headings in theirs: a group that now ends earlier would not.
+        let count = self.sorted.n_items();
+        if count > 0 {
+            self.sorted.sections_changed(0, count);
+        }
     }
 
     fn show(&self, items: Vec<Item>) {
@@ -430,9 +440,7 @@ impl MachineList {
         }
         self.store.extend_from_slice(&new);
         if moved {
-            self.filter.changed(gtk::FilterChange::Different);
-            self.sorter.changed(gtk::SorterChange::Different);
-            self.groups.changed(gtk::SorterChange::Different);
+            self.arrange();
         }
         for object in known.values() {
             self.pictures.changed(object);
