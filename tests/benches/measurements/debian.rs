@@ -2,7 +2,6 @@
 //! its start, its disks by fio, and its network, that of the engine's NAT beside QEMU's user network and passt.
 
 use std::fs;
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -19,7 +18,7 @@ use guesthouse_tests::media::gathered;
 use crate::traffic::{self, Work};
 
 const MEMORY: u64 = 1024;
-/// In the nested rig the clock of a guest with two of them stands still now and then, and with it whatever waits.
+/// In the nested rig guests with two of them stood still for minutes, ours and QEMU's; why is not known.
 const PROCESSORS: &str = "1";
 /// The nested rig's host may be busy with other things.
 const LIMIT: Duration = Duration::from_secs(3600);
@@ -249,7 +248,7 @@ fn network(command: anyhow::Result<Command>) -> anyhow::Result<[f64; 3]> {
         LIMIT,
     )?;
     let mut run = |work: Work, command: &dyn Fn(u16) -> String| {
-        let (port, served) = traffic::serve(Ipv4Addr::LOCALHOST, work, MUCH)?;
+        let (port, served) = traffic::serve(work, MUCH)?;
         // It is cut off where it takes long.
         let command = format!("( {} ) || true", command(port));
         running.shell(&command, traffic::LONGEST + 3 * traffic::SILENCE)?;

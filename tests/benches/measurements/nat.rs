@@ -197,7 +197,7 @@ fn be_host(name: &str) -> anyhow::Result<()> {
         ("ask", traffic::answer),
     ];
     for (deed, work) in parts {
-        let (port, served) = traffic::serve(Ipv4Addr::LOCALHOST, work, MUCH)?;
+        let (port, served) = traffic::serve(work, MUCH)?;
         run(inside(id)
             .arg(env::current_exe()?)
             .env(PART, format!("{deed} {port}")))?;

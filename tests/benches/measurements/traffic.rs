@@ -13,14 +13,10 @@ pub const SILENCE: Duration = Duration::from_secs(120);
 /// What the host's side of a transfer does with the connection, of so many bytes and until then, and how much that was.
 pub type Work = fn(TcpStream, usize, Instant) -> std::io::Result<usize>;
 
-/// The port of `address` where `work` is done, and what comes of it: how much in a second, from its begin to its end.
+/// The port of the loopback network where `work` is done, and what comes of it: how much in a second, from its begin to its end.
 #[expect(clippy::cast_precision_loss, reason = "few enough")]
-pub fn serve(
-    address: Ipv4Addr,
-    work: Work,
-    bytes: usize,
-) -> anyhow::Result<(u16, JoinHandle<anyhow::Result<f64>>)> {
-    let server = TcpListener::bind((address, 0))?;
+pub fn serve(work: Work, bytes: usize) -> anyhow::Result<(u16, JoinHandle<anyhow::Result<f64>>)> {
+    let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let port = server.local_addr()?.port();
     let served = thread::spawn(move || {
         let (stream, _) = server.accept()?;
