@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,12 @@ const HELPERS: [&str; 4] = [
 const RULES: &str = "/etc/qemu/bridge.conf";
 /// How many frames are taken from one side before the other has its turn.
 const TURN: usize = 256;
+/// How often a frame is tried again for which there was no room: that of a machine that stands still is lost after a while, and holds
+/// nobody else's up.
+const RETRY: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 20_000_000,
+};
 
 /// What of the host an external switch is connected with.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -319,20 +325,23 @@ impl Station {
                 PollFd::new(&self.bell, PollFlags::IN),
                 PollFd::new(&self.file, wanted),
             ];
-            match poll(&mut waiting, None) {
+            let patience = self.held.is_some().then_some(RETRY);
+            match poll(&mut waiting, patience.as_ref()) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => {
                     tracing::error!(%error, "an uplink cannot wait any more");
                     return;
                 }
             }
-            let gone = waiting
-                .get(1)
-                .is_some_and(|file| file.revents().intersects(PollFlags::ERR | PollFlags::HUP));
+            let [bell, file] = waiting.map(|one| one.revents());
+            let gone = file.intersects(PollFlags::ERR | PollFlags::HUP);
             if self.quit.load(Ordering::Acquire) {
                 return;
             }
-            self.bell.silence();
+            // Only when it was rung, which saves a call of the kernel.
+            if !bell.is_empty() {
+                self.bell.silence();
+            }
             let more = self.take_from_switch();
             if !self.take_from_host() || gone {
                 tracing::warn!("the device of an external switch is gone; attach the cards anew");
@@ -424,6 +433,7 @@ mod tests {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
     use super::super::Cable;
+    use super::super::port::MOST_FRAMES;
     use super::*;
 
     fn frame(to: u8, from: u8) -> Vec<u8> {
@@ -465,6 +475,31 @@ mod tests {
         assert_eq!(heard_by(&cable).data()[..], frame(1, 8));
         drop(connected);
         assert_eq!(switch.ports(), 1);
+    }
+
+    #[test]
+    fn a_machine_that_stands_still_holds_nobody_up() {
+        let (ours, theirs) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .unwrap();
+        rustix::io::ioctl_fionbio(&theirs, true).unwrap();
+        let switch = Switch::new();
+        let (still, alive) = (Cable::new().unwrap(), Cable::new().unwrap());
+        for (cable, number) in [(&still, 1), (&alive, 2)] {
+            cable.plug(&switch);
+            cable.send(Frame::copy_of(&frame(9, number)).unwrap());
+        }
+        let _connected = Connected::pass(&switch, File::from(theirs), 0).unwrap();
+        for _ in 0..2 * MOST_FRAMES {
+            rustix::io::write(&ours, &frame(1, 9)).unwrap();
+        }
+        rustix::io::write(&ours, &frame(2, 9)).unwrap();
+        while heard_by(&alive).data()[..] != frame(2, 9) {}
+        assert!(still.traffic().lost_frames > 0);
     }
 
     #[test]

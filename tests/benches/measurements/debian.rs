@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use anyhow::{Context, ensure};
 use guesthouse_engine::definition::ImageFormat;
 use guesthouse_engine::disk::create_disk;
 use guesthouse_engine::network::SWITCHES_FILE;
-use guesthouse_tests::bench::program::{Machines, Running, add_uefi, qemu};
+use guesthouse_tests::bench::program::{Machines, Program, Running, add_uefi, qemu};
 use guesthouse_tests::bench::{Harness, Needs, Quantity, Unit, less, more, subject};
 use guesthouse_tests::media::gathered;
 
@@ -273,35 +273,22 @@ fn network(command: anyhow::Result<Command>) -> anyhow::Result<[f64; 3]> {
     Ok([to / mebibytes, from / mebibytes, turns])
 }
 
-/// passt, which ends with this.
-struct Passt(Child);
-
-impl Passt {
-    fn start(socket: &Path) -> anyhow::Result<Self> {
-        let mut command = Command::new("passt");
-        command
-            .args(["--foreground", "--quiet", "--runas", "0", "--socket"])
-            .arg(socket)
-            .args(["-a", "10.0.2.15", "-n", "24", "-g", "10.0.2.2", "-4"])
-            .stdin(Stdio::null())
-            .stderr(Stdio::null());
-        let this = Self(command.spawn().context("passt: install it")?);
-        for _ in 0..100 {
-            if socket.exists() {
-                return Ok(this);
-            }
-            thread::sleep(Duration::from_millis(100));
+/// passt, at that socket.
+fn passt(socket: &Path) -> anyhow::Result<Program> {
+    let _ = fs::remove_file(socket);
+    let mut command = Command::new("passt");
+    command
+        .args(["--foreground", "--quiet", "--runas", "0", "--socket"])
+        .arg(socket)
+        .args(["-a", "10.0.2.15", "-n", "24", "-g", "10.0.2.2", "-4"]);
+    let program = Program::start(&mut command)?;
+    for _ in 0..100 {
+        if socket.exists() {
+            return Ok(program);
         }
-        anyhow::bail!("passt made no socket")
+        thread::sleep(Duration::from_millis(100));
     }
-}
-
-impl Drop for Passt {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    anyhow::bail!("passt made no socket")
 }
 
 /// Hands over the rows of this file.
@@ -341,8 +328,7 @@ pub fn measure(harness: &mut Harness) {
             subject("Guesthouse", || network(ours())),
             subject("QEMU q35, user network", || network(theirs(user))),
             subject("QEMU q35, passt", || {
-                let _ = fs::remove_file(&socket);
-                let _passt = Passt::start(&socket)?;
+                let _passt = passt(&socket)?;
                 network(theirs(&stream))
             }),
         ],

@@ -6,12 +6,13 @@
 use std::env;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use guesthouse_engine::network::nat::{DEFAULT_NETWORK, Nat, Options, Plan};
 use guesthouse_engine::network::{Connected, Switch, Uplink};
+use guesthouse_tests::bench::program::Program;
 use guesthouse_tests::bench::{Harness, Needs, Unit, more, subject};
 
 use crate::traffic::{self, Work};
@@ -73,25 +74,6 @@ fn be_guest(deed: &str, port: u16) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A program that ends with this.
-struct Program(Child);
-
-impl Program {
-    fn start(command: &mut Command) -> anyhow::Result<Self> {
-        let name = command.get_program().to_owned();
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-        Ok(Self(child.with_context(|| format!("{name:?}"))?))
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 fn run(command: &mut Command) -> anyhow::Result<()> {
     let status = command.status().with_context(|| format!("{command:?}"))?;
     ensure!(status.success(), "{command:?}: {status}");
@@ -127,7 +109,7 @@ fn give_device(guest: u32) -> anyhow::Result<()> {
 /// Makes a guest and the network that is measured, and tells what goes through it.
 fn be_host(name: &str) -> anyhow::Result<()> {
     let guest = Program::start(Command::new("unshare").args(["--net", "sleep", "3600"]))?;
-    let id = guest.0.id();
+    let id = guest.id();
     let network = |id: &str| std::fs::read_link(format!("/proc/{id}/ns/net")).ok();
     until("the guest's network", || {
         network(&id.to_string()) != network("self")
@@ -156,7 +138,7 @@ fn be_host(name: &str) -> anyhow::Result<()> {
                 command.args(["-netdev", &hub]);
             }
             let program = Program::start(&mut command)?;
-            let files = format!("/proc/{}/fdinfo", program.0.id());
+            let files = format!("/proc/{}/fdinfo", program.id());
             until("QEMU's device", || {
                 let mut files = std::fs::read_dir(&files).into_iter().flatten().flatten();
                 files.any(|file| {

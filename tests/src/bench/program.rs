@@ -112,6 +112,34 @@ struct Output {
     more: Condvar,
 }
 
+/// A program beside what is measured, that ends with this.
+pub struct Program(Child);
+
+impl Program {
+    /// Starts `command`, which reads nothing and whose output nobody wants.
+    ///
+    /// # Errors
+    /// When it is not installed.
+    pub fn start(command: &mut Command) -> anyhow::Result<Self> {
+        let name = command.get_program().to_owned();
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        Ok(Self(child.with_context(|| format!("{name:?}"))?))
+    }
+
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A program that runs; it is ended when this goes.
 pub struct Running {
     child: Child,

@@ -321,7 +321,10 @@ impl Engine {
 
     /// Does what there is to do; says whether there may be more, or nothing when it is to end.
     fn turn(&mut self, ready: &[Ready], now: Instant) -> Option<bool> {
-        self.bell.silence();
+        // Only when it was rung, which saves a call of the kernel.
+        if ready.iter().any(|one| one.token == Token::Bell) {
+            self.bell.silence();
+        }
         if !self.carry_out() {
             return None;
         }

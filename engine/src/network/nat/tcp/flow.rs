@@ -1,19 +1,18 @@
 //! One connection: its half towards the guest, which is ours, and its half towards the world, which is a socket of the host's.
 
+mod drain;
 mod feed;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
-use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use rustix::io::Errno;
-use rustix::net::{SendAncillaryBuffer, SendFlags, Shutdown, sockopt};
+use rustix::net::sockopt;
 
+use self::drain::Chunk;
 use super::segment::{ACK, HEADER, Header, RST, SYN, Segment, segment_size, send_bare};
 use crate::network::Frame;
 use crate::network::nat::outlet::Outlet;
@@ -25,9 +24,6 @@ const MOST_QUEUED: u32 = 2 << 20;
 /// How many bytes and pieces the guest has not acknowledged, at most.
 const MOST_UNACKNOWLEDGED: u32 = 4 << 20;
 const MOST_PIECES: usize = 1024;
-/// Pieces smaller than this are joined, so that their frames need not be kept.
-const SMALL: usize = 1024;
-const JOINED: usize = 16 << 10;
 /// Our window's scale.
 const SCALE: u8 = 7;
 /// How long the guest has to acknowledge before what it did not is sent again; doubled each time up to the longest.
@@ -82,21 +78,6 @@ struct Piece {
     sequence: u32,
     length: u32,
     frame: Frame,
-}
-
-/// Payload on its way to the host's socket.
-enum Chunk {
-    Shared(Bytes),
-    Joined(Vec<u8>),
-}
-
-impl Chunk {
-    fn as_slice(&self) -> &[u8] {
-        match self {
-            Self::Shared(bytes) => bytes,
-            Self::Joined(bytes) => bytes,
-        }
-    }
 }
 
 pub(super) struct Flow {
@@ -247,29 +228,6 @@ impl Flow {
         self.deadline.is_some_and(|deadline| deadline <= now)
     }
 
-    /// How much may wait for the socket.
-    fn most_queued(&self) -> u32 {
-        if self.scales && !self.modest {
-            MOST_QUEUED
-        } else {
-            65_535
-        }
-    }
-
-    /// The window to tell the guest, which never takes back what was told before.
-    fn own_window(&mut self) -> u16 {
-        let most = self.most_queued();
-        let edge = self
-            .next_expected
-            .wrapping_add(most.saturating_sub(self.queued));
-        if ahead(edge, self.edge).is_some() {
-            self.edge = edge;
-        }
-        let window = ahead(self.edge, self.next_expected).unwrap_or(0);
-        let window = if self.scales { window >> SCALE } else { window };
-        u16::try_from(window).unwrap_or(u16::MAX)
-    }
-
     fn header(&mut self, sequence: u32, flags: u8) -> Header {
         self.told = self.next_expected;
         Header {
@@ -405,55 +363,6 @@ impl Flow {
         }
     }
 
-    /// Takes the payload and the end that `segment` brings, if they are the next.
-    fn take(&mut self, segment: &Segment) {
-        if segment.length() == 0 {
-            // A guest that asks whether we are still there uses a number of the past.
-            if segment.sequence != self.next_expected {
-                self.acknowledge = true;
-            }
-            return;
-        }
-        self.acknowledge = true;
-        let Some(known) = ahead(self.next_expected, segment.sequence) else {
-            // Something before it is missing: the guest sends it again when it hears so.
-            return;
-        };
-        if self.guest_ended || known >= segment.length() {
-            return;
-        }
-        let known = usize::try_from(known).unwrap_or(usize::MAX);
-        let payload = segment.payload.slice(known.min(segment.payload.len())..);
-        let room = ahead(self.edge, self.next_expected).unwrap_or(0);
-        let room = usize::try_from(room).unwrap_or(0);
-        let fits = payload.len() <= room;
-        let payload = payload.slice(..payload.len().min(room));
-        self.next_expected = self.next_expected.wrapping_add(length32(payload.len()));
-        self.enqueue(payload);
-        if segment.fin && fits {
-            self.next_expected = self.next_expected.wrapping_add(1);
-            self.guest_ended = true;
-        }
-    }
-
-    fn enqueue(&mut self, payload: Bytes) {
-        if payload.is_empty() {
-            return;
-        }
-        self.queued = self.queued.saturating_add(length32(payload.len()));
-        if payload.len() >= SMALL {
-            self.queue.push_back(Chunk::Shared(payload));
-            return;
-        }
-        if let Some(Chunk::Joined(last)) = self.queue.back_mut()
-            && last.len() + payload.len() <= JOINED
-        {
-            last.extend_from_slice(&payload);
-            return;
-        }
-        self.queue.push_back(Chunk::Joined(payload.to_vec()));
-    }
-
     /// Does what can be done now.
     pub fn work(&mut self, outlet: &mut Outlet, now: Instant) -> Outcome {
         if self.is_broken_off() {
@@ -584,69 +493,6 @@ impl Flow {
         self.cursor = self.unacknowledged;
         self.probe = self.window == 0;
         self.wait(now);
-    }
-
-    /// Gives the host's socket what the guest sent.
-    fn flush(&mut self) -> Result<(), Errno> {
-        while self.writable && !self.queue.is_empty() {
-            let mut slices = [IoSlice::new(&[]); 32];
-            let mut wanted = 0;
-            let mut skip = self.taken;
-            for (slice, chunk) in slices.iter_mut().zip(&self.queue) {
-                let part = chunk.as_slice().get(skip..).unwrap_or_default();
-                skip = 0;
-                wanted += part.len();
-                *slice = IoSlice::new(part);
-            }
-            let count = self.queue.len().min(slices.len());
-            let sent = rustix::net::sendmsg(
-                &self.socket,
-                slices.get(..count).unwrap_or_default(),
-                &mut SendAncillaryBuffer::default(),
-                SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
-            );
-            let sent = match sent {
-                Ok(sent) => sent,
-                Err(Errno::AGAIN) => {
-                    self.writable = false;
-                    break;
-                }
-                Err(Errno::INTR) => continue,
-                Err(error) => return Err(error),
-            };
-            self.queued = self.queued.saturating_sub(length32(sent));
-            let mut left = sent;
-            while let Some(first) = self.queue.front() {
-                let rest = first.as_slice().len().saturating_sub(self.taken);
-                if left < rest {
-                    self.taken += left;
-                    break;
-                }
-                left -= rest;
-                self.taken = 0;
-                self.queue.pop_front();
-            }
-            if sent < wanted {
-                self.writable = false;
-            }
-        }
-        if self.guest_ended && self.queue.is_empty() && !self.shut {
-            self.shut = true;
-            // It may be gone altogether; then reading says so.
-            let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
-        }
-        Ok(())
-    }
-
-    /// Whether the window grew so much since the guest was told that it should hear of it.
-    fn window_opened(&self) -> bool {
-        if self.guest_ended {
-            return false;
-        }
-        let most = self.most_queued();
-        let told = ahead(self.edge, self.next_expected).unwrap_or(0);
-        let now = most.saturating_sub(self.queued);
-        told < most / 2 && now.saturating_sub(told) >= most / 4
     }
 
     fn arm(&mut self, now: Instant) {

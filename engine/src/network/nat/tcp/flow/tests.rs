@@ -5,6 +5,8 @@ use std::net::Ipv4Addr;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::*;
 use crate::definition::MacAddress;
 use crate::network::nat::plan::{DEFAULT_NETWORK, Plan};
