@@ -162,7 +162,7 @@ fn grub_shows_its_menu_and_takes_commands() {
     let guest = Guest::start(with_medium(&gathered("grub-rescue.iso")), |_| {});
     guest.wait_for("The highlighted entry", 180);
     // GRUB lets interrupts in for moments only. On KVM-PVM keys get lost there, with QEMU as well: what counts is that they come
-    // through at all and do what they should. One in eleven does there on a busy computer.
+    // through at all and do what they should. It may take minutes.
     guest.press_until("c", 400, |screen| screen.contains("grub>"));
     guest.press_until("x", 400, |screen| {
         screen

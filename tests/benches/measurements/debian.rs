@@ -11,9 +11,10 @@ use anyhow::{Context, ensure};
 use guesthouse_engine::definition::ImageFormat;
 use guesthouse_engine::disk::create_disk;
 use guesthouse_engine::network::SWITCHES_FILE;
-use guesthouse_tests::bench::program::{Machines, Program, Running, add_uefi, qemu};
+use guesthouse_tests::bench::program::{Machines, Running, add_uefi, beside, qemu};
 use guesthouse_tests::bench::{Harness, Needs, Quantity, Unit, less, more, subject};
 use guesthouse_tests::media::gathered;
+use guesthouse_tests::x_server::Background;
 
 use crate::traffic::{self, Work};
 
@@ -274,14 +275,14 @@ fn network(command: anyhow::Result<Command>) -> anyhow::Result<[f64; 3]> {
 }
 
 /// passt, at that socket.
-fn passt(socket: &Path) -> anyhow::Result<Program> {
+fn passt(socket: &Path) -> anyhow::Result<Background> {
     let _ = fs::remove_file(socket);
     let mut command = Command::new("passt");
     command
         .args(["--foreground", "--quiet", "--runas", "0", "--socket"])
         .arg(socket)
         .args(["-a", "10.0.2.15", "-n", "24", "-g", "10.0.2.2", "-4"]);
-    let program = Program::start(&mut command)?;
+    let program = beside(&mut command)?;
     for _ in 0..100 {
         if socket.exists() {
             return Ok(program);

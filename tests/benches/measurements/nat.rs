@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use guesthouse_engine::network::nat::{DEFAULT_NETWORK, Nat, Options, Plan};
 use guesthouse_engine::network::{Connected, Switch, Uplink};
-use guesthouse_tests::bench::program::Program;
+use guesthouse_tests::bench::program::beside;
 use guesthouse_tests::bench::{Harness, Needs, Unit, more, subject};
 
 use crate::traffic::{self, Work};
@@ -108,8 +108,8 @@ fn give_device(guest: u32) -> anyhow::Result<()> {
 
 /// Makes a guest and the network that is measured, and tells what goes through it.
 fn be_host(name: &str) -> anyhow::Result<()> {
-    let guest = Program::start(Command::new("unshare").args(["--net", "sleep", "3600"]))?;
-    let id = guest.id();
+    let guest = beside(Command::new("unshare").args(["--net", "sleep", "3600"]))?;
+    let id = guest.0.id();
     let network = |id: &str| std::fs::read_link(format!("/proc/{id}/ns/net")).ok();
     until("the guest's network", || {
         network(&id.to_string()) != network("self")
@@ -137,8 +137,8 @@ fn be_host(name: &str) -> anyhow::Result<()> {
                 let hub = format!("hubport,hubid=0,id=port-{port},netdev={port}");
                 command.args(["-netdev", &hub]);
             }
-            let program = Program::start(&mut command)?;
-            let files = format!("/proc/{}/fdinfo", program.id());
+            let program = beside(&mut command)?;
+            let files = format!("/proc/{}/fdinfo", program.0.id());
             until("QEMU's device", || {
                 let mut files = std::fs::read_dir(&files).into_iter().flatten().flatten();
                 files.any(|file| {
@@ -164,7 +164,7 @@ fn be_host(name: &str) -> anyhow::Result<()> {
                 .args(["-t", "none", "-u", "none", "-T", "none", "-U", "none"])
                 .args(["--config-net", "--ns-ifname", DEVICE, "--netns"])
                 .arg(format!("/proc/{id}/ns/net"));
-            theirs = Some(Program::start(&mut command)?);
+            theirs = Some(beside(&mut command)?);
             until("pasta's device", || {
                 let mut look = inside(id);
                 look.args(["ip", "link", "show", DEVICE]);

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use parking_lot::{Condvar, Mutex};
 
+use crate::x_server::Background;
+
 /// The program of this build, as `cargo build --release` leaves it beside the benches.
 ///
 /// # Errors
@@ -112,32 +114,14 @@ struct Output {
     more: Condvar,
 }
 
-/// A program beside what is measured, that ends with this.
-pub struct Program(Child);
-
-impl Program {
-    /// Starts `command`, which reads nothing and whose output nobody wants.
-    ///
-    /// # Errors
-    /// When it is not installed.
-    pub fn start(command: &mut Command) -> anyhow::Result<Self> {
-        let name = command.get_program().to_owned();
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-        Ok(Self(child.with_context(|| format!("{name:?}"))?))
-    }
-
-    /// The number of its process.
-    pub fn id(&self) -> u32 {
-        self.0.id()
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// Starts `command` beside what is measured; it reads nothing, and nobody wants its output.
+///
+/// # Errors
+/// When it is not installed.
+pub fn beside(command: &mut Command) -> anyhow::Result<Background> {
+    let name = command.get_program().to_owned();
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+    Ok(Background(child.with_context(|| format!("{name:?}"))?))
 }
 
 /// A program that runs; it is ended when this goes.
