@@ -99,7 +99,9 @@ pub(crate) mod tests {
         pub(crate) fn wait(&self) -> Vec<Message> {
             let mut messages = self.0.messages.lock();
             while messages.is_empty() {
-                self.0.arrived.wait(&mut messages);
+                let limit = std::time::Duration::from_secs(60);
+                let waited = self.0.arrived.wait_for(&mut messages, limit);
+                assert!(!waited.timed_out(), "no message came within a minute");
             }
             std::mem::take(&mut *messages)
         }

@@ -1,13 +1,20 @@
-//! Wakes a thread that waits in poll or epoll: an event file descriptor.
+//! Wakes a thread that waits in poll or epoll: an event file descriptor. For a little that is to be done, the caller's own thread may
+//! stand in, which saves waking another one: that takes longer than the deed.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
+type Deputy = Box<dyn Fn() -> bool + Send + Sync>;
+
 /// Rung from any thread, heard by one. Rings that were not yet heard are one.
-#[derive(Debug)]
-pub struct Bell(OwnedFd);
+pub struct Bell {
+    event: OwnedFd,
+    deputy: RwLock<Option<Deputy>>,
+}
 
 impl Bell {
     /// A bell that was not rung.
@@ -15,28 +22,57 @@ impl Bell {
     /// # Errors
     /// When the host gives no more file descriptors.
     pub fn new() -> std::io::Result<Self> {
-        Ok(Self(eventfd(
-            0,
-            EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK,
-        )?))
+        Ok(Self {
+            event: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+            deputy: RwLock::default(),
+        })
+    }
+
+    /// Has `deputy` do what is to be done whenever it is called for little. It says whether all is done; it must not wait for anything,
+    /// not for a lock either, as whoever calls may hold it.
+    pub fn appoint(&self, deputy: impl Fn() -> bool + Send + Sync + 'static) {
+        *self.deputy.write() = Some(Box::new(deputy));
+    }
+
+    /// From when this returns on the deputy is not at work, and is not called any more.
+    pub fn dismiss(&self) {
+        let deputy = self.deputy.write().take();
+        // Not with the lock held: what it owns may call.
+        drop(deputy);
+    }
+
+    /// Sees to it that a little is done: by the deputy on this thread, or else by whoever waits.
+    pub fn call(&self) {
+        // Who appoints another one is not waited for.
+        let done = self.deputy.try_read().is_some_and(|deputy| {
+            deputy.as_ref().is_some_and(|deputy| {
+                catch_unwind(AssertUnwindSafe(deputy)).unwrap_or_else(|_| {
+                    tracing::error!("a fault in Guesthouse while a frame was passed on");
+                    false
+                })
+            })
+        });
+        if !done {
+            self.ring();
+        }
     }
 
     /// Wakes whoever waits, or will wait next.
     pub fn ring(&self) {
         // It fails only when it was rung too often already to count, and then it is rung.
-        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+        let _ = rustix::io::write(&self.event, &1_u64.to_ne_bytes());
     }
 
     /// Forgets the rings so far; to be called before looking for what they were about.
     pub fn silence(&self) {
         let mut count = [0; 8];
-        let _ = rustix::io::read(&self.0, &mut count);
+        let _ = rustix::io::read(&self.event, &mut count);
     }
 
     /// Waits until it is rung, at most for `patience` if there is one, and silences it; returns whether it was rung.
     pub fn wait(&self, patience: Option<Duration>) -> bool {
         let timeout = patience.and_then(|patience| Timespec::try_from(patience).ok());
-        let mut descriptors = [PollFd::new(&self.0, PollFlags::IN)];
+        let mut descriptors = [PollFd::new(&self.event, PollFlags::IN)];
         let rung = matches!(poll(&mut descriptors, timeout.as_ref()), Ok(count) if count > 0);
         if rung {
             self.silence();
@@ -47,12 +83,21 @@ impl Bell {
 
 impl AsFd for Bell {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.event.as_fd()
+    }
+}
+
+impl std::fmt::Debug for Bell {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Bell({:?})", self.event)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     #[test]
@@ -63,5 +108,33 @@ mod tests {
         bell.ring();
         assert!(bell.wait(None));
         assert!(!bell.wait(Some(Duration::ZERO)));
+    }
+
+    #[test]
+    fn a_deputy_stands_in_for_who_waits() {
+        let bell = Bell::new().unwrap();
+        let rung = || bell.wait(Some(Duration::ZERO));
+        let calls = Arc::new(AtomicUsize::new(0));
+        bell.call();
+        assert!(rung());
+        bell.appoint({
+            let calls = Arc::clone(&calls);
+            move || match calls.fetch_add(1, Ordering::Relaxed) {
+                1 => false,
+                2 => panic!("a fault"),
+                _ => true,
+            }
+        });
+        let outcomes = [false, true, true, false].map(|expected| {
+            bell.call();
+            rung() == expected
+        });
+        assert_eq!(outcomes, [true; 4]);
+        bell.ring();
+        assert!(rung());
+        bell.dismiss();
+        bell.call();
+        assert!(rung());
+        assert_eq!(calls.load(Ordering::Relaxed), 4);
     }
 }

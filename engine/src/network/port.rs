@@ -11,6 +11,9 @@ use super::{Bell, Frame, Switch};
 /// How many frames wait at a port at most, and how many bytes.
 pub(super) const MOST_FRAMES: usize = 1024;
 const MOST_BYTES: usize = 4 << 20;
+/// What is no longer than this is passed on by its sender's thread if it can be: a part of a conversation, most likely. What is longer
+/// is a part of much, for which two threads are faster.
+const SMALL: usize = 600;
 /// How long a full port holds senders up before what is for it is lost: its machine may stand still.
 pub(super) const PATIENCE: Duration = Duration::from_millis(20);
 
@@ -40,16 +43,17 @@ pub(super) struct Inbound {
 }
 
 impl Inbound {
-    /// Puts `frame` in, or gives it back if there is no room; `sender` rings when there is.
-    pub(super) fn put(&self, frame: Frame, sender: &Arc<Bell>) -> Sent {
+    /// Puts `frame` in, or gives it back if there is no room; `sender` rings when there is. Whether it is passed on at once, on this
+    /// thread, if it can be, says `at_once`.
+    pub(super) fn put(&self, frame: Frame, sender: &Arc<Bell>, at_once: bool) -> Sent {
         let mut waiting = self.waiting.lock();
         if waiting.has_room() {
-            let first = waiting.frames.is_empty();
-            waiting.bytes += frame.data().len();
-            waiting.frames.push_back(frame);
+            let first = waiting.add(frame);
             drop(waiting);
-            if first {
-                self.bell.ring();
+            match (first, at_once) {
+                (true, true) => self.bell.call(),
+                (true, false) => self.bell.ring(),
+                (false, _) => {}
             }
             return Sent::Taken;
         }
@@ -71,9 +75,7 @@ impl Inbound {
             waiting.lost += 1;
             return;
         }
-        let first = waiting.frames.is_empty();
-        waiting.bytes += frame.data().len();
-        waiting.frames.push_back(frame);
+        let first = waiting.add(frame);
         drop(waiting);
         if first {
             self.bell.ring();
@@ -98,6 +100,13 @@ impl Inbound {
 impl Waiting {
     fn has_room(&self) -> bool {
         self.frames.len() < MOST_FRAMES && self.bytes < MOST_BYTES
+    }
+
+    /// Says whether nothing was there before.
+    fn add(&mut self, frame: Frame) -> bool {
+        self.bytes += frame.data().len();
+        self.frames.push_back(frame);
+        self.frames.len() == 1
     }
 }
 
@@ -127,7 +136,15 @@ impl Port {
 
     /// Sends `frame` to whom it is addressed to.
     pub fn send(&self, frame: Frame) -> Sent {
-        self.switch.pass(self.number, &self.inbound.bell, frame)
+        let at_once = frame.data().len() <= SMALL;
+        self.switch
+            .pass(self.number, &self.inbound.bell, frame, at_once)
+    }
+
+    /// Sends `frame`, which nobody waits for.
+    pub fn post(&self, frame: Frame) -> Sent {
+        self.switch
+            .pass(self.number, &self.inbound.bell, frame, false)
     }
 
     /// The next frame that came. Who waits for the bell takes all frames before waiting.

@@ -91,8 +91,14 @@ impl Switch {
         }
     }
 
-    /// Passes `frame`, which came in at port `number`, on.
-    pub(super) fn pass(&self, number: u64, sender: &Arc<Bell>, frame: Frame) -> Sent {
+    /// Passes `frame`, which came in at port `number`, on; `at_once` if only one station is to have it and it can be.
+    pub(super) fn pass(
+        &self,
+        number: u64,
+        sender: &Arc<Bell>,
+        frame: Frame,
+        at_once: bool,
+    ) -> Sent {
         self.learn(frame.source(), number);
         let destination = frame.destination();
         let target = if destination.is_group() {
@@ -106,7 +112,7 @@ impl Switch {
             }
             let inbound = self.ports.read().get(&target).cloned();
             return match inbound {
-                Some(inbound) => inbound.put(frame, sender),
+                Some(inbound) => inbound.put(frame, sender, at_once),
                 None => Sent::Taken,
             };
         }
@@ -190,6 +196,39 @@ mod tests {
         // Who sends to all is never held up.
         assert!(matches!(a.send(frame(255, 1)), Sent::Taken));
         assert_eq!(b.lost(), 2);
+    }
+
+    #[test]
+    fn small_frames_for_one_station_are_passed_on_by_their_sender() {
+        let switch = Switch::new();
+        let ((a, _), (b, bell)) = (port(&switch), port(&switch));
+        b.send(frame(1, 2));
+        a.receive().unwrap();
+        let passed = Arc::new(AtomicU64::new(0));
+        bell.appoint({
+            let passed = Arc::clone(&passed);
+            move || {
+                passed.fetch_add(1, Ordering::Relaxed);
+                true
+            }
+        });
+        let outcome = |sent| {
+            assert!(matches!(sent, Sent::Taken));
+            assert!(b.receive().is_some() && b.receive().is_none());
+            (passed.swap(0, Ordering::Relaxed), is_rung(&bell))
+        };
+        assert_eq!(outcome(a.send(frame(2, 1))), (1, false));
+        assert_eq!(outcome(a.post(frame(2, 1))), (0, true));
+        assert_eq!(outcome(a.send(frame(255, 1))), (0, true));
+        let large = [&frame(2, 1).data()[..], &[0; 1000]].concat();
+        let large = Frame::copy_of(&large).unwrap();
+        assert_eq!(outcome(a.send(large)), (0, true));
+        // Behind others it waits for whoever was called for those.
+        bell.dismiss();
+        a.send(frame(2, 1));
+        assert!(is_rung(&bell));
+        a.send(frame(2, 1));
+        assert!(!is_rung(&bell));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use serde::{Deserialize, Serialize};
@@ -273,17 +274,25 @@ impl Connected {
     fn pass(switch: &Arc<Switch>, file: File, header: usize) -> io::Result<Self> {
         let bell = Arc::new(Bell::new()?);
         let quit = Arc::<AtomicBool>::default();
-        let station = Station {
+        let file = Arc::new(file);
+        let station = Arc::new(Mutex::new(Station {
             port: switch.connect(Arc::clone(&bell)),
-            bell: Arc::clone(&bell),
-            quit: Arc::clone(&quit),
-            file,
+            file: Arc::clone(&file),
             header,
             held: None,
-        };
-        let thread = thread::Builder::new()
-            .name("uplink".to_owned())
-            .spawn(move || station.run())?;
+        }));
+        bell.appoint({
+            let station = Arc::downgrade(&station);
+            move || {
+                let station = station.upgrade();
+                let station = station.as_ref().and_then(|station| station.try_lock());
+                station.is_some_and(|mut station| !station.take_from_switch())
+            }
+        });
+        let thread = thread::Builder::new().name("uplink".to_owned()).spawn({
+            let (bell, quit) = (Arc::clone(&bell), Arc::clone(&quit));
+            move || run(&station, &file, &bell, &quit)
+        })?;
         Ok(Self {
             bell,
             quit,
@@ -294,6 +303,7 @@ impl Connected {
 
 impl Drop for Connected {
     fn drop(&mut self) {
+        self.bell.dismiss();
         self.quit.store(true, Ordering::Release);
         self.bell.ring();
         if let Some(thread) = self.thread.take() {
@@ -302,57 +312,55 @@ impl Drop for Connected {
     }
 }
 
-/// What the thread works with.
+/// What the thread works with, and those who stand in for it while it waits.
 struct Station {
     port: Port,
-    bell: Arc<Bell>,
-    quit: Arc<AtomicBool>,
-    file: File,
+    file: Arc<File>,
     header: usize,
     /// A frame from the host for which there was no room.
     held: Option<Frame>,
 }
 
-impl Station {
-    fn run(mut self) {
-        loop {
-            let wanted = if self.held.is_some() {
-                PollFlags::empty()
-            } else {
-                PollFlags::IN
-            };
-            let mut waiting = [
-                PollFd::new(&self.bell, PollFlags::IN),
-                PollFd::new(&self.file, wanted),
-            ];
-            let patience = self.held.is_some().then_some(RETRY);
-            match poll(&mut waiting, patience.as_ref()) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => {
-                    tracing::error!(%error, "an uplink cannot wait any more");
-                    return;
-                }
-            }
-            let [bell, file] = waiting.map(|one| one.revents());
-            let gone = file.intersects(PollFlags::ERR | PollFlags::HUP);
-            if self.quit.load(Ordering::Acquire) {
+fn run(station: &Mutex<Station>, file: &File, bell: &Bell, quit: &AtomicBool) {
+    let mut holds = false;
+    loop {
+        let wanted = if holds {
+            PollFlags::empty()
+        } else {
+            PollFlags::IN
+        };
+        let mut waiting = [PollFd::new(bell, PollFlags::IN), PollFd::new(file, wanted)];
+        let patience = holds.then_some(RETRY);
+        match poll(&mut waiting, patience.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => {
+                tracing::error!(%error, "an uplink cannot wait any more");
                 return;
-            }
-            // Only when it was rung, which saves a call of the kernel.
-            if !bell.is_empty() {
-                self.bell.silence();
-            }
-            let more = self.take_from_switch();
-            if !self.take_from_host() || gone {
-                tracing::warn!("the device of an external switch is gone; attach the cards anew");
-                return;
-            }
-            if more {
-                self.bell.ring();
             }
         }
+        let [rung, device] = waiting.map(|one| one.revents());
+        let gone = device.intersects(PollFlags::ERR | PollFlags::HUP);
+        if quit.load(Ordering::Acquire) {
+            return;
+        }
+        // Only when it was rung, which saves a call of the kernel.
+        if !rung.is_empty() {
+            bell.silence();
+        }
+        let mut station = station.lock();
+        let more = station.take_from_switch();
+        if !station.take_from_host() || gone {
+            tracing::warn!("the device of an external switch is gone; attach the cards anew");
+            return;
+        }
+        holds = station.held.is_some();
+        if more {
+            bell.ring();
+        }
     }
+}
 
+impl Station {
     /// Says whether there may be more.
     fn take_from_switch(&mut self) -> bool {
         for _ in 0..TURN {
@@ -374,11 +382,10 @@ impl Station {
     fn write(&mut self, frame: &Frame) {
         let data = frame.data();
         let written = if self.header == 0 {
-            self.file.write(data)
+            (&*self.file).write(data)
         } else {
             let header = frame.offload().to_virtio(data, 0);
-            self.file
-                .write_vectored(&[IoSlice::new(&header), IoSlice::new(data)])
+            (&*self.file).write_vectored(&[IoSlice::new(&header), IoSlice::new(data)])
         };
         // A device that is down or full loses frames, as networks do.
         if let Err(error) = written {
@@ -398,10 +405,10 @@ impl Station {
             let mut buffer = Buffer::new(MAX_FRAME);
             let mut header = [0; VIRTIO_HEADER];
             let read = if self.header == 0 {
-                self.file.read(&mut buffer)
+                (&*self.file).read(&mut buffer)
             } else {
                 let mut parts = [IoSliceMut::new(&mut header), IoSliceMut::new(&mut buffer)];
-                self.file.read_vectored(&mut parts)
+                (&*self.file).read_vectored(&mut parts)
             };
             let length = match read {
                 Ok(0) => return false,
@@ -449,7 +456,8 @@ mod tests {
             if let Some(frame) = cable.receive() {
                 return frame;
             }
-            cable.bell().wait(Some(Duration::from_secs(60)));
+            let rung = cable.bell().wait(Some(Duration::from_secs(60)));
+            assert!(rung, "no frame came within a minute");
         }
     }
 

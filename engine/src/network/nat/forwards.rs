@@ -1,13 +1,85 @@
-//! Ports of the host that lead to guests, of one protocol.
+//! Ports of the host that lead to guests.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::outlet::Outlet;
 use super::poll::{Poll, Token};
-use crate::definition::{Forward, MacAddress};
+use crate::definition::{Forward, MacAddress, Protocol};
+
+/// Why a port of the host does not lead to a guest.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ForwardError {
+    /// Somebody has the port.
+    #[error(
+        "port {0} of this computer is in use by another program; choose another port, or close that program"
+    )]
+    Taken(SocketAddr),
+    /// The port is for the administrator.
+    #[error(
+        "port {0} of this computer may only be used by its administrator; choose a port above 1023"
+    )]
+    NotAllowed(SocketAddr),
+    /// The computer has no such address.
+    #[error(
+        "this computer does not have the address {0}; choose 127.0.0.1, or 0.0.0.0 for all of its addresses"
+    )]
+    NoSuchAddress(IpAddr),
+    /// Something else.
+    #[error("port {0} of this computer could not be opened: {1}")]
+    Host(SocketAddr, Arc<io::Error>),
+    /// Machines at the switch are among themselves.
+    #[error(
+        "port {0} cannot lead to a machine on a private switch; attach the card to a NAT or internal one"
+    )]
+    Private(SocketAddr),
+    /// It is there already.
+    #[error("port {0} leads to a guest already; choose another port")]
+    Twice(SocketAddr),
+}
+
+impl ForwardError {
+    fn new(address: SocketAddr, error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::AddrInUse => Self::Taken(address),
+            io::ErrorKind::PermissionDenied => Self::NotAllowed(address),
+            io::ErrorKind::AddrNotAvailable => Self::NoSuchAddress(address.ip()),
+            _ => Self::Host(address, Arc::new(error)),
+        }
+    }
+}
+
+/// A port of the host that is open.
+pub(super) enum Listener {
+    Tcp(TcpListener),
+    Udp(UdpSocket),
+}
+
+impl Listener {
+    /// Opens the port of `forward`.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    pub fn open(forward: &Forward) -> Result<Self, ForwardError> {
+        let address = forward.host();
+        let fault = |error| ForwardError::new(address, error);
+        Ok(match forward.protocol {
+            Protocol::Tcp => {
+                let listener = TcpListener::bind(address).map_err(fault)?;
+                listener.set_nonblocking(true).map_err(fault)?;
+                Self::Tcp(listener)
+            }
+            Protocol::Udp => {
+                let socket = UdpSocket::bind(address).map_err(fault)?;
+                socket.set_nonblocking(true).map_err(fault)?;
+                Self::Udp(socket)
+            }
+        })
+    }
+}
 
 /// Where a forward's guest is: its address, if it is known or was lent.
 pub(super) type GuestAddress<'a> =

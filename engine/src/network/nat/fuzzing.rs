@@ -11,7 +11,7 @@
 
 use std::cell::RefCell;
 use std::io::{Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
@@ -137,6 +137,10 @@ fn drive(data: &[u8]) -> usize {
             WORLDLY => reached += world(&mut input),
             TIME => now += Duration::from_millis(u64::from(input.word()) << (code >> 6 << 1)),
             _ => engine.forget(&[GUEST]),
+        }
+        if choices & 16 != 0 {
+            // The guest's card comes first.
+            engine.stand_in(now);
         }
         turn(&mut engine, now, &cable, &mut connection);
     }

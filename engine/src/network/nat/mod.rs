@@ -26,7 +26,7 @@ mod tests;
 mod udp;
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::thread;
@@ -36,10 +36,12 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
 
 pub use self::dns::ResolverFile;
+pub use self::forwards::ForwardError;
 pub use self::plan::{DEFAULT_LEASES, DEFAULT_NETWORK, Plan};
 
 use self::dhcp::Leases;
 use self::dns::Resolver;
+use self::forwards::Listener;
 use self::icmp::{Icmp, Unreachable};
 use self::outlet::{Known, Outlet, Rate};
 use self::packet::{Envelope, ICMP, ICMP6, Packet, TCP, UDP};
@@ -84,53 +86,6 @@ impl Options {
     }
 }
 
-/// Why a port of the host does not lead to a guest.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum ForwardError {
-    /// Somebody has the port.
-    #[error(
-        "port {0} of this computer is in use by another program; choose another port, or close that program"
-    )]
-    Taken(SocketAddr),
-    /// The port is for the administrator.
-    #[error(
-        "port {0} of this computer may only be used by its administrator; choose a port above 1023"
-    )]
-    NotAllowed(SocketAddr),
-    /// The computer has no such address.
-    #[error(
-        "this computer does not have the address {0}; choose 127.0.0.1, or 0.0.0.0 for all of its addresses"
-    )]
-    NoSuchAddress(IpAddr),
-    /// Something else.
-    #[error("port {0} of this computer could not be opened: {1}")]
-    Host(SocketAddr, Arc<io::Error>),
-    /// Machines at the switch are among themselves.
-    #[error(
-        "port {0} cannot lead to a machine on a private switch; attach the card to a NAT or internal one"
-    )]
-    Private(SocketAddr),
-    /// It is there already.
-    #[error("port {0} leads to a guest already; choose another port")]
-    Twice(SocketAddr),
-}
-
-impl ForwardError {
-    fn new(address: SocketAddr, error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::AddrInUse => Self::Taken(address),
-            io::ErrorKind::PermissionDenied => Self::NotAllowed(address),
-            io::ErrorKind::AddrNotAvailable => Self::NoSuchAddress(address.ip()),
-            _ => Self::Host(address, Arc::new(error)),
-        }
-    }
-}
-
-enum Listener {
-    Tcp(TcpListener),
-    Udp(UdpSocket),
-}
-
 enum Command {
     Listen(MacAddress, Forward, Listener),
     Unlisten(MacAddress, Forward),
@@ -159,11 +114,21 @@ impl Nat {
         let outlet = Outlet::new(port, options.plan);
         let known = outlet.known();
         let engine = Engine::new(outlet, options, Arc::clone(&bell), receiver)?;
+        let poll = Arc::clone(&engine.poll);
+        let engine = Arc::new(Mutex::new(engine));
+        bell.appoint({
+            let engine = Arc::downgrade(&engine);
+            move || {
+                let engine = engine.upgrade();
+                let engine = engine.as_ref().and_then(|engine| engine.try_lock());
+                engine.is_some_and(|mut engine| engine.stand_in(Instant::now()))
+            }
+        });
         let thread = thread::Builder::new()
             .name("network".to_owned())
             .spawn(move || {
                 // A fault here costs the guests their network, not their machines.
-                if catch_unwind(AssertUnwindSafe(|| engine.run())).is_err() {
+                if catch_unwind(AssertUnwindSafe(|| run(&engine, &poll))).is_err() {
                     tracing::error!("a fault in Guesthouse ended a network; attach the cards anew");
                 }
             })?;
@@ -216,19 +181,7 @@ impl Nat {
         if forwards.iter().any(here) {
             return Err(ForwardError::Twice(address));
         }
-        let fault = |error| ForwardError::new(address, error);
-        let listener = match forward.protocol {
-            Protocol::Tcp => {
-                let listener = TcpListener::bind(address).map_err(fault)?;
-                listener.set_nonblocking(true).map_err(fault)?;
-                Listener::Tcp(listener)
-            }
-            Protocol::Udp => {
-                let socket = UdpSocket::bind(address).map_err(fault)?;
-                socket.set_nonblocking(true).map_err(fault)?;
-                Listener::Udp(socket)
-            }
-        };
+        let listener = Listener::open(&forward)?;
         forwards.push((owner, forward));
         drop(forwards);
         self.command(Command::Listen(owner, forward, listener));
@@ -244,6 +197,7 @@ impl Nat {
 
 impl Drop for Nat {
     fn drop(&mut self) {
+        self.bell.dismiss();
         self.command(Command::Stop);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -251,10 +205,10 @@ impl Drop for Nat {
     }
 }
 
-/// What the network's thread works with.
+/// What the network's thread works with, and those of guests that stand in for it while it waits.
 struct Engine {
     outlet: Outlet,
-    poll: Poll,
+    poll: Arc<Poll>,
     bell: Arc<Bell>,
     commands: Receiver<Command>,
     resolver: Resolver,
@@ -269,6 +223,27 @@ struct Engine {
     ticked: Instant,
     expired: Instant,
     advertised: Instant,
+    /// How long the thread waits at most.
+    waits: Option<Duration>,
+}
+
+/// What the network's thread does.
+fn run(engine: &Mutex<Engine>, poll: &Poll) {
+    let (mut events, mut ready) = (Events::new(), Vec::new());
+    let mut patience = None;
+    loop {
+        ready.clear();
+        if let Err(error) = poll.wait(patience, &mut events, &mut ready) {
+            tracing::error!(%error, "a network cannot wait for its sockets any more");
+            return;
+        }
+        let mut engine = engine.lock();
+        let Some(more) = engine.turn(&ready, Instant::now()) else {
+            return;
+        };
+        patience = engine.patience(more);
+        engine.waits = patience;
+    }
 }
 
 impl Engine {
@@ -279,7 +254,7 @@ impl Engine {
         commands: Receiver<Command>,
     ) -> io::Result<Self> {
         let now = Instant::now();
-        let poll = Poll::new()?;
+        let poll = Arc::new(Poll::new()?);
         poll.add(&bell, Token::Bell)?;
         let has_version6 =
             options.plan.uplink && options.version6.unwrap_or_else(link::host_has_version6);
@@ -300,23 +275,8 @@ impl Engine {
             ticked: now,
             expired: now,
             advertised: now,
+            waits: None,
         })
-    }
-
-    fn run(mut self) {
-        let (mut events, mut ready) = (Events::new(), Vec::new());
-        let mut more = false;
-        loop {
-            ready.clear();
-            if let Err(error) = self.poll.wait(self.patience(more), &mut events, &mut ready) {
-                tracing::error!(%error, "a network cannot wait for its sockets any more");
-                return;
-            }
-            match self.turn(&ready, Instant::now()) {
-                Some(next) => more = next,
-                None => return,
-            }
-        }
     }
 
     /// Does what there is to do; says whether there may be more, or nothing when it is to end.
@@ -337,6 +297,14 @@ impl Engine {
         let more = self.tcp.work(&mut self.outlet, now) | more;
         self.pass_time(now);
         Some(more)
+    }
+
+    /// Takes what guests sent, on their own thread; says whether that is all there is to do for now.
+    fn stand_in(&mut self, now: Instant) -> bool {
+        let more = self.take_frames(now);
+        let more = self.tcp.work(&mut self.outlet, now) | more;
+        let waits_long_enough = |patience| self.waits.is_some_and(|waits| waits <= patience);
+        !more && self.patience(false).is_none_or(waits_long_enough)
     }
 
     fn patience(&self, more: bool) -> Option<Duration> {

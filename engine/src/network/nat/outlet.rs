@@ -123,17 +123,25 @@ impl Outlet {
         self.port.send(frame)
     }
 
-    /// Sends a small packet: `body` behind the headers of `envelope`. It may be lost. `checksum` says where in the body its checksum
-    /// stands (which must be zero there), with the pseudo-header in it or not.
-    pub fn send_packet(&mut self, envelope: &Envelope, body: &[u8], checksum: Option<(u16, bool)>) {
+    /// Sends `frame`, which nobody waits for; it may be lost.
+    pub fn post(&self, frame: Frame) {
+        let _ = self.port.post(frame);
+    }
+
+    /// A small packet: `body` behind the headers of `envelope`. `checksum` says where in the body its checksum stands (which must be
+    /// zero there), with the pseudo-header in it or not.
+    pub fn packet(
+        &mut self,
+        envelope: &Envelope,
+        body: &[u8],
+        checksum: Option<(u16, bool)>,
+    ) -> Option<Frame> {
         let begin = header_length(envelope.destination);
         let length = begin + body.len();
         let mut buffer = Buffer::new(length);
         let identification = self.identification();
         envelope.write(&mut buffer, identification, body.len());
-        let Some(place) = buffer.get_mut(begin..length) else {
-            return;
-        };
+        let place = buffer.get_mut(begin..length)?;
         place.copy_from_slice(body);
         let mut offload = Offload::default();
         if let Some((offset, pseudo)) = checksum {
@@ -146,10 +154,15 @@ impl Outlet {
                 offset,
             };
         }
-        let Some(frame) = Frame::new(buffer.freeze(length), offload) else {
+        Frame::new(buffer.freeze(length), offload)
+    }
+
+    /// Sends such a packet, in fragments if it is too long for one. It may be lost.
+    pub fn send_packet(&mut self, envelope: &Envelope, body: &[u8], checksum: Option<(u16, bool)>) {
+        let Some(frame) = self.packet(envelope, body, checksum) else {
             return;
         };
-        if length - 14 <= MTU {
+        if frame.data().len() - 14 <= MTU {
             let _ = self.send(frame);
         } else if envelope.destination.is_ipv4() {
             for fragment in fragments(frame.with_checksum().data(), MTU) {

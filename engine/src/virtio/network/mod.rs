@@ -1,9 +1,11 @@
 //! A network card. Section 5.1.
 //!
-//! One thread serves the queues, apart from the processors: it waits for the driver's doorbells and the cable's bell together.
+//! One thread serves the queues, apart from the processors: it waits for the driver's doorbells and the cable's bell together. While
+//! it waits, a small frame is brought to the driver by whoever sends it.
 //! Checksums and segmentation are left undone on the way wherever the other end can do without, in both directions, and frames
 //! go into as many of the driver's buffers as they need (mergeable buffers).
 
+mod orders;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +20,7 @@ use std::thread;
 use parking_lot::Mutex;
 use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
 
+use self::orders::Settings;
 use super::{Activation, Chain, DeviceType, Queue, SharedQueue, VirtioDevice};
 use crate::definition::MacAddress;
 use crate::memory::GuestMemory;
@@ -67,58 +70,6 @@ const TURN: usize = 64;
 /// The cable's bell among the events; the queues have their numbers.
 const BELL: u64 = 16;
 
-/// What the driver set by the control queue.
-#[derive(Debug, Clone)]
-struct Settings {
-    mac: MacAddress,
-    offloads: u64,
-    everything: bool,
-    all_multicast: bool,
-    no_multicast: bool,
-    no_broadcast: bool,
-    /// Those that are taken besides; until the driver says, everything is.
-    stations: Option<Vec<MacAddress>>,
-}
-
-/// How many addresses a driver may list; beyond them it gets everything.
-const MOST_STATIONS: usize = 256;
-
-impl Settings {
-    fn new(mac: MacAddress) -> Self {
-        Self {
-            mac,
-            offloads: 0,
-            everything: true,
-            all_multicast: false,
-            no_multicast: false,
-            no_broadcast: false,
-            stations: None,
-        }
-    }
-
-    fn accepts(&self, frame: &Frame) -> bool {
-        let to = frame.destination();
-        if self.everything {
-            return true;
-        }
-        if to == MacAddress::BROADCAST {
-            return !self.no_broadcast;
-        }
-        let listed = self
-            .stations
-            .as_ref()
-            .is_none_or(|stations| stations.contains(&to));
-        if to.is_group() {
-            return self.all_multicast || listed && !self.no_multicast;
-        }
-        to == self.mac
-            || self
-                .stations
-                .as_ref()
-                .is_some_and(|stations| stations.contains(&to))
-    }
-}
-
 /// The card.
 pub struct Network {
     mac: MacAddress,
@@ -134,7 +85,7 @@ impl Network {
         Self {
             mac,
             cable,
-            settings: Arc::new(Mutex::new(Settings::new(mac))),
+            settings: Arc::new(Mutex::new(Settings::new(mac, 0))),
             stop: Arc::default(),
             thread: None,
         }
@@ -142,6 +93,7 @@ impl Network {
 
     fn end(&mut self) {
         self.cable.unwatch();
+        self.cable.bell().dismiss();
         self.stop.store(true, Ordering::Release);
         self.cable.bell().ring();
     }
@@ -199,11 +151,8 @@ impl VirtioDevice for Network {
         };
         let control = activation.take_queue(CONTROL);
         self.stop = Arc::default();
-        *self.settings.lock() = Settings {
-            offloads: activation.features & feature::OFFLOADS,
-            ..Settings::new(self.mac)
-        };
-        let mut worker = Worker {
+        *self.settings.lock() = Settings::new(self.mac, activation.features & feature::OFFLOADS);
+        let worker = Worker {
             features: activation.features,
             memory: activation.memory,
             cable: Arc::clone(&self.cable),
@@ -232,10 +181,21 @@ impl VirtioDevice for Network {
             return Ok(());
         }
         let stop = Arc::clone(&self.stop);
+        let (cable, queues) = (Arc::clone(&self.cable), worker.queues());
+        let worker = Arc::new(Mutex::new(worker));
+        self.cable.bell().appoint({
+            let worker = Arc::downgrade(&worker);
+            move || {
+                let worker = worker.upgrade();
+                let worker = worker.as_ref().and_then(|worker| worker.try_lock());
+                worker.is_some_and(|mut worker| worker.receive.is_live() && !worker.bring())
+            }
+        });
         let thread = thread::Builder::new()
             .name("virtio-network".to_owned())
             .spawn(move || {
-                if catch_unwind(AssertUnwindSafe(|| worker.run(&epoll, &stop))).is_err() {
+                let run = || run(&worker, &epoll, &cable, &queues, &stop);
+                if catch_unwind(AssertUnwindSafe(run)).is_err() {
                     interrupt.needs_reset("a fault in Guesthouse stopped the card's thread");
                 }
             })?;
@@ -246,7 +206,7 @@ impl VirtioDevice for Network {
 
     fn reset(&mut self) {
         self.end();
-        *self.settings.lock() = Settings::new(self.mac);
+        *self.settings.lock() = Settings::new(self.mac, 0);
     }
 }
 
@@ -260,7 +220,59 @@ impl Drop for Network {
     }
 }
 
-/// What the card's thread works with.
+/// What became of a frame for the driver.
+enum Delivery {
+    /// It has it, or never will.
+    Done,
+    /// It gave too few buffers. There may be more of them already, or it rings when there are.
+    Starved { more: bool },
+}
+
+/// What the card's thread does.
+fn run(
+    worker: &Mutex<Worker>,
+    epoll: &Epoll,
+    cable: &Cable,
+    queues: &[Option<Arc<SharedQueue>>; 3],
+    stop: &AtomicBool,
+) {
+    let mut events = [EpollEvent::default(); 4];
+    let mut patience = 0;
+    worker.lock().receive.lock().disable_doorbell();
+    while !stop.load(Ordering::Acquire) {
+        let count = match epoll.wait(patience, &mut events) {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+            Err(error) => {
+                tracing::error!(%error, "a network card cannot wait any more");
+                return;
+            }
+        };
+        for event in events.iter().take(count) {
+            if event.data() == BELL {
+                cable.bell().silence();
+                continue;
+            }
+            let number = usize::try_from(event.data()).unwrap_or(usize::MAX);
+            if let Some(Some(queue)) = queues.get(number)
+                && !queue.wait()
+            {
+                return;
+            }
+        }
+        let mut worker = worker.lock();
+        if !worker.receive.is_live() || !worker.transmit.is_live() {
+            return;
+        }
+        patience = match (worker.turn(), worker.unsent.is_some()) {
+            (true, _) => 0,
+            (false, true) => RETRY,
+            (false, false) => -1,
+        };
+    }
+}
+
+/// What the card's thread works with, and those who bring frames instead of it while it waits.
 struct Worker {
     features: u64,
     memory: GuestMemory,
@@ -287,57 +299,17 @@ impl Worker {
                 EpollEvent::new(EventSet::IN, data),
             )
         };
-        for queue in [
-            Some(&self.receive),
-            Some(&self.transmit),
-            self.control.as_ref(),
-        ]
-        .into_iter()
-        .flatten()
-        {
+        for queue in self.queues().iter().flatten() {
             add(queue.event().as_raw_fd(), queue.number() as u64)?;
         }
         add(self.cable.bell().as_fd().as_raw_fd(), BELL)?;
         Ok(epoll)
     }
 
-    fn run(&mut self, epoll: &Epoll, stop: &AtomicBool) {
-        let mut events = [EpollEvent::default(); 4];
-        self.receive.lock().disable_doorbell();
-        let mut more = true;
-        while !stop.load(Ordering::Acquire) {
-            let patience = match (more, self.unsent.is_some()) {
-                (true, _) => 0,
-                (false, true) => RETRY,
-                (false, false) => -1,
-            };
-            let count = match epoll.wait(patience, &mut events) {
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-                Err(error) => {
-                    tracing::error!(%error, "a network card cannot wait any more");
-                    return;
-                }
-            };
-            for event in events.iter().take(count) {
-                let queue = match event.data() {
-                    BELL => {
-                        self.cable.bell().silence();
-                        continue;
-                    }
-                    0 => Some(&self.receive),
-                    1 => Some(&self.transmit),
-                    _ => self.control.as_ref(),
-                };
-                if queue.is_some_and(|queue| !queue.wait()) {
-                    return;
-                }
-            }
-            if !self.receive.is_live() || !self.transmit.is_live() {
-                return;
-            }
-            more = self.turn();
-        }
+    /// By their numbers.
+    fn queues(&self) -> [Option<Arc<SharedQueue>>; 3] {
+        let (receive, transmit) = (Arc::clone(&self.receive), Arc::clone(&self.transmit));
+        [Some(receive), Some(transmit), self.control.clone()]
     }
 
     /// Does what there is to do; says whether there may be more.
@@ -420,12 +392,11 @@ impl Worker {
                 break;
             };
             done += 1;
-            if !self.deliver(&mut queue, &frame) {
+            if let Delivery::Starved { more } = self.deliver(&mut queue, &frame) {
                 self.waiting.push_front(frame);
                 queue.interrupt();
-                // The driver rings when it has given more.
                 self.starved = true;
-                return queue.enable_doorbell() && self.room_grew(&mut queue);
+                return more;
             }
         }
         queue.interrupt();
@@ -433,26 +404,6 @@ impl Worker {
             queue.disable_doorbell();
         }
         done == TURN
-    }
-
-    /// Whether there is another buffer than those that were too few.
-    fn room_grew(&self, queue: &mut Queue) -> bool {
-        let needed = self
-            .waiting
-            .front()
-            .map_or(0, |frame| frame.data().len() + VIRTIO_HEADER);
-        let mut chains = 0;
-        let mut room = 0;
-        while room < needed
-            && let Some(chain) = queue.pop()
-        {
-            chains += 1;
-            room += chain.writable_length() as usize;
-        }
-        for _ in 0..chains {
-            queue.undo_pop();
-        }
-        room >= needed
     }
 
     fn next_frame(&mut self, settings: &Settings) -> Option<Frame> {
@@ -480,8 +431,8 @@ impl Worker {
         }
     }
 
-    /// Writes `frame` into the driver's buffers; says whether there were enough.
-    fn deliver(&self, queue: &mut Queue, frame: &Frame) -> bool {
+    /// Writes `frame` into the driver's buffers.
+    fn deliver(&self, queue: &mut Queue, frame: &Frame) -> Delivery {
         let data = frame.data();
         let whole = data.len() + VIRTIO_HEADER;
         let merges = self.features & feature::MERGEABLE != 0;
@@ -491,10 +442,16 @@ impl Worker {
             let Some(chain) = queue.pop() else {
                 // All of the queue is not enough: no later try is better.
                 let hopeless = chains.len() >= usize::from(queue.size());
+                // The driver is to ring when it gives more than there is now, so these are put back only after that was asked for.
+                let more = !hopeless && queue.enable_doorbell();
                 for _ in &chains {
                     queue.undo_pop();
                 }
-                return hopeless;
+                return if hopeless {
+                    Delivery::Done
+                } else {
+                    Delivery::Starved { more }
+                };
             };
             room += chain.writable_length() as usize;
             chains.push(chain);
@@ -526,89 +483,6 @@ impl Worker {
             }
             queue.complete(chain, at);
         }
-        true
-    }
-
-    /// Carries out what the driver orders by the control queue. Section 5.1.6.5.
-    fn take_orders(&mut self) {
-        let Some(shared) = self.control.clone() else {
-            return;
-        };
-        let mut queue = shared.lock();
-        let mut round = queue.size();
-        while round > 0 {
-            let Some(chain) = queue.pop() else {
-                // The driver rings for the next one only when it is asked to.
-                if queue.enable_doorbell() {
-                    continue;
-                }
-                break;
-            };
-            round -= 1;
-            let done = self.order(&chain).is_some();
-            let answer = [u8::from(!done)];
-            // The answer is the last byte of the chain.
-            let last = chain.writable_length().saturating_sub(1);
-            let written = chain.write(&self.memory, last, &answer);
-            queue.complete(&chain, last + u32::try_from(written).unwrap_or(0));
-        }
-        queue.interrupt();
-    }
-
-    fn order(&self, chain: &Chain) -> Option<()> {
-        let [class, command] = chain.read_array(&self.memory, 0)?;
-        let mut settings = self.settings.lock();
-        match (class, command) {
-            (0, 0..=5) => {
-                let [value] = chain.read_array(&self.memory, 2)?;
-                let on = value != 0;
-                match command {
-                    0 => settings.everything = on,
-                    1 => settings.all_multicast = on,
-                    // All unicast.
-                    2 => settings.everything |= on,
-                    3 => settings.no_multicast = on,
-                    5 => settings.no_broadcast = on,
-                    _ => {}
-                }
-            }
-            (1, 0) => {
-                let stations = self.stations(chain)?;
-                let fits = stations.len() <= MOST_STATIONS;
-                settings.everything |= !fits;
-                settings.stations = fits.then_some(stations);
-            }
-            (1, 1) => settings.mac = MacAddress(chain.read_array(&self.memory, 2)?),
-            (5, 0) => {
-                let offloads = u64::from_le_bytes(chain.read_array(&self.memory, 2)?);
-                if offloads & !(self.features & feature::OFFLOADS) != 0 {
-                    return None;
-                }
-                settings.offloads = offloads;
-            }
-            _ => return None,
-        }
-        Some(())
-    }
-
-    /// The two lists of addresses, of stations and groups, each behind its length.
-    fn stations(&self, chain: &Chain) -> Option<Vec<MacAddress>> {
-        let mut stations = Vec::new();
-        let mut at = 2;
-        for _ in 0..2 {
-            let count = u32::from_le_bytes(chain.read_array(&self.memory, at)?);
-            at += 4;
-            // No more than the chain holds.
-            if u64::from(count) * 6 + u64::from(at) > u64::from(chain.readable_length()) {
-                return None;
-            }
-            for _ in 0..count {
-                if stations.len() <= MOST_STATIONS {
-                    stations.push(MacAddress(chain.read_array(&self.memory, at)?));
-                }
-                at += 6;
-            }
-        }
-        Some(stations)
+        Delivery::Done
     }
 }

@@ -151,6 +151,8 @@ fn frames_wait_for_buffers() {
     rig.peer.send(Frame::copy_of(&frame(MAC.0, 60)).unwrap());
     rig.driver.add(0, &[], &[300]);
     rig.driver.kick(0);
+    // So that the card has looked, and wants to hear of more than this one buffer.
+    thread::sleep(Duration::from_millis(50));
     assert!(rig.driver.used(0).is_empty());
     rig.driver.add(0, &[], &[300, 300]);
     rig.driver.kick(0);

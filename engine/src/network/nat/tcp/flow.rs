@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt;
 
-use self::drain::Chunk;
+use self::drain::{Chunk, Conversation};
 use super::segment::{ACK, HEADER, Header, RST, SYN, Segment, segment_size, send_bare};
 use crate::network::Frame;
 use crate::network::nat::outlet::Outlet;
@@ -105,6 +105,7 @@ pub(super) struct Flow {
     guest_ended: bool,
     shut: bool,
     acknowledge: bool,
+    conversation: Conversation,
     /// What the guest was told last to send next.
     told: u32,
 
@@ -161,6 +162,7 @@ impl Flow {
             guest_ended: false,
             shut: false,
             acknowledge: false,
+            conversation: Conversation::new(now),
             told: 0,
             unacknowledged: sequence,
             cursor: sequence.wrapping_add(1),
@@ -274,7 +276,7 @@ impl Flow {
                     self.acknowledged(segment, now);
                 }
                 if self.state == State::Open && (!overload || segment.payload.is_empty()) {
-                    self.take(segment);
+                    self.take(segment, now);
                 }
             }
         }
@@ -388,6 +390,7 @@ impl Flow {
         }
         if self.acknowledge {
             self.acknowledge = false;
+            self.conversation.owes = false;
             let header = self.header(self.sequence_now(), ACK);
             send_bare(outlet, &self.key, header, None);
         }

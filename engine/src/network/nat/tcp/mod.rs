@@ -277,7 +277,7 @@ impl Tcp {
             };
             if now.duration_since(flow.last) > HALF_OPEN && !flow.is_open_both_ways() {
                 self.close(number, true);
-            } else if flow.is_due(now) {
+            } else if flow.is_due(now) | flow.keep_promise(now) {
                 self.touch(number);
             }
         }

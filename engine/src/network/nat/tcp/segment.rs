@@ -156,7 +156,15 @@ pub(super) fn send_bare(outlet: &mut Outlet, key: &Key, header: Header, scale: O
     }
     let words = u8::try_from(body.len() / 4).unwrap_or(5);
     header.write(key, &mut body, words);
-    outlet.send_packet(&envelope, &body, Some((16, true)));
+    let Some(frame) = outlet.packet(&envelope, &body, Some((16, true))) else {
+        return;
+    };
+    if header.flags == ACK {
+        // Much that comes from the guest brings many of them, while there is other work to do.
+        outlet.post(frame);
+    } else {
+        let _ = outlet.send(frame);
+    }
 }
 
 /// Tells a guest that there is no connection that `segment` could belong to.

@@ -1,5 +1,7 @@
 //! Frames that no decent guest sends. Whatever comes, the network goes on, and what is kept stays bounded.
 
+use std::net::TcpListener;
+
 use super::*;
 use crate::network::{Cable, Checksum, Offload};
 

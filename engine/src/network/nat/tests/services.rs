@@ -1,7 +1,7 @@
 //! What the gateway itself does: addresses, names, echoes, forwards; and who reaches whom.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream, UdpSocket};
 
 use super::*;
 

@@ -1,7 +1,7 @@
 //! Connections: much data each way, many at once, ends and breaks.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 
 use smoltcp::socket::tcp;
 

@@ -1,6 +1,7 @@
-//! What a connection's guest sends, which is kept until the host's socket takes it.
+//! What a connection's guest sends: kept until the host's socket takes it, and when the guest hears that it came.
 
 use std::io::IoSlice;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rustix::io::Errno;
@@ -12,6 +13,35 @@ use super::{Flow, MOST_QUEUED, SCALE, ahead, length32};
 /// Pieces smaller than this are joined, so that their frames need not be kept.
 const SMALL: usize = 1024;
 const JOINED: usize = 16 << 10;
+
+/// An answer within this time is a quick one; one that is waited for longer does not come.
+const QUICK: Duration = Duration::from_millis(10);
+/// After so many quick answers in a row the next one is counted on.
+const TRUSTED: u8 = 16;
+
+/// How question and answer follow each other. Each word to the guest interrupts what it does; where answers come quickly they tell it
+/// as well that its question came, as RFC 9293, section 3.8.6.3, allows, and nothing else needs to.
+pub(super) struct Conversation {
+    /// When the guest asked last.
+    asked: Instant,
+    /// How many segments it sent since it was answered.
+    questions: u8,
+    /// How many single segments in a row were answered quickly.
+    quick: u8,
+    /// The guest is to hear that its question came, by the answer or when that does not come.
+    pub owes: bool,
+}
+
+impl Conversation {
+    pub fn new(now: Instant) -> Self {
+        Self {
+            asked: now,
+            questions: 0,
+            quick: 0,
+            owes: false,
+        }
+    }
+}
 
 /// Payload on its way to the host's socket.
 pub(super) enum Chunk {
@@ -53,7 +83,7 @@ impl Flow {
     }
 
     /// Takes the payload and the end that `segment` brings, if they are the next.
-    pub(super) fn take(&mut self, segment: &Segment) {
+    pub(super) fn take(&mut self, segment: &Segment, now: Instant) {
         if segment.length() == 0 {
             // A guest that asks whether we are still there uses a number of the past.
             if segment.sequence != self.next_expected {
@@ -61,12 +91,13 @@ impl Flow {
             }
             return;
         }
-        self.acknowledge = true;
         let Some(known) = ahead(self.next_expected, segment.sequence) else {
             // Something before it is missing: the guest sends it again when it hears so.
+            self.acknowledge = true;
             return;
         };
         if self.guest_ended || known >= segment.length() {
+            self.acknowledge = true;
             return;
         }
         let known = usize::try_from(known).unwrap_or(usize::MAX);
@@ -81,6 +112,43 @@ impl Flow {
             self.next_expected = self.next_expected.wrapping_add(1);
             self.guest_ended = true;
         }
+        let conversation = &mut self.conversation;
+        conversation.asked = now;
+        conversation.questions = conversation.questions.saturating_add(1);
+        let single = conversation.questions == 1 && segment.length() < u32::from(self.size);
+        if single && fits && !segment.fin && conversation.quick >= TRUSTED {
+            conversation.owes = true;
+        } else {
+            self.acknowledge = true;
+        }
+    }
+
+    /// A segment with payload was sent. It says as well what came from the guest, if it was made since.
+    pub(super) fn has_answered(&mut self, now: Instant) {
+        if self.told != self.next_expected {
+            return;
+        }
+        self.acknowledge = false;
+        let conversation = &mut self.conversation;
+        conversation.owes = false;
+        conversation.quick = match conversation.questions {
+            0 => return,
+            1 if now.duration_since(conversation.asked) < QUICK => {
+                conversation.quick.saturating_add(1)
+            }
+            _ => 0,
+        };
+        conversation.questions = 0;
+    }
+
+    /// Whether the guest is to hear at last that its question came, since no answer did.
+    pub(in super::super) fn keep_promise(&mut self, now: Instant) -> bool {
+        let late = self.conversation.owes && now.duration_since(self.conversation.asked) >= QUICK;
+        if late {
+            self.conversation.quick = 0;
+            self.acknowledge = true;
+        }
+        late
     }
 
     pub(super) fn enqueue(&mut self, payload: Bytes) {

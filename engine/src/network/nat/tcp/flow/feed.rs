@@ -54,6 +54,7 @@ impl Flow {
                 let header = self.header(self.end, FIN | ACK);
                 send_bare(outlet, &self.key, header, None);
                 self.acknowledge = false;
+                self.conversation.owes = false;
                 self.fin_sent = true;
                 self.advance(self.end.wrapping_add(1));
                 self.arm(now);
@@ -63,8 +64,7 @@ impl Flow {
             };
             match sent {
                 Some(true) => {
-                    // A piece that waited for room says what was true when it was made.
-                    self.acknowledge &= self.told != self.next_expected;
+                    self.has_answered(now);
                     self.arm(now);
                     self.last = now;
                 }
