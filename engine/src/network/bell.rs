@@ -3,9 +3,10 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 type Deputy = Box<dyn Fn() -> bool + Send + Sync>;
@@ -28,10 +29,19 @@ impl Bell {
         })
     }
 
-    /// Has `deputy` do what is to be done whenever it is called for little. It says whether all is done; it must not wait for anything,
-    /// not for a lock either, as whoever calls may hold it.
-    pub fn appoint(&self, deputy: impl Fn() -> bool + Send + Sync + 'static) {
-        *self.deputy.write() = Some(Box::new(deputy));
+    /// Has `stand_in` do what is to be done with `worker` whenever it is called for little, nobody is at work with it and it is still
+    /// there. It says whether all is done, and must not wait: whoever calls may be at work elsewhere.
+    pub fn appoint<T: Send + 'static>(
+        &self,
+        worker: &Arc<Mutex<T>>,
+        stand_in: impl Fn(&mut T) -> bool + Send + Sync + 'static,
+    ) {
+        let worker = Arc::downgrade(worker);
+        *self.deputy.write() = Some(Box::new(move || {
+            let worker = worker.upgrade();
+            let worker = worker.as_ref().and_then(|worker| worker.try_lock());
+            worker.is_some_and(|mut worker| stand_in(&mut worker))
+        }));
     }
 
     /// From when this returns on the deputy is not at work, and is not called any more.
@@ -95,9 +105,6 @@ impl std::fmt::Debug for Bell {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use super::*;
 
     #[test]
@@ -114,16 +121,13 @@ mod tests {
     fn a_deputy_stands_in_for_who_waits() {
         let bell = Bell::new().unwrap();
         let rung = || bell.wait(Some(Duration::ZERO));
-        let calls = Arc::new(AtomicUsize::new(0));
+        let calls = Arc::new(Mutex::new(0));
         bell.call();
         assert!(rung());
-        bell.appoint({
-            let calls = Arc::clone(&calls);
-            move || match calls.fetch_add(1, Ordering::Relaxed) {
-                1 => false,
-                2 => panic!("a fault"),
-                _ => true,
-            }
+        bell.appoint(&calls, |calls| {
+            *calls += 1;
+            assert_ne!(*calls, 3, "a fault");
+            *calls != 2
         });
         let outcomes = [false, true, true, false].map(|expected| {
             bell.call();
@@ -132,9 +136,18 @@ mod tests {
         assert_eq!(outcomes, [true; 4]);
         bell.ring();
         assert!(rung());
+        // Somebody is at work.
+        let busy = calls.lock();
+        bell.call();
+        assert!(rung());
+        drop(busy);
         bell.dismiss();
         bell.call();
         assert!(rung());
-        assert_eq!(calls.load(Ordering::Relaxed), 4);
+        assert_eq!(*calls.lock(), 4);
+        bell.appoint(&calls, |_| true);
+        drop(calls);
+        bell.call();
+        assert!(rung());
     }
 }

@@ -204,18 +204,15 @@ mod tests {
         let ((a, _), (b, bell)) = (port(&switch), port(&switch));
         b.send(frame(1, 2));
         a.receive().unwrap();
-        let passed = Arc::new(AtomicU64::new(0));
-        bell.appoint({
-            let passed = Arc::clone(&passed);
-            move || {
-                passed.fetch_add(1, Ordering::Relaxed);
-                true
-            }
+        let passed = Arc::new(Mutex::new(0));
+        bell.appoint(&passed, |passed| {
+            *passed += 1;
+            true
         });
         let outcome = |sent| {
             assert!(matches!(sent, Sent::Taken));
             assert!(b.receive().is_some() && b.receive().is_none());
-            (passed.swap(0, Ordering::Relaxed), is_rung(&bell))
+            (std::mem::take(&mut *passed.lock()), is_rung(&bell))
         };
         assert_eq!(outcome(a.send(frame(2, 1))), (1, false));
         assert_eq!(outcome(a.post(frame(2, 1))), (0, true));

@@ -281,14 +281,7 @@ impl Connected {
             header,
             held: None,
         }));
-        bell.appoint({
-            let station = Arc::downgrade(&station);
-            move || {
-                let station = station.upgrade();
-                let station = station.as_ref().and_then(|station| station.try_lock());
-                station.is_some_and(|mut station| !station.take_from_switch())
-            }
-        });
+        bell.appoint(&station, |station| !station.take_from_switch());
         let thread = thread::Builder::new().name("uplink".to_owned()).spawn({
             let (bell, quit) = (Arc::clone(&bell), Arc::clone(&quit));
             move || run(&station, &file, &bell, &quit)

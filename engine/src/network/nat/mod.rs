@@ -116,14 +116,7 @@ impl Nat {
         let engine = Engine::new(outlet, options, Arc::clone(&bell), receiver)?;
         let poll = Arc::clone(&engine.poll);
         let engine = Arc::new(Mutex::new(engine));
-        bell.appoint({
-            let engine = Arc::downgrade(&engine);
-            move || {
-                let engine = engine.upgrade();
-                let engine = engine.as_ref().and_then(|engine| engine.try_lock());
-                engine.is_some_and(|mut engine| engine.stand_in(Instant::now()))
-            }
-        });
+        bell.appoint(&engine, |engine| engine.stand_in(Instant::now()));
         let thread = thread::Builder::new()
             .name("network".to_owned())
             .spawn(move || {

@@ -183,13 +183,8 @@ impl VirtioDevice for Network {
         let stop = Arc::clone(&self.stop);
         let (cable, queues) = (Arc::clone(&self.cable), worker.queues());
         let worker = Arc::new(Mutex::new(worker));
-        self.cable.bell().appoint({
-            let worker = Arc::downgrade(&worker);
-            move || {
-                let worker = worker.upgrade();
-                let worker = worker.as_ref().and_then(|worker| worker.try_lock());
-                worker.is_some_and(|mut worker| worker.receive.is_live() && !worker.bring())
-            }
+        self.cable.bell().appoint(&worker, |worker| {
+            worker.receive.is_live() && !worker.bring()
         });
         let thread = thread::Builder::new()
             .name("virtio-network".to_owned())
