@@ -3,21 +3,6 @@
 use std::net::TcpListener;
 
 use super::*;
-use crate::network::{Cable, Checksum, Offload};
-
-fn version4(protocol: u8, body: &[u8]) -> Vec<u8> {
-    let envelope = Envelope {
-        from: MacAddress([2, 0, 0, 0, 0, 9]),
-        to: MacAddress([0x52, 0x55, 0x0a, 0, 2, 2]),
-        source: Ipv4Addr::new(10, 0, 2, 99).into(),
-        destination: Ipv4Addr::new(10, 0, 2, 2).into(),
-        protocol,
-    };
-    let mut data = vec![0; 34];
-    envelope.write(&mut data, 1, body.len());
-    data.extend_from_slice(body);
-    data
-}
 
 #[test]
 fn beginnings_without_end_are_bounded() {
@@ -27,16 +12,7 @@ fn beginnings_without_end_are_bounded() {
     let cable = Cable::new().unwrap();
     cable.plug(&switch);
     for number in 0..20_000_u16 {
-        let mut tcp = vec![0; 20];
-        tcp[..2].copy_from_slice(&(number + 1).to_be_bytes());
-        tcp[2..4].copy_from_slice(&port.to_be_bytes());
-        tcp[12..14].copy_from_slice(&[0x50, 2]);
-        let offload = Offload {
-            checksum: Checksum::Valid,
-            segmentation: None,
-        };
-        let frame = Frame::new(version4(6, &tcp).into(), offload).unwrap();
-        let _ = cable.send(frame);
+        let _ = cable.send(beginning(number + 1, port));
         while cable.receive().is_some() {}
     }
     let open = std::fs::read_dir("/proc/self/fd").unwrap().count();
