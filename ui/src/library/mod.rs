@@ -1,8 +1,10 @@
 //! The list of machines beside the chosen machine's page.
 
+mod factories;
 mod item;
 mod list;
 mod pictures;
+mod pointer;
 mod row;
 mod several;
 pub mod sign;

@@ -2,6 +2,7 @@
 //! what a late answer says about a file that is no longer chosen is passed over. Where the host cannot run machines, a page that
 //! says why stands in its place.
 
+mod command;
 mod copying;
 mod draft;
 mod field;

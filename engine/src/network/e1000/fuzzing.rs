@@ -8,7 +8,9 @@
     reason = "none of this is part of the program"
 )]
 
-use super::registers::{receive as receive_bits, transmit as transmit_bits};
+use super::registers::{
+    RXCSUM, VET, receive as receive_bits, statistic, transmit as transmit_bits,
+};
 use super::*;
 use crate::fuzzing::guest::{OWN, access, memory};
 use crate::fuzzing::virtio::{frame, tcp_headers};

@@ -1,8 +1,9 @@
 //! The card as drivers and hostile guests use it, without its thread: each test lets it work.
 
+use super::registers::{MULTICAST, RXCSUM, statistic};
 use super::*;
 use crate::bus::Recorder;
-use crate::network::{Checksum, Switch};
+use crate::network::{Checksum, Segments, Switch};
 
 const MAC: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
 const TX: u64 = 0x1000;
