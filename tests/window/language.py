@@ -137,6 +137,7 @@ def scenario(window):
     step("what is not done to a disk, in German")
     window.press("Verdichten")
     window.wait_for_text("nicht ordentlich geschlossen oder ist als beschädigt gekennzeichnet und kann nicht verdichtet werden; reparieren Sie")
+    window.wait_for_text(r"\(Hardware › Laufwerke › Prüfen und reparieren\)")
     window.picture("german-refusal")
     window.keys("Escape")
 

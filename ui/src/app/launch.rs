@@ -53,6 +53,7 @@ pub fn run(options: Options) -> ExitCode {
     }
     drop(launcher);
     text::prepare();
+    text::speak_in_window();
     // The session bus hands over files as such, whoever starts the program as a command line.
     let mut flags =
         gtk::gio::ApplicationFlags::HANDLES_COMMAND_LINE | gtk::gio::ApplicationFlags::HANDLES_OPEN;

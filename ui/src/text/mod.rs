@@ -1,6 +1,7 @@
 //! Words that several windows use: sizes, states, times. Sentences stand where they are shown.
 
 mod phrases;
+mod places;
 mod translation;
 
 use relm4::gtk::glib;
@@ -8,6 +9,7 @@ use relm4::gtk::glib;
 use crate::model::State;
 
 pub use phrases::translated;
+pub use places::speak_in_window;
 pub use translation::{gettext, gettext_with, message, ngettext_with, prepare};
 
 /// `bytes` in the largest binary unit that keeps it readable, in the language's words: "20 GiB", "1.5 GiB", "1,5 Gio".

@@ -19,6 +19,7 @@ use std::collections::HashSet;
 use std::fmt::Display;
 use std::sync::LazyLock;
 
+use super::places;
 use super::translation::{Place, gettext_with};
 use super::{capitalised, full_stop};
 
@@ -203,7 +204,7 @@ static FIXED: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
 /// What the engine says in `text`, in the user's language. Where only parts of it are known ("left: right", or several sentences), those
 /// are translated; nothing of it is lost.
 pub fn translated(text: &str) -> String {
-    speak(text, DEEPEST).unwrap_or_else(|| text.to_owned())
+    places::suited(speak(text, DEEPEST).unwrap_or_else(|| text.to_owned()))
 }
 
 /// Whether a name holds no parts of a sentence, so that it may well be one.
