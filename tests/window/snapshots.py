@@ -1,4 +1,4 @@
-"""Snapshots in the window: taken, gone back to, made into a machine, deleted, with disks that QEMU's tools write and read."""
+"""Snapshots in the window: taken, kept from other programs, gone back to, made into a machine, deleted, with disks that QEMU's tools write and read."""
 
 import json
 import os
@@ -51,6 +51,23 @@ def scenario(window):
     window.expect("it shows the same", holds(disk("Box"), 1))
     write(disk("Box"), 2)
     window.expect("the base is left alone", holds(original, 1))
+
+    step("another program has touched what the disk is built on")
+    os.utime(original, (1, 1))
+    window.press("Start")
+    window.wait_for_text("“Box” could not be started")
+    window.wait_for_text("if you know that its content is the same, “Start › Use as It Is” takes it as it is\\.")
+    window.expect_names("the question")
+    window.picture("changed")
+    window.press("Cancel")
+    window.find(Role.LIST_ITEM, re.compile("^Box, Off"))
+    window.press("Start")
+    window.press("Use as It Is")
+    window.find(Role.LIST_ITEM, re.compile("^Box, Running"))
+    window.guesthouse("poweroff", "Box")
+    window.find(Role.LIST_ITEM, re.compile("^Box, Off"))
+    window.expect("the base is still left alone", holds(original, 1))
+    window.keys("ctrl+4")
 
     step("take another with a name of its own")
     window.press("Take Snapshot")

@@ -69,6 +69,8 @@ pub enum AppInput {
     Broken(PathBuf, BrokenOutput),
     /// Bring a deleted machine back.
     Restore(Box<Deleted>),
+    /// Start a machine, whose disks' bases are taken as they are now.
+    StartWithBases(PathBuf),
     /// Open or close the search.
     Search,
     /// Go full screen, or back.
@@ -106,6 +108,14 @@ pub struct Found {
     pub(super) used: HashMap<PathBuf, SystemTime>,
 }
 
+/// Why a machine did not start.
+#[derive(Debug)]
+pub struct Refusal {
+    pub(super) reason: String,
+    /// Whether it would start if a file that its disks are built on were taken as it is now.
+    pub(super) by_base: bool,
+}
+
 /// What a worker found out or did.
 #[derive(Debug)]
 pub enum AppCommand {
@@ -116,7 +126,7 @@ pub enum AppCommand {
     /// What the wizard has to know, and what it begins with.
     Surveyed(Box<Place>, Option<PathBuf>),
     /// A machine runs, or why not.
-    Started(PathBuf, Result<(), String>),
+    Started(PathBuf, Result<(), Refusal>),
     /// A machine, by its name, is in the Trash, or why not.
     Deleted(String, Result<Box<Deleted>, String>),
     /// A machine is back in this folder.

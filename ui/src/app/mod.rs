@@ -331,6 +331,11 @@ impl Component for App {
             AppInput::Page(folder, output) => self.asked(folder, output, widgets, &sender, root),
             AppInput::Broken(_, BrokenOutput::Check) => self.scan(&sender),
             AppInput::Broken(folder, BrokenOutput::Delete) => self.delete(&folder, &sender),
+            AppInput::StartWithBases(folder) => {
+                if let Some(machine) = self.machine(&folder).cloned() {
+                    self.launch(machine, true, &sender);
+                }
+            }
             AppInput::Restore(deleted) => {
                 let machines = self.machines.clone();
                 sender.spawn_oneshot_command(move || match machines.restore(&deleted) {
@@ -410,17 +415,8 @@ impl Component for App {
             AppCommand::Surveyed(place, file) => self.open_wizard(*place, file, &sender, root),
             AppCommand::Started(folder, result) => {
                 self.starting.remove(&folder);
-                if let Err(body) = result {
-                    let heading = gettext_with(
-                        "“{name}” could not be started",
-                        &[("name", &self.name(&folder))],
-                    );
-                    let log = MachineLog::path(&folder);
-                    let body = gettext_with(
-                        "{reason}\n\nIts log is {file}.",
-                        &[("reason", &body), ("file", &log.display())],
-                    );
-                    question::error(root, &heading, &body);
+                if let Err(refusal) = result {
+                    self.refused(&folder, &refusal, &sender, root);
                 }
                 self.set_state(&folder, self.machines.state(&folder), root);
             }

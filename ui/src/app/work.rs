@@ -6,7 +6,10 @@ use std::time::SystemTime;
 use relm4::adw::prelude::*;
 use relm4::prelude::*;
 
+use super::messages::Refusal;
 use super::*;
+use crate::dialogs::question::Weight;
+use crate::model::{SnapshotError, StartError};
 
 impl App {
     pub(super) fn scan(&self, sender: &ComponentSender<Self>) {
@@ -102,6 +105,16 @@ impl App {
     }
 
     pub(super) fn start(&mut self, machine: StoredMachine, sender: &ComponentSender<Self>) {
+        self.launch(machine, false, sender);
+    }
+
+    /// Starts `machine`, unless it is being started; with `bases`, what its disks are built on is taken as it is now.
+    pub(super) fn launch(
+        &mut self,
+        machine: StoredMachine,
+        bases: bool,
+        sender: &ComponentSender<Self>,
+    ) {
         let folder = machine.folder.clone();
         if !self.starting.insert(folder.clone()) {
             return;
@@ -112,8 +125,53 @@ impl App {
         self.show_several();
         let machines = self.machines.clone();
         sender.spawn_oneshot_command(move || {
-            let started = machines.start(&machine).map(drop);
-            AppCommand::Started(folder, started.map_err(|error| text::sentence(&error)))
+            let accepted = if bases {
+                machines.accept_bases(&machine).map_err(StartError::from)
+            } else {
+                Ok(())
+            };
+            let started = accepted.and_then(|()| machines.start(&machine).map(drop));
+            let refused = |error| Refusal {
+                reason: text::sentence(&error),
+                by_base: matches!(
+                    error,
+                    StartError::Snapshot(SnapshotError::BaseChanged { .. })
+                ),
+            };
+            AppCommand::Started(folder, started.map_err(refused))
+        });
+    }
+
+    /// Says why the machine in `folder` did not start, and offers what a person may know better.
+    pub(super) fn refused(
+        &self,
+        folder: &Path,
+        refusal: &Refusal,
+        sender: &ComponentSender<Self>,
+        root: &adw::ApplicationWindow,
+    ) {
+        let heading = gettext_with(
+            "“{name}” could not be started",
+            &[("name", &self.name(folder))],
+        );
+        let log = MachineLog::path(folder);
+        let body = gettext_with(
+            "{reason}\n\nIts log is {file}.",
+            &[("reason", &refusal.reason), ("file", &log.display())],
+        );
+        if !refusal.by_base {
+            return question::error(root, &heading, &body);
+        }
+        let (root, input) = (root.clone(), sender.input_sender().clone());
+        let folder = folder.to_owned();
+        relm4::spawn_local(async move {
+            let answer = (gettext("_Use as It Is"), Weight::Destructive);
+            if question::ask(&root, &heading, &body, &[answer])
+                .await
+                .is_some()
+            {
+                let _ = input.send(AppInput::StartWithBases(folder));
+            }
         });
     }
 

@@ -50,6 +50,14 @@ impl Machines {
         self.told(self.library().revert(machine, id).map(drop))
     }
 
+    /// Takes what the machine's snapshots and disks are built on as it is now.
+    ///
+    /// # Errors
+    /// As [`Library::accept_bases`](guesthouse_engine::Library::accept_bases).
+    pub fn accept_bases(&self, machine: &StoredMachine) -> Result<(), SnapshotError> {
+        self.told(self.library().accept_bases(machine))
+    }
+
     /// Deletes a snapshot; [`Machines::restore_snapshot`] brings it back.
     ///
     /// # Errors

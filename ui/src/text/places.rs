@@ -4,15 +4,43 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{gettext, message};
 
-/// What begins the commands.
-const COMMAND: &str = "guesthouse disk";
+/// The program that is called by commands.
+const PROGRAM: &str = "guesthouse";
 
-/// The rest of each, and what does the same at a disk of a machine.
-const ACTIONS: [(&str, &str); 4] = [
-    ("check", message("Check and Repair")),
-    ("repair", message("Check and Repair")),
-    ("convert", message("Convert…")),
-    ("commit", message("Merge into Its Base…")),
+/// The words of commands, and the way to the same in the window.
+const COMMANDS: [([&str; 2], &[&str]); 5] = [
+    (
+        ["disk", "check"],
+        &[
+            message("Hardware"),
+            message("Drives"),
+            message("Check and Repair"),
+        ],
+    ),
+    (
+        ["disk", "repair"],
+        &[
+            message("Hardware"),
+            message("Drives"),
+            message("Check and Repair"),
+        ],
+    ),
+    (
+        ["disk", "convert"],
+        &[message("Hardware"), message("Drives"), message("Convert…")],
+    ),
+    (
+        ["disk", "commit"],
+        &[
+            message("Hardware"),
+            message("Drives"),
+            message("Merge into Its Base…"),
+        ],
+    ),
+    (
+        ["snapshot", "accept"],
+        &[message("Start"), message("Use as It Is")],
+    ),
 ];
 
 /// What a command stands between, in any of the languages.
@@ -36,12 +64,16 @@ pub fn suited(text: String) -> String {
 }
 
 fn of_window(text: String) -> String {
-    if !text.contains(COMMAND) {
+    if !text.contains(PROGRAM) {
         return text;
     }
-    ACTIONS.iter().fold(text, |text, (name, action)| {
-        let way = [gettext("Hardware"), gettext("Drives"), gettext(*action)];
-        replaced(&text, &format!("{COMMAND} {name}"), &way.join(" › "))
+    COMMANDS.iter().fold(text, |text, ([group, name], way)| {
+        let way: Vec<_> = way.iter().map(|part| gettext(*part)).collect();
+        replaced(
+            &text,
+            &format!("{PROGRAM} {group} {name}"),
+            &way.join(" › "),
+        )
     })
 }
 
