@@ -115,19 +115,23 @@ impl Identity {
 
     /// How `now` differs, if it does.
     pub(super) fn difference(self, now: Self) -> Option<String> {
-        let time = |nanoseconds: i64| {
-            chrono::DateTime::from_timestamp_nanos(nanoseconds).format("%Y-%m-%d %H:%M:%S.%9f UTC")
-        };
         if self.length != now.length {
             Some(format!(
                 "it has {} bytes instead of {}",
                 now.length, self.length
             ))
         } else if self.modified != now.modified {
+            let times = [now, self].map(|one| chrono::DateTime::from_timestamp_nanos(one.modified));
+            let [now, then] = times.map(|time| time.timestamp());
+            // Parts of a second where nothing else differs.
+            let format = if now == then {
+                "%Y-%m-%d %H:%M:%S%.9f UTC"
+            } else {
+                "%Y-%m-%d %H:%M:%S UTC"
+            };
+            let [now, then] = times.map(|time| time.format(format));
             Some(format!(
-                "it was written to at {}, and had last been at {}",
-                time(now.modified),
-                time(self.modified)
+                "it was written to at {now}, and had last been at {then}"
             ))
         } else {
             None
@@ -216,4 +220,38 @@ pub(super) fn text<T: Serialize>(file: &Path, value: &T) -> Result<String, Snaps
         file: file.to_owned(),
         message: error.to_string(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_is_told_as_exactly_as_it_needs() {
+        let then = Identity {
+            length: 4,
+            modified: 1_500_000_000,
+        };
+        for (length, modified, expected) in [
+            (4, 1_500_000_000, None),
+            (5, 0, Some("it has 5 bytes instead of 4")),
+            (
+                4,
+                61_000_000_001,
+                Some(
+                    "it was written to at 1970-01-01 00:01:01 UTC, and had last been at 1970-01-01 00:00:01 UTC",
+                ),
+            ),
+            (
+                4,
+                1_500_000_001,
+                Some(
+                    "it was written to at 1970-01-01 00:00:01.500000001 UTC, and had last been at 1970-01-01 00:00:01.500000000 UTC",
+                ),
+            ),
+        ] {
+            let now = Identity { length, modified };
+            assert_eq!(then.difference(now).as_deref(), expected);
+        }
+    }
 }
