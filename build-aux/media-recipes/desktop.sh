@@ -21,6 +21,13 @@ xserver-xorg-core,xserver-xorg-input-libinput,xinit,x11-xserver-utils,openbox,xt
     as_root sed -i 's/^MODULES=.*/MODULES=list/' "$system/etc/initramfs-tools/initramfs.conf"
     printf '%s\n' ata_piix ahci sd_mod virtio_pci virtio_blk virtio_scsi ext4 | as_root tee "$system/etc/initramfs-tools/modules" >/dev/null
     in_desktop update-initramfs -u
+    # In the nested rig a serial port may take longer to be found than the 90 seconds after which nobody could log in there.
+    as_root mkdir -p "$system/etc/systemd/system.conf.d"
+    as_root tee "$system/etc/systemd/system.conf.d/patience.conf" >/dev/null <<'CONFIG'
+[Manager]
+DefaultTimeoutStartSec=1h
+DefaultDeviceTimeoutSec=1h
+CONFIG
     as_root mkdir -p "$system/etc/systemd/system/getty@tty1.service.d"
     as_root tee "$system/etc/systemd/system/getty@tty1.service.d/autologin.conf" >/dev/null <<'CONFIG'
 [Service]
