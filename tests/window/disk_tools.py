@@ -1,5 +1,6 @@
 """The tools for disks in the window, each on a disk that QEMU's tools made and read afterwards."""
 
+import fcntl
 import json
 import os
 import re
@@ -82,6 +83,18 @@ def scenario(window):
     def info(name):
         return json.loads(qemu_img("info", "-U", "--output=json", path(name)))
 
+    def is_free():
+        with open(path(".lock")) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+        return True
+
+    def finished():
+        """What QEMU sees may be there before the work on it has ended, until which the machine is in use."""
+        window.wait("the end of the work", is_free)
+
     step("check and repair")
     window.find(Role.LIST_ITEM, re.compile("^Box, Off"))
     window.keys("ctrl+3")
@@ -95,6 +108,7 @@ def scenario(window):
     window.press("Repair")
     # Without a lock, for which the repair would find the image in use.
     window.wait("QEMU to find nothing", lambda: subprocess.run(["qemu-img", "check", "-q", "-U", path("disk.qcow2")]).returncode == 0)
+    finished()
     window.press("Check and Repair")
     window.wait_for_text("Nothing is wrong with the disk")
 
@@ -102,6 +116,7 @@ def scenario(window):
     before = info("disk.qcow2")["actual-size"]
     window.press("Compact")
     window.wait("QEMU to see less", lambda: info("disk.qcow2")["actual-size"] < before - (15 << 20))
+    finished()
     window.expect("and the same disk", holds(path("disk.qcow2"), "qcow2", ("0", 1), ("1M", 0)))
 
     step("convert")
@@ -111,6 +126,7 @@ def scenario(window):
     window.wait("the raw disk", lambda: drives()[0]["format"] == "raw")
     window.expect("it is the same", holds(path(drives()[0]["file"]), "raw", ("0", 1), ("1M", 0)))
     window.wait("the old one in the Trash", lambda: not os.path.exists(path("disk.qcow2")))
+    finished()
     window.open_row("Hard Disk 1")
 
     step("detach from the base")
@@ -118,6 +134,7 @@ def scenario(window):
     window.picture("tools")
     window.press("Detach from Its Base")
     window.wait("it has no base", lambda: "backing-filename" not in info("top.qcow2"))
+    finished()
     window.expect("and shows the same", holds(path("top.qcow2"), "qcow2", ("0", 3), ("1M", 5)))
     window.open_row("Hard Disk 2")
 
@@ -128,6 +145,7 @@ def scenario(window):
     window.picture("merge")
     window.press("Merge")
     window.wait("the base in the drive", lambda: drives()[2]["file"] == "other-base.raw")
+    finished()
     window.expect("it has all", holds(path("other-base.raw"), "raw", ("0", 3), ("1M", 5)))
 
     window.wait_for_text("other-base.raw · raw")

@@ -57,7 +57,7 @@ pub fn snapshot(library: &Library, command: &SnapshotCommand, as_json: bool) -> 
         }
         SnapshotCommand::Accept(named) => {
             let machine = library.find(&named.name)?;
-            Ok(library.accept_bases(&machine)?)
+            Ok(library.accept_bases(&machine, None)?)
         }
     }
 }

@@ -4,18 +4,25 @@ use std::path::Path;
 
 use super::manifest::{self, Identity};
 use super::session::Session;
+use super::tree::real;
 use super::{ORIGIN, SnapshotError, files};
 use crate::library::{Library, StoredMachine};
 
 impl Library {
     /// Writes down the images that the machine's snapshots keep, and those of another machine that it is built on, as they are
-    /// now: a backup that was put back has other times, for example. What is built on an image whose content is another one reads
-    /// wrong data from then on.
+    /// now: a backup that was put back has other times, for example. With `only`, that is done for this image and no other. What is
+    /// built on an image whose content is another one reads wrong data from then on.
     ///
     /// # Errors
     /// When the machine runs, an image is missing, or the host refuses.
-    pub fn accept_bases(&self, machine: &StoredMachine) -> Result<(), SnapshotError> {
+    pub fn accept_bases(
+        &self,
+        machine: &StoredMachine,
+        only: Option<&Path>,
+    ) -> Result<(), SnapshotError> {
         let session = Session::open(self, machine)?;
+        let only = only.map(real);
+        let is_meant = |file: &Path| only.as_ref().is_none_or(|only| *only == real(file));
         let identity = |owner: String, file: &Path| {
             Identity::of(file).map_err(|_| SnapshotError::BaseMissing {
                 file: file.to_owned(),
@@ -25,8 +32,10 @@ impl Library {
         for node in &session.tree.nodes {
             let mut accepted = node.clone();
             for disk in &mut accepted.disks {
-                let owner = format!("the snapshot {:?}", node.name);
-                disk.identity = identity(owner, &session.folder().join(&disk.file))?;
+                let file = session.folder().join(&disk.file);
+                if is_meant(&file) {
+                    disk.identity = identity(format!("the snapshot {:?}", node.name), &file)?;
+                }
             }
             if accepted != *node {
                 session.rewrite(&accepted)?;
@@ -34,7 +43,11 @@ impl Library {
         }
         if let Some(origin) = &session.tree.origin {
             let mut accepted = origin.clone();
-            for base in &mut accepted.bases {
+            for base in accepted
+                .bases
+                .iter_mut()
+                .filter(|base| is_meant(&base.file))
+            {
                 base.identity = identity("this machine".to_owned(), &base.file)?;
             }
             if accepted != *origin {
@@ -44,7 +57,10 @@ impl Library {
                     .map_err(SnapshotError::host("write", &file))?;
             }
         }
-        session.close()?;
+        if only.is_none() {
+            session.close()?;
+        }
+        // Another image may still have to be accepted: the next start tells of it.
         Ok(())
     }
 }

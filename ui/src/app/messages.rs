@@ -69,8 +69,8 @@ pub enum AppInput {
     Broken(PathBuf, BrokenOutput),
     /// Bring a deleted machine back.
     Restore(Box<Deleted>),
-    /// Start a machine, whose disks' bases are taken as they are now.
-    StartWithBases(PathBuf),
+    /// Start a machine, and take this file, which its disks are built on, as it is now.
+    StartWithBase(PathBuf, PathBuf),
     /// Open or close the search.
     Search,
     /// Go full screen, or back.
@@ -112,8 +112,8 @@ pub struct Found {
 #[derive(Debug)]
 pub struct Refusal {
     pub(super) reason: String,
-    /// Whether it would start if a file that its disks are built on were taken as it is now.
-    pub(super) by_base: bool,
+    /// The file that its disks are built on, if it would start were that taken as it is now.
+    pub(super) base: Option<PathBuf>,
 }
 
 /// What a worker found out or did.

@@ -331,9 +331,9 @@ impl Component for App {
             AppInput::Page(folder, output) => self.asked(folder, output, widgets, &sender, root),
             AppInput::Broken(_, BrokenOutput::Check) => self.scan(&sender),
             AppInput::Broken(folder, BrokenOutput::Delete) => self.delete(&folder, &sender),
-            AppInput::StartWithBases(folder) => {
+            AppInput::StartWithBase(folder, base) => {
                 if let Some(machine) = self.machine(&folder).cloned() {
-                    self.launch(machine, true, &sender);
+                    self.launch(machine, Some(base), &sender);
                 }
             }
             AppInput::Restore(deleted) => {

@@ -105,14 +105,14 @@ impl App {
     }
 
     pub(super) fn start(&mut self, machine: StoredMachine, sender: &ComponentSender<Self>) {
-        self.launch(machine, false, sender);
+        self.launch(machine, None, sender);
     }
 
-    /// Starts `machine`, unless it is being started; with `bases`, what its disks are built on is taken as it is now.
+    /// Starts `machine`, unless it is being started; with `base`, that file, which its disks are built on, is taken as it is now.
     pub(super) fn launch(
         &mut self,
         machine: StoredMachine,
-        bases: bool,
+        base: Option<PathBuf>,
         sender: &ComponentSender<Self>,
     ) {
         let folder = machine.folder.clone();
@@ -125,18 +125,15 @@ impl App {
         self.show_several();
         let machines = self.machines.clone();
         sender.spawn_oneshot_command(move || {
-            let accepted = if bases {
-                machines.accept_bases(&machine).map_err(StartError::from)
-            } else {
-                Ok(())
-            };
+            let accepted = base.map_or(Ok(()), |base| machines.accept_base(&machine, &base));
+            let accepted = accepted.map_err(StartError::from);
             let started = accepted.and_then(|()| machines.start(&machine).map(drop));
             let refused = |error| Refusal {
                 reason: text::sentence(&error),
-                by_base: matches!(
-                    error,
-                    StartError::Snapshot(SnapshotError::BaseChanged { .. })
-                ),
+                base: match error {
+                    StartError::Snapshot(SnapshotError::BaseChanged { file, .. }) => Some(file),
+                    _ => None,
+                },
             };
             AppCommand::Started(folder, started.map_err(refused))
         });
@@ -159,9 +156,9 @@ impl App {
             "{reason}\n\nIts log is {file}.",
             &[("reason", &refusal.reason), ("file", &log.display())],
         );
-        if !refusal.by_base {
+        let Some(base) = refusal.base.clone() else {
             return question::error(root, &heading, &body);
-        }
+        };
         let (root, input) = (root.clone(), sender.input_sender().clone());
         let folder = folder.to_owned();
         relm4::spawn_local(async move {
@@ -170,7 +167,7 @@ impl App {
                 .await
                 .is_some()
             {
-                let _ = input.send(AppInput::StartWithBases(folder));
+                let _ = input.send(AppInput::StartWithBase(folder, base));
             }
         });
     }

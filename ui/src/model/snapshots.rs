@@ -1,5 +1,7 @@
 //! The machines' snapshots and copies, for the windows. None of this is for a thread that draws.
 
+use std::path::Path;
+
 use guesthouse_engine::disk::tools::Job;
 use guesthouse_engine::snapshot::{NewSnapshot, SnapshotError, Tree};
 use uuid::Uuid;
@@ -50,12 +52,12 @@ impl Machines {
         self.told(self.library().revert(machine, id).map(drop))
     }
 
-    /// Takes what the machine's snapshots and disks are built on as it is now.
+    /// Takes the image at `base`, which the machine's snapshots or disks are built on, as it is now.
     ///
     /// # Errors
     /// As [`Library::accept_bases`](guesthouse_engine::Library::accept_bases).
-    pub fn accept_bases(&self, machine: &StoredMachine) -> Result<(), SnapshotError> {
-        self.told(self.library().accept_bases(machine))
+    pub fn accept_base(&self, machine: &StoredMachine, base: &Path) -> Result<(), SnapshotError> {
+        self.told(self.library().accept_bases(machine, Some(base)))
     }
 
     /// Deletes a snapshot; [`Machines::restore_snapshot`] brings it back.

@@ -624,9 +624,33 @@ fn a_linked_clone_is_made_of_the_machine_as_it_is() {
         matches!(error, SnapshotError::BaseChanged { .. }),
         "{error}"
     );
-    scene.library.accept_bases(&clone).unwrap();
+    scene.library.accept_bases(&clone, None).unwrap();
     check_start(&clone.folder, &clone.definition).unwrap();
-    scene.library.accept_bases(&scene.machine()).unwrap();
+    scene.library.accept_bases(&scene.machine(), None).unwrap();
+    scene.check();
+}
+
+#[test]
+fn of_two_bases_that_were_changed_each_is_accepted_by_itself() {
+    let scene = Scene::new();
+    scene.mark(0, 1);
+    scene.take("First");
+    let machine = scene.machine();
+    for file in [&machine.folder.join("data.raw"), &scene.outside] {
+        let base = fs::File::options().write(true).open(file).unwrap();
+        base.set_modified(std::time::SystemTime::UNIX_EPOCH)
+            .unwrap();
+    }
+    let mut changed = Vec::new();
+    while let Err(error) = check_start(&machine.folder, &machine.definition) {
+        let SnapshotError::BaseChanged { file, .. } = error else {
+            panic!("{error}");
+        };
+        assert!(!changed.contains(&file), "{file:?}");
+        scene.library.accept_bases(&machine, Some(&file)).unwrap();
+        changed.push(file);
+    }
+    assert_eq!(changed.len(), 2, "{changed:?}");
     scene.check();
 }
 
