@@ -57,10 +57,10 @@ impl Library {
                     .map_err(SnapshotError::host("write", &file))?;
             }
         }
+        // With one image, another may still have to be accepted: the next start tells of it.
         if only.is_none() {
             session.close()?;
         }
-        // Another image may still have to be accepted: the next start tells of it.
         Ok(())
     }
 }

@@ -91,6 +91,13 @@ fn qemu_reads(image: &Path, marks: &[(u64, u8)]) -> bool {
     output.status.success() && !String::from_utf8_lossy(&output.stdout).contains("failed")
 }
 
+/// Gives a file another time, as a backup that is put back may have.
+fn touch(file: &Path) {
+    let file = fs::File::options().write(true).open(file).unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH)
+        .unwrap();
+}
+
 /// A library with a machine "Test": a qcow2 disk and a raw one of its own, and one of the person's elsewhere.
 struct Scene {
     _folder: TempDir,
@@ -613,12 +620,7 @@ fn a_linked_clone_is_made_of_the_machine_as_it_is() {
     let clone = scene.library.find("Clone").unwrap();
     assert!(is_at(&clone, &[(0, 1)]));
     // What it is built on has another time when it comes from a backup; a person may say that it is the same.
-    let base = fs::File::options()
-        .write(true)
-        .open(&scene.outside)
-        .unwrap();
-    base.set_modified(std::time::SystemTime::UNIX_EPOCH)
-        .unwrap();
+    touch(&scene.outside);
     let error = check_start(&clone.folder, &clone.definition).unwrap_err();
     assert!(
         matches!(error, SnapshotError::BaseChanged { .. }),
@@ -637,9 +639,7 @@ fn of_two_bases_that_were_changed_each_is_accepted_by_itself() {
     scene.take("First");
     let machine = scene.machine();
     for file in [&machine.folder.join("data.raw"), &scene.outside] {
-        let base = fs::File::options().write(true).open(file).unwrap();
-        base.set_modified(std::time::SystemTime::UNIX_EPOCH)
-            .unwrap();
+        touch(file);
     }
     let mut changed = Vec::new();
     while let Err(error) = check_start(&machine.folder, &machine.definition) {
