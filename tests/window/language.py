@@ -116,6 +116,9 @@ def scenario(window):
         file.write(MACHINE)
     window.find(Role.LIST_ITEM, re.compile("^Kiste,"))
     window.keys("ctrl+3")
+    # In the header there would not be room for the whole of this word.
+    top = window.extents(window.find(Role.PAGE_TAB, "Schnappschüsse"))[1]
+    window.expect(f"the views are switched beneath the page: {top} of {window.size()}", top > window.size()[1] // 2)
     window.topic("Arbeitsspeicher", topics="Themen")
     window.wait_for_text(r"Der Rechner hat \d+ MiB Arbeitsspeicher; geben Sie der Maschine weniger\.")
     window.picture("german-finding")

@@ -18,6 +18,7 @@ mod medium;
 mod overview;
 mod page;
 mod power;
+mod room;
 mod screen;
 mod screenshot;
 mod serial;

@@ -18,6 +18,7 @@ use super::log::{self, LogInput, LogView};
 use super::medium::{self, Change};
 use super::overview::{Overview, OverviewInput, OverviewOutput};
 use super::power::PowerButtons;
+use super::room::Adapting;
 use super::screen::{Screen, ScreenInit, ScreenInput, ScreenOutput};
 use super::serial::{SerialInput, SerialView};
 use super::snapshots::{SnapshotsInput, SnapshotsView};
@@ -240,7 +241,14 @@ impl Component for MachinePage {
         let widgets = view_output!();
         widgets.switcher.set_stack(Some(&widgets.views));
         widgets.bottom.set_stack(Some(&widgets.views));
-        adapt(&widgets, header);
+        Adapting {
+            bin: &widgets.bin,
+            header,
+            switcher: &widgets.switcher,
+            bottom: &widgets.bottom,
+            own: &widgets.own,
+        }
+        .adapt();
         let input = sender.input_sender().clone();
         let screen = model.screen.widget();
         screen.add_css_class("takes-files");
@@ -531,37 +539,4 @@ impl MachinePage {
             PageCommand::Medium(medium::change(machine.as_ref(), drive, path, force))
         });
     }
-}
-
-/// Where there is little room, the views are switched beneath, and the header says which machine it is.
-fn adapt(widgets: &MachinePageWidgets, header: &adw::HeaderBar) {
-    let below = |width: f64| {
-        let width = adw::BreakpointCondition::new_length(
-            adw::BreakpointConditionLengthType::MaxWidth,
-            width,
-            adw::LengthUnit::Sp,
-        );
-        adw::Breakpoint::new(width)
-    };
-    let narrower = below(860.0);
-    narrower.add_setter(
-        &widgets.switcher,
-        "policy",
-        Some(&adw::ViewSwitcherPolicy::Narrow.to_value()),
-    );
-    let narrow = below(620.0);
-    let narrowest = below(500.0);
-    for room in [&narrow, &narrowest] {
-        room.add_setter(
-            header,
-            "title-widget",
-            Some(&None::<gtk::Widget>.to_value()),
-        );
-        room.add_setter(&widgets.bottom, "reveal", Some(&true.to_value()));
-    }
-    narrowest.add_setter(header, "decoration-layout", Some(&":close".to_value()));
-    narrowest.add_setter(&widgets.own, "visible", Some(&false.to_value()));
-    widgets.bin.add_breakpoint(narrower);
-    widgets.bin.add_breakpoint(narrow);
-    widgets.bin.add_breakpoint(narrowest);
 }
