@@ -36,8 +36,9 @@ mod feature {
 
 /// The unit of all sector numbers, whatever the block size.
 const SECTOR: u64 = 512;
-/// Descriptors in each queue.
-const QUEUE_SIZE: u16 = 256;
+/// Descriptors in each queue. It bounds a request's segments: Linux reads and writes a mebibyte at a time, which are 256 segments
+/// when no two pages lie together, and goes in two requests where there is no room for the header and the outcome beside them.
+const QUEUE_SIZE: u16 = 512;
 /// More queues than this help nobody.
 const MOST_QUEUES: u16 = 16;
 /// Bytes of the disk's name for its guest.

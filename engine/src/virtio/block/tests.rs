@@ -107,6 +107,23 @@ fn what_is_written_is_on_the_disk_and_comes_back() {
 }
 
 #[test]
+fn a_mebibyte_of_scattered_pages_is_one_request() {
+    let mut rig = rig(false, 1);
+    rig.driver.start(FLUSH);
+    let pages: Vec<Vec<u8>> = (0..=255).map(|page: u8| vec![page; 4096]).collect();
+    let first = header(1, 0);
+    let mut parts: Vec<&[u8]> = vec![&first];
+    parts.extend(pages.iter().map(Vec::as_slice));
+    assert_eq!(outcome(&rig.driver.request(0, &parts, &[1])), 0);
+    assert_eq!(rig.bytes(0, 1 << 20), pages.concat());
+    let mut room = vec![4096; 256];
+    room.push(1);
+    let used = rig.driver.request(0, &[&header(0, 0)], &room);
+    assert_eq!((outcome(&used), used.written), (0, (1 << 20) + 1));
+    assert!(used.data.starts_with(&pages.concat()));
+}
+
+#[test]
 fn many_requests_at_once_all_come_back() {
     let mut rig = rig(false, 1);
     rig.driver.start(FLUSH | EVENT_INDEX);
@@ -132,7 +149,7 @@ fn the_driver_is_told_what_the_disk_is() {
     let offered = driver.offered() & 0xffff_ffff;
     assert_eq!(offered, 0x3000_7e44);
     assert_eq!(u64::from_le_bytes(driver.config(0)), 2048);
-    assert_eq!(u32::from_le_bytes(driver.config(12)), 254);
+    assert_eq!(u32::from_le_bytes(driver.config(12)), 510);
     assert_eq!(u32::from_le_bytes(driver.config(20)), 512);
     assert_eq!(driver.config::<4>(24), [3, 0, 8, 0], "4096-byte blocks");
     assert_eq!(u16::from_le_bytes(driver.config(34)), 4);
@@ -369,7 +386,7 @@ fn more_requests_than_the_queue_has_room_for_stop_the_device() {
         .memory
         .write(driver.first_buffer(0, head), &[4])
         .unwrap();
-    for _ in 0..256 {
+    for _ in 0..QUEUE_SIZE {
         driver.make_available(0, head);
     }
     driver.kick(0);
