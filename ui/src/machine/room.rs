@@ -58,9 +58,10 @@ impl Adapting<'_> {
             self.bin.add_breakpoint(breakpoint.clone());
         }
         let (switcher, asked) = (self.switcher.clone(), Cell::new(false));
-        // Not before: the window's own buttons are in the header only when it is in a window.
+        // Not before: the window's own buttons are in the header only when it is in a window. The switcher is not in it where there
+        // is little room.
         self.header.connect_map(move |header| {
-            if asked.replace(true) {
+            if header.title_widget().is_none() || asked.replace(true) {
                 return;
             }
             // By what both need at least: a header would like to have as much at its start as at its end.
