@@ -32,8 +32,6 @@ pub struct Drives {
     alive: bool,
     facts: Vec<Result<Facts, String>>,
     rows: Vec<Row>,
-    /// A tool asks or works: a second one would find the machine in use.
-    using: bool,
 }
 
 /// What it is told.
@@ -55,8 +53,6 @@ pub enum DrivesInput {
     ReadOnly(usize, bool),
     /// Use a tool on the image of the drive with this number.
     Use(usize, Tool),
-    /// The tool has done what it was to do, or nothing.
-    Used,
     /// Take away the drive with this number.
     Remove(usize),
     /// It is taken away for certain; whether its image goes to the Trash.
@@ -118,7 +114,6 @@ impl Component for Drives {
             alive,
             facts: Vec::new(),
             rows: Vec::new(),
-            using: false,
         };
         let actions = gio::SimpleActionGroup::new();
         for (name, addition) in [
@@ -190,10 +185,6 @@ impl Component for Drives {
                 }
             }
             DrivesInput::Use(number, tool) => self.use_tool(number, tool, root, &sender),
-            DrivesInput::Used => {
-                self.using = false;
-                sender.input(DrivesInput::Refresh);
-            }
             DrivesInput::Remove(number) => self.ask_to_remove(number, root, &sender),
             DrivesInput::Removed(number, trash) => self.remove(number, trash, &sender),
             DrivesInput::Restore(before) => self.restore(*before, &sender),
@@ -349,15 +340,12 @@ impl Drives {
     }
 
     fn use_tool(
-        &mut self,
+        &self,
         number: usize,
         tool: Tool,
         root: &adw::PreferencesGroup,
         sender: &ComponentSender<Self>,
     ) {
-        if std::mem::replace(&mut self.using, true) {
-            return;
-        }
         let size = match self.facts.get(number) {
             Some(Ok(facts)) => facts.size,
             _ => 0,
@@ -366,7 +354,7 @@ impl Drives {
         let (root, input) = (root.clone(), sender.input_sender().clone());
         relm4::spawn_local(async move {
             disk_tools::run(tool, machines, machine, number, size, root).await;
-            let _ = input.send(DrivesInput::Used);
+            let _ = input.send(DrivesInput::Refresh);
         });
     }
 
