@@ -2,7 +2,7 @@
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
-use super::{LOGGING, attribute, handed_over, string};
+use super::{LOGGING, attribute, handed_over, string, tokens};
 
 /// What a file of the engine says.
 #[derive(Debug, Default)]
@@ -18,11 +18,8 @@ pub struct Spoken {
 /// # Errors
 /// It is not Rust.
 pub fn spoken(source: &str) -> anyhow::Result<Spoken> {
-    let tokens: TokenStream = source
-        .parse()
-        .map_err(|error| anyhow::anyhow!("it is not Rust: {error}"))?;
     let mut spoken = Spoken::default();
-    hear(tokens, &mut spoken);
+    hear(tokens(source)?, &mut spoken);
     Ok(spoken)
 }
 
@@ -156,9 +153,7 @@ fn each_call(source: &str, see: &mut dyn FnMut(&Call<'_>)) -> anyhow::Result<()>
             }
         }
     }
-    let tokens = source.parse();
-    let tokens = tokens.map_err(|error| anyhow::anyhow!("it is not Rust: {error}"))?;
-    walk(tokens, see);
+    walk(tokens(source)?, see);
     Ok(())
 }
 

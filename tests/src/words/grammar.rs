@@ -2,7 +2,7 @@
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
-use super::{Message, string};
+use super::{Message, string, tokens};
 
 /// Reads what a file's grammar of a command line (clap's `derive`) says of the options and commands in it: the documentation of fields and
 /// variants, with its line.
@@ -10,12 +10,9 @@ use super::{Message, string};
 /// # Errors
 /// It is not Rust.
 pub fn documented(source: &str) -> anyhow::Result<Vec<(usize, Message)>> {
-    let tokens: TokenStream = source
-        .parse()
-        .map_err(|error| anyhow::anyhow!("it is not Rust: {error}"))?;
     let mut found = Vec::new();
     let mut derived = false;
-    for token in tokens {
+    for token in tokens(source)? {
         let TokenTree::Group(group) = token else {
             continue;
         };

@@ -59,12 +59,14 @@ const LOGGING: [&str; 10] = [
 /// # Errors
 /// It is not Rust.
 pub fn words(source: &str) -> anyhow::Result<Words> {
-    let tokens: TokenStream = source
-        .parse()
-        .map_err(|error| anyhow::anyhow!("it is not Rust: {error}"))?;
     let mut words = Words::default();
-    read(tokens, &mut words);
+    read(tokens(source)?, &mut words);
     Ok(words)
+}
+
+fn tokens(source: &str) -> anyhow::Result<TokenStream> {
+    let tokens = source.parse();
+    tokens.map_err(|error| anyhow::anyhow!("it is not Rust: {error}"))
 }
 
 fn read(tokens: TokenStream, words: &mut Words) {
