@@ -3,8 +3,6 @@
 //!
 //! How much room the switcher wants depends on the language, of whose words none is to be cut. So it is asked for it.
 
-use std::cell::Cell;
-
 use relm4::adw::prelude::*;
 use relm4::{adw, gtk};
 
@@ -14,8 +12,8 @@ const WIDE: f64 = 860.0;
 const NARROW: f64 = 620.0;
 /// Below this one most of the header goes.
 const NARROWEST: f64 = 500.0;
-/// Pixels of a button in the header: a machine that runs has one more.
-const BUTTON: i32 = 46;
+/// Pixels of what comes into the header later: the window's own three buttons, and one more when the machine runs.
+const LATER: i32 = 162;
 /// Pixels beside a word beneath its picture.
 const PADDING: i32 = 12;
 
@@ -36,14 +34,20 @@ pub struct Adapting<'a> {
 impl Adapting<'_> {
     /// Adapts them from now on.
     pub fn adapt(self) {
-        let narrower = adw::Breakpoint::new(below(WIDE));
+        // By what both need at least: a header would like to have as much at its start as at its end.
+        let beside = widths(self.header).0 - widths(self.switcher).0 + LATER;
+        let below_room = |switcher: i32, least: f64| {
+            let pixels = f64::from(beside + switcher);
+            below(adw::LengthUnit::Sp.from_px(pixels, None).max(least))
+        };
+        let narrower = below_room(widths(self.switcher).1, WIDE);
+        let narrow = below_room(words_beneath(self.switcher), NARROW);
+        let narrowest = below(NARROWEST);
         narrower.add_setter(
             self.switcher,
             "policy",
             Some(&adw::ViewSwitcherPolicy::Narrow.to_value()),
         );
-        let narrow = adw::Breakpoint::new(below(NARROW));
-        let narrowest = adw::Breakpoint::new(below(NARROWEST));
         for room in [&narrow, &narrowest] {
             room.add_setter(
                 self.header,
@@ -54,25 +58,9 @@ impl Adapting<'_> {
         }
         narrowest.add_setter(self.header, "decoration-layout", Some(&":close".to_value()));
         narrowest.add_setter(self.own, "visible", Some(&false.to_value()));
-        for breakpoint in [&narrower, &narrow, &narrowest] {
-            self.bin.add_breakpoint(breakpoint.clone());
+        for breakpoint in [narrower, narrow, narrowest] {
+            self.bin.add_breakpoint(breakpoint);
         }
-        let (switcher, asked) = (self.switcher.clone(), Cell::new(false));
-        // Not before: the window's own buttons are in the header only when it is in a window. The switcher is not in it where there
-        // is little room.
-        self.header.connect_map(move |header| {
-            if header.title_widget().is_none() || asked.replace(true) {
-                return;
-            }
-            // By what both need at least: a header would like to have as much at its start as at its end.
-            let beside = widths(header).0 - widths(&switcher).0 + BUTTON;
-            let room = |switcher: i32, least: f64| {
-                let pixels = f64::from(beside + switcher);
-                below(adw::LengthUnit::Sp.from_px(pixels, None).max(least))
-            };
-            narrower.set_condition(Some(&room(widths(&switcher).1, WIDE)));
-            narrow.set_condition(Some(&room(words_beneath(&switcher), NARROW)));
-        });
     }
 }
 
@@ -101,10 +89,8 @@ fn widths(widget: &impl IsA<gtk::Widget>) -> (i32, i32) {
     (least, natural)
 }
 
-fn below(width: f64) -> adw::BreakpointCondition {
-    adw::BreakpointCondition::new_length(
-        adw::BreakpointConditionLengthType::MaxWidth,
-        width,
-        adw::LengthUnit::Sp,
-    )
+fn below(width: f64) -> adw::Breakpoint {
+    let length = adw::BreakpointConditionLengthType::MaxWidth;
+    let unit = adw::LengthUnit::Sp;
+    adw::Breakpoint::new(adw::BreakpointCondition::new_length(length, width, unit))
 }
